@@ -1,0 +1,154 @@
+//! The resolved settings, one struct a section. Units are in the names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Everything an operator can set, after every check has passed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub limits: LimitSettings,
+    pub chat: ChatSettings,
+    pub codex: CodexSettings,
+    pub provider: ProviderSettings,
+    pub log: LogSettings,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// `PORTCULLIS_BIND`: loopback only, until access control exists.
+    pub bind: SocketAddr,
+    /// `PORTCULLIS_ALLOWED_HOSTS`: `Host` values accepted beside the loopback names (no port).
+    pub allowed_hosts: Vec<String>,
+    /// `PORTCULLIS_ALLOWED_ORIGINS`: `Origin` values accepted beside the gateway's own.
+    pub allowed_origins: Vec<String>,
+    /// `PORTCULLIS_MAX_BODY_BYTES`
+    pub max_body_bytes: usize,
+    /// `PORTCULLIS_HEADER_TIMEOUT_SEC`: from the first byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// `PORTCULLIS_DRAIN_SEC`: what running turns get after SIGTERM.
+    pub drain: Duration,
+    /// `PORTCULLIS_DATA_DIR`
+    pub data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct LimitSettings {
+    /// `PORTCULLIS_MAX_CONCURRENT_TURNS`
+    pub max_concurrent_turns: usize,
+    /// `PORTCULLIS_QUEUE_DEPTH`: calls that may wait for a turn.
+    pub queue_depth: usize,
+    /// `PORTCULLIS_QUEUE_WAIT_SEC`
+    pub queue_wait: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct ChatSettings {
+    /// `STREAM_ENABLED`
+    pub stream_enabled: bool,
+    /// `CODEX_TIMEOUT_SEC`, 1–120: the whole synchronous call.
+    pub timeout: Duration,
+    /// `CHAT_MAX_INPUT_CHARS`, `CHAT_MAX_CTX_CHARS`, `CHAT_MAX_OUTPUT_CHARS`: Unicode scalar values.
+    pub max_input_chars: usize,
+    pub max_context_chars: usize,
+    pub max_output_chars: usize,
+    /// `CHAT_ALLOWED_MODELS`; never empty, the configured model is always in it.
+    pub allowed_models: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodexDriver {
+    Auto,
+    AppServer,
+}
+
+#[derive(Clone, Debug)]
+pub struct CodexSettings {
+    /// `CODEX_BIN`, when set. Otherwise the installed one is found at start.
+    pub bin: Option<PathBuf>,
+    /// `CODEX_DRIVER`
+    pub driver: CodexDriver,
+    /// `CODEX_VERSION_STRICT`: refuse a CLI that is not the pinned version.
+    pub version_strict: bool,
+    /// `CODEX_KILL_GRACE_SEC`: between the interrupt and the kill.
+    pub kill_grace: Duration,
+    /// `CODEX_STATE_DIR`: where each worker's private CODEX_HOME is made; memory-backed where possible.
+    pub state_dir: Option<PathBuf>,
+    pub pool: PoolSettings,
+}
+
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// `CODEX_POOL_MAX_PROCESSES`
+    pub max_processes: usize,
+    /// `CODEX_POOL_TURNS_PER_PROCESS`: turns at once on one process.
+    pub turns_per_process: usize,
+    /// `CODEX_POOL_MAX_TURNS`: turns after which a process is replaced.
+    pub max_turns: u64,
+    /// `CODEX_POOL_MAX_AGE_SEC`
+    pub max_age: Duration,
+    /// `CODEX_POOL_MAX_RSS_MB`
+    pub max_rss_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum ProviderSettings {
+    OpenAi(OpenAiSettings),
+    Azure(AzureSettings),
+    /// The broker answers model calls itself; nothing leaves the machine.
+    Demo,
+}
+
+#[derive(Clone, Debug)]
+pub struct OpenAiSettings {
+    /// `OPENAI_API_KEY`
+    pub api_key: SecretString,
+    /// `OPENAI_MODEL`
+    pub model: String,
+    /// `OPENAI_BASE_URL`, without a trailing slash; `/responses` is appended.
+    pub base_url: String,
+    /// `PORTCULLIS_CA_FILE`: an extra root certificate (PEM) for the way out.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AzureSettings {
+    /// `AZURE_OPENAI_API_KEY`
+    pub api_key: SecretString,
+    /// `AZURE_OPENAI_ENDPOINT`, without a trailing slash.
+    pub endpoint: String,
+    /// `AZURE_OPENAI_DEPLOYMENT`: sent as the model.
+    pub deployment: String,
+    /// `AZURE_OPENAI_API_VERSION`
+    pub api_version: String,
+    /// `PORTCULLIS_CA_FILE`
+    pub ca_file: Option<PathBuf>,
+}
+
+impl ProviderSettings {
+    /// The model a call uses when it names none.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::OpenAi(settings) => &settings.model,
+            Self::Azure(settings) => &settings.deployment,
+            Self::Demo => "demo",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// `PORTCULLIS_LOG`: a tracing filter.
+    pub filter: String,
+    /// `PORTCULLIS_LOG_FORMAT`
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}

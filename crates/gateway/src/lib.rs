@@ -1,0 +1,3 @@
+//! Portcullis: the guarded gate in front of the Codex CLI.
+
+pub mod config;
