@@ -1,0 +1,166 @@
+use std::{io, os::unix::ffi::OsStrExt, process::Stdio, sync::Arc};
+
+use rustix::process::Pid;
+use tokio::{process::Command, runtime::Handle, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    deadline::Deadline,
+    error::SpawnError,
+    group::Group,
+    handle::{ChildHandle, Phase},
+    lines::Lines,
+    pipe::Pipe,
+    spec::{CommandSpec, Limits, Stdin},
+    stderr::StderrRecord,
+    stdin::ChildStdin,
+    supervise::{LeaderExit, Supervisor},
+};
+
+/// A running child: its ends, and the hold on it. Dropping it kills the child.
+///
+/// Standard error is always read in the background; of it, only sizes come out
+/// ([`Exit`](crate::Exit)).
+pub struct Child {
+    /// `Some` for [`Stdin::Open`].
+    pub stdin: Option<ChildStdin>,
+    pub stdout: Lines,
+    pub handle: ChildHandle,
+}
+
+/// Starts a child in a process group of its own, supervised by a task on `tracker` until nothing of the
+/// group is alive. At the `deadline`, if there is one, it is interrupted, and after the grace killed.
+///
+/// Must be called within a tokio runtime that drives I/O and time.
+pub fn spawn(
+    spec: CommandSpec,
+    limits: Limits,
+    deadline: Option<Deadline>,
+    tracker: &TaskTracker,
+) -> Result<Child, SpawnError> {
+    let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+    check(&spec)?;
+    let mut leader = command(&spec)
+        .spawn()
+        .map_err(|source| SpawnError::classify(&spec, source))?;
+    // From here on an early return kills the leader, by `kill_on_drop`.
+    let incomplete = |source| SpawnError::Other {
+        program: spec.program.clone(),
+        source,
+    };
+    let pid = leader
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| incomplete(io::Error::other("no process id")))?;
+    let leader_exit = LeaderExit::of(pid).map_err(|source| SpawnError::Unwatchable { source })?;
+    let (Some(stdout), Some(stderr)) = (leader.stdout.take(), leader.stderr.take()) else {
+        return Err(incomplete(io::Error::other("no output pipes")));
+    };
+
+    let group = Arc::new(Group::new(pid));
+    let group_dead = CancellationToken::new();
+    let stderr_record = Arc::new(StderrRecord::default());
+    let (phase_sender, phase) = watch::channel(Phase::Running);
+    let (exit_sender, exit) = watch::channel(None);
+
+    let stdin = leader
+        .stdin
+        .take()
+        .map(|pipe| ChildStdin::new(pipe, group_dead.clone()));
+    let stdin = match (spec.stdin, stdin) {
+        (Stdin::Bytes(bytes), Some(stdin)) => {
+            // A child that does not read its input to the end has a reason, and says so by its exit.
+            tracker.spawn(async move { drop(stdin.write_and_close(bytes).await) });
+            None
+        }
+        (_, stdin) => stdin,
+    };
+    let stderr_pipe = Pipe::new(stderr, group_dead.clone());
+    let stderr_task = tracker.spawn({
+        let record = Arc::clone(&stderr_record);
+        async move { record.drain(stderr_pipe).await }
+    });
+    let stdout = Lines::new(
+        Pipe::new(stdout, group_dead.clone()),
+        limits.max_line_bytes,
+        tracker.clone(),
+        runtime,
+    );
+    let supervisor = Supervisor {
+        leader,
+        leader_exit,
+        group: Arc::clone(&group),
+        group_dead,
+        deadline,
+        kill_grace: limits.kill_grace,
+        phase,
+        stderr: Arc::clone(&stderr_record),
+        stderr_task,
+        exit: exit_sender,
+    };
+    tracker.spawn(supervisor.run());
+    tracing::debug!(%pid, program = %spec.program.display(), "child started");
+    Ok(Child {
+        stdin,
+        stdout,
+        handle: ChildHandle::new(group, phase_sender, exit, stderr_record),
+    })
+}
+
+/// What the system would report with an unclear error, or not at all.
+fn check(spec: &CommandSpec) -> Result<(), SpawnError> {
+    if !spec.program.is_absolute() {
+        return Err(SpawnError::NotAbsolute {
+            program: spec.program.clone(),
+        });
+    }
+    let has_nul = |text: &std::ffi::OsStr| text.as_bytes().contains(&0);
+    let what = if has_nul(spec.program.as_os_str()) || has_nul(spec.current_dir.as_os_str()) {
+        "a path"
+    } else if spec.args.iter().any(|argument| has_nul(argument)) {
+        "an argument"
+    } else if spec
+        .env
+        .iter()
+        .any(|(name, value)| has_nul(name) || has_nul(value))
+    {
+        "an environment variable"
+    } else {
+        let is_bad_name = |name: &[u8]| name.is_empty() || name.contains(&b'=');
+        let bad_name = spec.env.keys().any(|name| is_bad_name(name.as_bytes()));
+        return if bad_name {
+            Err(SpawnError::EnvironmentName)
+        } else {
+            Ok(())
+        };
+    };
+    Err(SpawnError::NulByte { what })
+}
+
+/// The child gets descriptors 0, 1 and 2 alone: the standard library opens every descriptor, pipes
+/// included, with close-on-exec, and so do tokio and rustix. What this process itself was started with
+/// is the exception, see [`inheritable_descriptors`](crate::inheritable_descriptors).
+fn command(spec: &CommandSpec) -> Command {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that starts processes (invariant 1)"
+    )]
+    let mut command = Command::new(&spec.program);
+    command
+        .args(&spec.args)
+        .env_clear()
+        .envs(&spec.env)
+        .current_dir(&spec.current_dir)
+        .stdin(match spec.stdin {
+            Stdin::Null => Stdio::null(),
+            Stdin::Bytes(_) | Stdin::Open => Stdio::piped(),
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Set before exec, so the group exists when `spawn` returns.
+        .process_group(0)
+        // A belt: the supervisor kills the whole group before it lets go of the leader.
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,65 @@
+use std::io;
+
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+
+/// One large prompt must not cost its size for the life of a pooled process.
+const LARGEST_KEPT_BYTES: usize = 64 * 1024;
+
+/// The standard input of a child, for a protocol of lines. Dropping it closes the pipe.
+///
+/// A child may stop reading, and then a write waits until the child is dead: the caller brings the
+/// deadline.
+pub struct ChildStdin {
+    pipe: tokio::process::ChildStdin,
+    group_dead: CancellationToken,
+    /// The line that is being written, from `written` on.
+    line: Vec<u8>,
+    written: usize,
+}
+
+impl ChildStdin {
+    pub(crate) fn new(pipe: tokio::process::ChildStdin, group_dead: CancellationToken) -> Self {
+        Self {
+            pipe,
+            group_dead,
+            line: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Writes `line`, which must hold no newline, and a newline, in one system call if the pipe has room.
+    ///
+    /// A call that is dropped half-way does not leave half a line: the next call sends the rest first.
+    /// `BrokenPipe` once the child is dead or has closed its input.
+    pub async fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        self.flush_line().await?;
+        self.line.reserve(line.len() + 1);
+        self.line.extend_from_slice(line);
+        self.line.push(b'\n');
+        self.flush_line().await
+    }
+
+    pub(crate) async fn write_and_close(mut self, bytes: Vec<u8>) -> io::Result<()> {
+        self.line = bytes;
+        self.flush_line().await
+    }
+
+    async fn flush_line(&mut self) -> io::Result<()> {
+        while let Some(rest) = self
+            .line
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            self.written += tokio::select! {
+                biased;
+                () = self.group_dead.cancelled() => return Err(io::ErrorKind::BrokenPipe.into()),
+                written = self.pipe.write(rest) => written?,
+            };
+        }
+        self.line.clear();
+        self.line.shrink_to(LARGEST_KEPT_BYTES);
+        self.written = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+use std::os::unix::process::ExitStatusExt;
+use std::{future, io, os::fd::OwnedFd, process::ExitStatus, sync::Arc, time::Duration};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    process,
+    sync::watch,
+    task::{self, JoinHandle},
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    deadline::Deadline,
+    exit::{Exit, Signal},
+    group::Group,
+    handle::Phase,
+    stderr::StderrRecord,
+};
+
+/// How long the kernel has to bury what `SIGKILL` hit. Only a process that hangs in the kernel needs it.
+const VERIFY_LIMIT: Duration = Duration::from_secs(1);
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(1);
+const LAST_LOOK_AFTER: Duration = Duration::from_millis(50);
+
+/// Stays with one child until nothing of its group is alive, then reports. One task a child.
+pub(crate) struct Supervisor {
+    pub(crate) leader: process::Child,
+    pub(crate) leader_exit: LeaderExit,
+    pub(crate) group: Arc<Group>,
+    pub(crate) group_dead: CancellationToken,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) kill_grace: Duration,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) stderr: Arc<StderrRecord>,
+    pub(crate) stderr_task: JoinHandle<()>,
+    pub(crate) exit: watch::Sender<Option<Exit>>,
+}
+
+/// Why the supervisor stopped watching and acts.
+enum Turn {
+    LeaderExited,
+    Asked,
+    DeadlinePassed,
+}
+
+impl Supervisor {
+    pub(crate) async fn run(mut self) {
+        let turn = self.watch().await;
+        let has_exited = match turn {
+            Turn::LeaderExited => true,
+            Turn::Asked => self.grace().await,
+            Turn::DeadlinePassed => {
+                self.group.signal(Signal::Interrupt);
+                self.grace().await
+            }
+        };
+        let (left_behind, survivors) = self.kill_group(has_exited).await;
+        let status = self.reap().await;
+        // The pipe is empty or nobody of the group writes to it: this ends at once.
+        let _ = (&mut self.stderr_task).await;
+        let exit = Exit {
+            code: status.and_then(|status| status.code()),
+            signal: status.and_then(|status| status.signal()),
+            signals_sent: self.group.signals_sent(),
+            deadline_exceeded: matches!(turn, Turn::DeadlinePassed),
+            left_behind,
+            survivors,
+            stderr_bytes: self.stderr.bytes(),
+            stderr_lines: self.stderr.lines(),
+        };
+        let pid = self.group.leader().as_raw_nonzero();
+        tracing::debug!(%pid, ?exit, "child ended");
+        if survivors > 0 {
+            tracing::warn!(%pid, survivors, "processes of a child survived SIGKILL");
+        }
+        self.exit.send_replace(Some(exit));
+    }
+
+    async fn watch(&mut self) -> Turn {
+        tokio::select! {
+            biased;
+            () = self.leader_exit.wait() => Turn::LeaderExited,
+            () = until(self.deadline) => Turn::DeadlinePassed,
+            () = reached(&mut self.phase, Phase::Ending) => Turn::Asked,
+        }
+    }
+
+    /// Whether the leader has exited by the end of the grace, or when the caller lost patience.
+    async fn grace(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.leader_exit.wait() => true,
+            () = reached(&mut self.phase, Phase::Killing) => false,
+            () = time::sleep(self.kill_grace) => false,
+        }
+    }
+
+    /// Kills what is left of the group while the leader, running or dead, still holds its number (see
+    /// [`Group`]). Gives the members that outlived the leader, and those that outlived the kill.
+    async fn kill_group(&mut self, has_exited: bool) -> (u32, u32) {
+        if !has_exited {
+            self.group.signal(Signal::Kill);
+            return (0, self.verify().await);
+        }
+        let left_behind = self.count_members().await;
+        if left_behind == 0 {
+            self.group.sweep();
+            return (0, 0);
+        }
+        self.group.signal(Signal::Kill);
+        (left_behind, self.verify().await)
+    }
+
+    async fn verify(&mut self) -> u32 {
+        let give_up_at = Instant::now() + VERIFY_LIMIT;
+        let _ = time::timeout_at(give_up_at, self.leader_exit.wait()).await;
+        let mut pause = FIRST_LOOK_AFTER;
+        loop {
+            let members = self.count_members().await;
+            if members == 0 || Instant::now() >= give_up_at {
+                return members;
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_LOOK_AFTER);
+            // For one that joined the group after the kill.
+            self.group.sweep();
+        }
+    }
+
+    async fn count_members(&self) -> u32 {
+        let leader = self.group.leader();
+        task::spawn_blocking(move || Group::count_members(leader))
+            .await
+            .unwrap_or(0)
+    }
+
+    /// Waits for the leader, which is dead; if it is not, leaves it to tokio's reaper.
+    async fn reap(&mut self) -> Option<ExitStatus> {
+        self.group.release();
+        self.group_dead.cancel();
+        let wait = time::timeout(LAST_LOOK_AFTER, self.leader.wait());
+        wait.await.ok()?.ok()
+    }
+}
+
+impl Drop for Supervisor {
+    /// For a supervisor whose runtime is shut down around it. Does nothing after a regular end.
+    fn drop(&mut self) {
+        self.group.signal(Signal::Kill);
+        self.group.release();
+        self.group_dead.cancel();
+    }
+}
+
+/// Tells that a process has exited without waiting for it, which would free its number.
+pub(crate) struct LeaderExit(AsyncFd<OwnedFd>);
+
+impl LeaderExit {
+    pub(crate) fn of(leader: Pid) -> io::Result<Self> {
+        let pidfd = pidfd_open(leader, PidfdFlags::NONBLOCK)?;
+        #[expect(
+            deprecated,
+            reason = "the successor is unsafe for types that may change their descriptor; an OwnedFd cannot"
+        )]
+        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        Ok(Self(pidfd))
+    }
+
+    /// A process descriptor becomes readable when the process exits, and stays so. An error means that
+    /// the runtime is ending; this task is then dropped before it could act on it.
+    async fn wait(&self) {
+        if self.0.readable().await.is_err() {
+            future::pending::<()>().await;
+        }
+    }
+}
+
+async fn until(deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => time::sleep_until(deadline.instant()).await,
+        None => future::pending().await,
+    }
+}
+
+/// The sender is gone when the last handle is; that kills.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}

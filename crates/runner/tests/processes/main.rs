@@ -1,0 +1,10 @@
+//! Real processes, run through the public interface: what they get, what comes back, how they end.
+
+#[cfg(test)]
+mod ending;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod world;

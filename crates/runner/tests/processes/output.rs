@@ -1,0 +1,149 @@
+//! What comes back from a child, and what goes in: lines in bounded memory, and no pipe that blocks.
+
+use std::time::Duration;
+
+use runner::{Interrupt, Limits, Line, Stdin};
+use tokio::time;
+
+use crate::scene::{
+    LIMITS, PATIENCE, exit_of, next_pid, next_text, rest_of, shell, start, start_within,
+};
+
+async fn lines_of(script: &str, max_line_bytes: usize) -> Vec<Line> {
+    let limits = Limits {
+        max_line_bytes,
+        ..LIMITS
+    };
+    let mut child = start_within(shell(script), limits);
+    let mut lines = Vec::new();
+    while let Some(line) = time::timeout(PATIENCE, child.stdout.next()).await.unwrap() {
+        lines.push(line);
+    }
+    assert_eq!(child.stdout.next().await, None);
+    lines
+}
+
+fn text(text: &[u8]) -> Line {
+    Line::Text(text.to_vec())
+}
+
+#[tokio::test]
+async fn standard_input_is_written_whole_and_closed() {
+    let mut spec = shell("cat");
+    let lines: Vec<String> = (0..100_000)
+        .map(|number| format!("line {number}"))
+        .collect();
+    spec.stdin = Stdin::Bytes(lines.join("\n").into_bytes());
+    let child = start(spec);
+    assert!(child.stdin.is_none());
+    assert_eq!(rest_of(child.stdout).await, lines);
+}
+
+#[tokio::test]
+async fn a_child_that_does_not_read_its_input_ends_all_the_same() {
+    let mut spec = shell("exit 4");
+    spec.stdin = Stdin::Bytes(vec![b'x'; 1 << 20]);
+    assert_eq!(exit_of(&start(spec)).await.code, Some(4));
+}
+
+#[tokio::test]
+async fn a_line_over_the_limit_is_counted_and_the_next_one_arrives() {
+    let script = "echo ok; head -c 3000000 /dev/zero; echo; echo after; printf 'no newline'";
+    let expected = [
+        text(b"ok"),
+        Line::TooLong { bytes: 3_000_000 },
+        text(b"after"),
+        text(b"no newline"),
+    ];
+    assert_eq!(lines_of(script, 1000).await, expected);
+}
+
+#[tokio::test]
+async fn the_limit_itself_is_still_a_line() {
+    let expected = [
+        text(b"1234"),
+        Line::TooLong { bytes: 5 },
+        text(b""),
+        Line::TooLong { bytes: 6 },
+    ];
+    assert_eq!(
+        lines_of(r"printf '1234\n12345\n\n123456'", 4).await,
+        expected
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_utf8_arrive_as_they_are() {
+    assert_eq!(
+        lines_of(r"printf '\377\000\376\n'", 100).await,
+        [text(b"\xff\0\xfe")]
+    );
+}
+
+#[tokio::test]
+async fn a_flood_on_standard_error_blocks_nothing_and_is_counted() {
+    let mut child = start(shell(
+        "head -c 20000000 /dev/zero >&2; echo >&2; printf 'the end' >&2; echo done",
+    ));
+    assert_eq!(next_text(&mut child.stdout).await.as_deref(), Some("done"));
+    let exit = exit_of(&child).await;
+    assert_eq!((exit.stderr_bytes, exit.stderr_lines), (20_000_008, 1));
+    let tail = child.handle.stderr_tail();
+    assert_eq!(tail.len(), 4096);
+    assert!(tail.ends_with(b"\0\nthe end"));
+}
+
+#[tokio::test]
+async fn output_that_nobody_wants_blocks_nothing() {
+    let child = start(shell("head -c 20000000 /dev/zero; exit 3"));
+    drop(child.stdout);
+    let exit = time::timeout(PATIENCE, child.handle.exited())
+        .await
+        .unwrap();
+    assert_eq!(exit.code, Some(3));
+}
+
+#[tokio::test]
+async fn a_descendant_that_left_the_group_does_not_hold_the_output_open() {
+    let mut spec = shell("setsid sh -c 'echo $$; exec sleep 1000' & read -r _; echo last");
+    spec.stdin = Stdin::Open;
+    let mut child = start(spec);
+    let escaped = next_pid(&mut child.stdout).await;
+    drop(child.stdin.take());
+    let rest = rest_of(child.stdout).await;
+    let escaped = rustix::process::Pid::from_raw(escaped.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(escaped, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(rest, ["last"]);
+}
+
+#[tokio::test]
+async fn a_write_that_is_dropped_half_way_leaves_no_half_line() {
+    let mut spec = shell("read -r first; echo ready; cat");
+    spec.stdin = Stdin::Open;
+    let mut child = start(spec);
+    let mut stdin = child.stdin.take().unwrap();
+    let (long, short) = ("x".repeat(500_000), "short");
+    stdin.write_line(b"first").await.unwrap();
+    let _ = time::timeout(Duration::ZERO, stdin.write_line(long.as_bytes())).await;
+    let writer = async {
+        stdin.write_line(short.as_bytes()).await.unwrap();
+        drop(stdin);
+    };
+    let (lines, ()) = tokio::join!(rest_of(child.stdout), writer);
+    assert_eq!(lines, ["ready", &long, short]);
+}
+
+#[tokio::test]
+async fn a_write_to_a_child_that_stopped_reading_ends_with_it() {
+    let mut spec = shell("echo ready; sleep 1000");
+    spec.stdin = Stdin::Open;
+    let mut child = start(spec);
+    assert_eq!(next_text(&mut child.stdout).await.as_deref(), Some("ready"));
+    let mut stdin = child.stdin.take().unwrap();
+    let endless = vec![b'x'; 1 << 20];
+    let (written, _) = tokio::join!(
+        stdin.write_line(&endless),
+        child.handle.shutdown(Interrupt::None)
+    );
+    assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+}
