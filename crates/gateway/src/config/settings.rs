@@ -75,7 +75,7 @@ pub struct CodexSettings {
     pub version_strict: bool,
     /// `CODEX_KILL_GRACE_SEC`: between the interrupt and the kill.
     pub kill_grace: Duration,
-    /// `CODEX_STATE_DIR`: where each worker's private CODEX_HOME is made; memory-backed where possible.
+    /// `CODEX_STATE_DIR`: where each worker's private `CODEX_HOME` is made; memory-backed where possible.
     pub state_dir: Option<PathBuf>,
     pub pool: PoolSettings,
 }

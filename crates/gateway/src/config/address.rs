@@ -1,0 +1,202 @@
+//! Addresses, hosts, origins and URLs, parsed by the parser of the client that will use them.
+//!
+//! No message repeats a URL: user names, passwords and keys travel in them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use reqwest::Url;
+
+/// An address that only this machine can reach.
+pub(super) fn loopback(said: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = said.parse().map_err(|_| {
+        "must be an IP address with a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned()
+    })?;
+    if !is_loopback(address.ip()) {
+        return Err(
+            "is not a loopback address, and access control does not exist in this version, so \
+             anyone who reaches it could use it: bind 127.0.0.1, and put the gateway behind a \
+             proxy on this machine that authenticates its callers"
+                .to_owned(),
+        );
+    }
+    Ok(address)
+}
+
+/// Where the provider's API is, without a trailing slash.
+pub(super) fn base_url(said: &str) -> Result<String, String> {
+    let url = parse_web_url(said)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "must not hold a user name or password; the key has its own setting".to_owned(),
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must end with its path: leave out what follows ? or #".to_owned());
+    }
+    if url.scheme() == "http" && !host_is_loopback(&url) {
+        return Err(
+            "must be https: over http the key would travel in the clear (http is only for this \
+             machine, 127.0.0.1, [::1] or localhost)"
+                .to_owned(),
+        );
+    }
+    let base = url.as_str().trim_end_matches('/');
+    if base.ends_with("/responses") {
+        return Err("must be the base alone: leave out /responses, which is appended".to_owned());
+    }
+    Ok(base.to_owned())
+}
+
+/// A `Host` value without its port, in lower case; an IPv6 address keeps its brackets.
+pub(super) fn host(said: &str) -> Result<String, String> {
+    let is_name_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_name = !said.is_empty() && said.len() <= 253 && said.bytes().all(is_name_byte);
+    let is_ipv6 = said
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+    if !is_name && !is_ipv6 {
+        return Err(
+            "must be a host name or address alone, such as chat.example.com or [2001:db8::1]: \
+             no scheme, port, path or wildcard"
+                .to_owned(),
+        );
+    }
+    Ok(said.to_ascii_lowercase())
+}
+
+/// An `Origin` value as a browser sends it.
+pub(super) fn origin(said: &str) -> Result<String, String> {
+    let url = parse_web_url(said)?;
+    let origin = url.origin().ascii_serialization();
+    // What the parser knows beside the origin would be dropped without a word.
+    if url.as_str().trim_end_matches('/') != origin {
+        return Err("must be scheme, host and port alone, such as https://chat.example".to_owned());
+    }
+    Ok(origin)
+}
+
+fn parse_web_url(said: &str) -> Result<Url, String> {
+    match Url::parse(said) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("must be a URL that begins with https:// or http://".to_owned()),
+    }
+}
+
+fn host_is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse().is_ok_and(is_loopback)
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loopback_address_is_bound() {
+        for good in [
+            "127.0.0.1:8000",
+            "127.9.9.9:1",
+            "[::1]:0",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(loopback(good).is_ok(), "{good}");
+        }
+        for public in [
+            "0.0.0.0:8000",
+            "[::]:8000",
+            "10.0.0.1:80",
+            "[2001:db8::1]:80",
+        ] {
+            let refusal = loopback(public).unwrap_err();
+            assert!(refusal.contains("access control does not exist in this version"));
+        }
+        for bad in [
+            "localhost:8000",
+            "127.0.0.1",
+            ":8000",
+            "127.0.0.1:99999",
+            "",
+        ] {
+            assert!(
+                loopback(bad).unwrap_err().contains("127.0.0.1:8000"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_url_keeps_its_path_and_loses_its_slash() {
+        let kept = base_url("https://Models.Example/api/v1//").unwrap();
+        assert_eq!(kept, "https://models.example/api/v1");
+        for local in [
+            "http://127.1:9000/v1",
+            "http://localhost/v1",
+            "http://[::1]:8/v1",
+        ] {
+            assert!(base_url(local).is_ok(), "{local}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_would_leak_or_mislead_is_refused_without_repeating_it() {
+        let cases = [
+            ("http://models.example/v1", "in the clear"),
+            ("http://localhost.evil.example/v1", "in the clear"),
+            (
+                "https://user:hunter2@models.example",
+                "user name or password",
+            ),
+            (
+                "https://models.example/v1?key=hunter2",
+                "leave out what follows",
+            ),
+            (
+                "https://models.example/v1#hunter2",
+                "leave out what follows",
+            ),
+            (
+                "https://models.example/v1/responses/",
+                "leave out /responses",
+            ),
+            ("ftp://models.example/hunter2", "https://"),
+            ("models.example", "https://"),
+            ("https://", "https://"),
+        ];
+        for (url, reason) in cases {
+            let refusal = base_url(url).unwrap_err();
+            assert!(refusal.contains(reason), "{url}: {refusal}");
+            assert!(!refusal.contains("hunter2"), "{url}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_origins_are_names_alone() {
+        assert_eq!(host("Chat.Example.com").unwrap(), "chat.example.com");
+        assert_eq!(host("[2001:DB8::1]").unwrap(), "[2001:db8::1]");
+        for bad in ["", "*", "a:80", "https://a", "a/b", "::1", "[a]"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            origin("https://Chat.Example/").unwrap(),
+            "https://chat.example"
+        );
+        assert_eq!(origin("http://a:8080").unwrap(), "http://a:8080");
+        for bad in [
+            "*",
+            "null",
+            "https://a/b",
+            "https://u@a",
+            "https://a?b",
+            "file:///a",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

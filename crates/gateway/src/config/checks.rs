@@ -1,0 +1,130 @@
+//! What settings must agree on. A setting that was refused is left out of every check: its problem
+//! is already reported, and nothing follows from it.
+
+use super::kind::Value;
+use super::layers::Gathered;
+use super::origins::{Origin, Origins};
+use super::problem::{Problem, Warning};
+use super::table::SETTINGS;
+use super::text::misspelt_level;
+
+pub(super) fn check(gathered: &mut Gathered) {
+    let origins = &gathered.origins;
+    if !gathered.file_refused {
+        gathered.problems.extend(missing_of_provider(origins));
+    }
+    let warnings = [
+        grace_exceeds_timeout(origins),
+        queue_wait_exceeds_timeout(origins),
+        pool_is_smaller_than_limit(origins),
+        body_is_smaller_than_caps(origins),
+        filter_misspells_level(origins),
+    ];
+    gathered.warnings.extend(warnings.into_iter().flatten());
+}
+
+fn missing_of_provider(origins: &Origins) -> Vec<Problem> {
+    match origins.value("provider.kind") {
+        Some(Value::Text(kind)) if kind == "openai" => {
+            missing(origins, "openai", &["provider.openai.api_key"])
+        }
+        Some(Value::Text(kind)) if kind == "azure" => {
+            let required = [
+                "provider.azure.api_key",
+                "provider.azure.endpoint",
+                "provider.azure.deployment",
+                "provider.azure.api_version",
+            ];
+            missing(origins, "azure", &required)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn missing(origins: &Origins, provider: &str, required: &[&str]) -> Vec<Problem> {
+    SETTINGS
+        .iter()
+        .filter(|setting| required.contains(&setting.path))
+        .filter(|setting| matches!(origins.value(setting.path), Some(Value::Unset)))
+        .map(|setting| {
+            let variable = setting.variable;
+            let or_file = match setting.file_variable() {
+                Some(file_variable) => format!(" or {file_variable}"),
+                None => String::new(),
+            };
+            let detail = format!(
+                "LLM_PROVIDER={provider} needs it: set {variable}{or_file}, or run with --demo"
+            );
+            Problem::of(setting.path, Origin::NotSet, detail)
+        })
+        .collect()
+}
+
+fn grace_exceeds_timeout(origins: &Origins) -> Option<Warning> {
+    let timeout_sec = count(origins, "chat.timeout_sec")?;
+    let grace_sec = count(origins, "codex.kill_grace_sec")?;
+    (grace_sec >= timeout_sec).then(|| {
+        let detail = format!(
+            "CODEX_KILL_GRACE_SEC ({grace_sec}) is not less than CODEX_TIMEOUT_SEC \
+             ({timeout_sec}): a turn may take longer to end than it was allowed to run"
+        );
+        Warning::of("codex.kill_grace_sec", detail)
+    })
+}
+
+fn queue_wait_exceeds_timeout(origins: &Origins) -> Option<Warning> {
+    let timeout_sec = count(origins, "chat.timeout_sec")?;
+    let wait_sec = count(origins, "limits.queue_wait_sec")?;
+    (wait_sec >= timeout_sec).then(|| {
+        let detail = format!(
+            "PORTCULLIS_QUEUE_WAIT_SEC ({wait_sec}) is not less than CODEX_TIMEOUT_SEC \
+             ({timeout_sec}): a call may spend all its time waiting"
+        );
+        Warning::of("limits.queue_wait_sec", detail)
+    })
+}
+
+fn pool_is_smaller_than_limit(origins: &Origins) -> Option<Warning> {
+    let turns = count(origins, "limits.max_concurrent_turns")?;
+    let processes = count(origins, "codex.pool.max_processes")?;
+    let per_process = count(origins, "codex.pool.turns_per_process")?;
+    let capacity = processes.saturating_mul(per_process);
+    (capacity < turns).then(|| {
+        let detail = format!(
+            "PORTCULLIS_MAX_CONCURRENT_TURNS ({turns}) is more than the pool can run: \
+             CODEX_POOL_MAX_PROCESSES × CODEX_POOL_TURNS_PER_PROCESS = {capacity}"
+        );
+        Warning::of("limits.max_concurrent_turns", detail)
+    })
+}
+
+/// With a body limit below the caps, plain ASCII already meets 413 where a marked cut was promised.
+fn body_is_smaller_than_caps(origins: &Origins) -> Option<Warning> {
+    let body_bytes = count(origins, "server.max_body_bytes")?;
+    let input_chars = count(origins, "chat.max_input_chars")?;
+    let context_chars = count(origins, "chat.max_context_chars")?;
+    let needed = input_chars.saturating_add(context_chars);
+    (body_bytes < needed).then(|| {
+        let detail = format!(
+            "PORTCULLIS_MAX_BODY_BYTES ({body_bytes}) is less than CHAT_MAX_INPUT_CHARS + \
+             CHAT_MAX_CTX_CHARS ({needed}): long requests are refused before the caps apply"
+        );
+        Warning::of("server.max_body_bytes", detail)
+    })
+}
+
+fn filter_misspells_level(origins: &Origins) -> Option<Warning> {
+    let Some(Value::Text(filter)) = origins.value("log.filter") else {
+        return None;
+    };
+    let level = misspelt_level(filter)?;
+    let detail = format!("a word of it is taken for the name of a module; did you mean {level}?");
+    Some(Warning::of("log.filter", detail))
+}
+
+fn count(origins: &Origins, path: &str) -> Option<u64> {
+    match origins.value(path) {
+        Some(Value::Count(count)) => Some(*count),
+        _ => None,
+    }
+}

@@ -1,0 +1,55 @@
+//! Paths, made absolute at once: workers and children do not share the gateway's directory.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::bounded_file;
+
+/// A bundle of every public root is a fifth of this.
+const CERTIFICATES_LIMIT_BYTES: u64 = 1024 * 1024;
+const CERTIFICATE_MARKER: &str = "-----BEGIN CERTIFICATE-----";
+
+/// A directory that is there, or that can still be made.
+pub(super) fn directory(said: &str) -> Result<PathBuf, String> {
+    let path = absolute(said)?;
+    match fs::metadata(&path) {
+        Ok(metadata) if !metadata.is_dir() => Err("is not a directory".to_owned()),
+        _ => Ok(path),
+    }
+}
+
+pub(super) fn executable(said: &str) -> Result<PathBuf, String> {
+    let path = absolute(said)?;
+    let metadata = fs::metadata(&path).map_err(|error| {
+        format!("cannot be found ({error}): give the path of the program, not its name alone")
+    })?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err("is not an executable file".to_owned());
+    }
+    Ok(path)
+}
+
+pub(super) fn certificates(said: &str) -> Result<PathBuf, String> {
+    let path = absolute(said)?;
+    let file = bounded_file::read(&path, CERTIFICATES_LIMIT_BYTES)?;
+    if !file.content.contains(CERTIFICATE_MARKER) {
+        return Err(format!(
+            "holds no PEM certificate (a line {CERTIFICATE_MARKER})"
+        ));
+    }
+    Ok(path)
+}
+
+pub(super) fn absolute(said: &str) -> Result<PathBuf, String> {
+    if said.is_empty() {
+        return Err("must be a path, and is empty".to_owned());
+    }
+    if said.chars().any(char::is_control) {
+        return Err("must be a path without control characters".to_owned());
+    }
+    if said == "~" || said.starts_with("~/") {
+        return Err("begins with ~, which only a shell understands: write the path out".to_owned());
+    }
+    std::path::absolute(said).map_err(|error| format!("cannot be made absolute ({error})"))
+}

@@ -1,0 +1,215 @@
+//! From checked values to the structs of `settings.rs`: one line a field.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::Loaded;
+use super::checks;
+use super::kind::Value;
+use super::layers::Gathered;
+use super::origins::{Origin, Origins};
+use super::problem::{ConfigError, Problem};
+use super::settings::{
+    AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
+    OpenAiSettings, PoolSettings, ProviderSettings, ServerSettings, Settings,
+};
+
+const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
+
+pub(super) fn resolve(mut gathered: Gathered) -> Result<Loaded, ConfigError> {
+    checks::check(&mut gathered);
+    let Gathered {
+        mut origins,
+        problems,
+        warnings,
+        ..
+    } = gathered;
+    let problems = if problems.is_empty() {
+        match settings(&origins) {
+            Ok(settings) => {
+                let models = settings.chat.allowed_models.clone();
+                origins.refine("chat.allowed_models", Value::List(models));
+                return Ok(Loaded {
+                    settings,
+                    warnings,
+                    origins,
+                });
+            }
+            Err(problem) => vec![problem],
+        }
+    } else {
+        problems
+    };
+    Err(ConfigError {
+        problems,
+        warnings,
+        origins,
+    })
+}
+
+fn settings(origins: &Origins) -> Result<Settings, Problem> {
+    let provider = provider(origins)?;
+    Ok(Settings {
+        server: server(origins)?,
+        limits: LimitSettings {
+            max_concurrent_turns: size(origins, "limits.max_concurrent_turns")?,
+            queue_depth: size(origins, "limits.queue_depth")?,
+            queue_wait: seconds(origins, "limits.queue_wait_sec")?,
+        },
+        chat: chat(origins, provider.model())?,
+        codex: codex(origins)?,
+        provider,
+        log: LogSettings {
+            filter: text(origins, "log.filter")?,
+            format: log_format(origins, "log.format")?,
+        },
+    })
+}
+
+fn server(origins: &Origins) -> Result<ServerSettings, Problem> {
+    Ok(ServerSettings {
+        bind: address(origins, "server.bind")?,
+        allowed_hosts: list(origins, "server.allowed_hosts")?,
+        allowed_origins: list(origins, "server.allowed_origins")?,
+        max_body_bytes: size(origins, "server.max_body_bytes")?,
+        header_timeout: seconds(origins, "server.header_timeout_sec")?,
+        drain: seconds(origins, "server.drain_sec")?,
+        data_dir: optional_path(origins, "server.data_dir")?
+            .ok_or_else(|| disagreement("server.data_dir"))?,
+    })
+}
+
+fn chat(origins: &Origins, model: &str) -> Result<ChatSettings, Problem> {
+    let named = list(origins, "chat.allowed_models")?;
+    let others = named.into_iter().filter(|name| name != model);
+    Ok(ChatSettings {
+        stream_enabled: switch(origins, "chat.stream_enabled")?,
+        timeout: seconds(origins, "chat.timeout_sec")?,
+        max_input_chars: size(origins, "chat.max_input_chars")?,
+        max_context_chars: size(origins, "chat.max_context_chars")?,
+        max_output_chars: size(origins, "chat.max_output_chars")?,
+        allowed_models: std::iter::once(model.to_owned()).chain(others).collect(),
+    })
+}
+
+fn codex(origins: &Origins) -> Result<CodexSettings, Problem> {
+    Ok(CodexSettings {
+        bin: optional_path(origins, "codex.bin")?,
+        driver: driver(origins, "codex.driver")?,
+        version_strict: switch(origins, "codex.version_strict")?,
+        kill_grace: seconds(origins, "codex.kill_grace_sec")?,
+        state_dir: optional_path(origins, "codex.state_dir")?,
+        pool: PoolSettings {
+            max_processes: size(origins, "codex.pool.max_processes")?,
+            turns_per_process: size(origins, "codex.pool.turns_per_process")?,
+            max_turns: count(origins, "codex.pool.max_turns")?,
+            max_age: seconds(origins, "codex.pool.max_age_sec")?,
+            max_rss_bytes: count(origins, "codex.pool.max_rss_mb")? * BYTES_PER_MEBIBYTE,
+        },
+    })
+}
+
+fn provider(origins: &Origins) -> Result<ProviderSettings, Problem> {
+    let path = "provider.kind";
+    match text(origins, path)?.as_str() {
+        "openai" => Ok(ProviderSettings::OpenAi(OpenAiSettings {
+            api_key: secret(origins, "provider.openai.api_key")?,
+            model: text(origins, "provider.openai.model")?,
+            base_url: text(origins, "provider.openai.base_url")?,
+            ca_file: optional_path(origins, "provider.ca_file")?,
+        })),
+        "azure" => Ok(ProviderSettings::Azure(AzureSettings {
+            api_key: secret(origins, "provider.azure.api_key")?,
+            endpoint: text(origins, "provider.azure.endpoint")?,
+            deployment: text(origins, "provider.azure.deployment")?,
+            api_version: text(origins, "provider.azure.api_version")?,
+            ca_file: optional_path(origins, "provider.ca_file")?,
+        })),
+        "demo" => Ok(ProviderSettings::Demo),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn driver(origins: &Origins, path: &str) -> Result<CodexDriver, Problem> {
+    match text(origins, path)?.as_str() {
+        "auto" => Ok(CodexDriver::Auto),
+        "app-server" => Ok(CodexDriver::AppServer),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn log_format(origins: &Origins, path: &str) -> Result<LogFormat, Problem> {
+    match text(origins, path)?.as_str() {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn switch(origins: &Origins, path: &str) -> Result<bool, Problem> {
+    match origins.value(path) {
+        Some(Value::Switch(on)) => Ok(*on),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn count(origins: &Origins, path: &str) -> Result<u64, Problem> {
+    match origins.value(path) {
+        Some(Value::Count(count)) => Ok(*count),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn size(origins: &Origins, path: &str) -> Result<usize, Problem> {
+    usize::try_from(count(origins, path)?).map_err(|_| disagreement(path))
+}
+
+fn seconds(origins: &Origins, path: &str) -> Result<Duration, Problem> {
+    count(origins, path).map(Duration::from_secs)
+}
+
+fn text(origins: &Origins, path: &str) -> Result<String, Problem> {
+    match origins.value(path) {
+        Some(Value::Text(text)) => Ok(text.clone()),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn address(origins: &Origins, path: &str) -> Result<SocketAddr, Problem> {
+    match origins.value(path) {
+        Some(Value::Address(address)) => Ok(*address),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn list(origins: &Origins, path: &str) -> Result<Vec<String>, Problem> {
+    match origins.value(path) {
+        Some(Value::List(items)) => Ok(items.clone()),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn secret(origins: &Origins, path: &str) -> Result<SecretString, Problem> {
+    match origins.value(path) {
+        Some(Value::Secret(secret)) => Ok(secret.clone()),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn optional_path(origins: &Origins, path: &str) -> Result<Option<PathBuf>, Problem> {
+    match origins.value(path) {
+        Some(Value::Path(path)) => Ok(Some(path.clone())),
+        Some(Value::Unset) => Ok(None),
+        _ => Err(disagreement(path)),
+    }
+}
+
+/// The table and this file do not agree about a setting. The tests resolve every setting, so no
+/// release should ever say this; it is a refusal to start rather than a panic.
+fn disagreement(path: &str) -> Problem {
+    let detail = "its kind and its use disagree: this is a bug in Portcullis, please report it";
+    Problem::of(path, Origin::NotSet, detail)
+}

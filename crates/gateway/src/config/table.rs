@@ -1,0 +1,331 @@
+//! Every setting there is: reading, refusing, printing and documenting all walk this table.
+//!
+//! To add a setting: a row here, its default in `defaults.toml`, its field in `settings.rs` and
+//! its line in `resolve.rs`; the tests name whichever is missing.
+
+use super::kind::{Item, Kind};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    /// Section and key in the file.
+    pub(super) path: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) kind: Kind,
+    pub(super) presence: Presence,
+    /// One or two sentences; the same as above the key in `defaults.toml`.
+    pub(super) help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Has a default, so that there is always a value.
+    Always,
+    /// May be absent; an empty string says so.
+    Optional,
+}
+
+/// Names the file of settings; not a setting itself.
+pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
+
+/// Variables of the design that later versions read. Ignored, they would give false safety.
+pub(super) const LATER_VARIABLES: [&str; 7] = [
+    "PORTCULLIS_ADMIN_BIND",
+    "PORTCULLIS_AUTH",
+    "PORTCULLIS_DATABASE_URL",
+    "PORTCULLIS_JOB_TTL_SEC",
+    "PORTCULLIS_REDACT_RULES",
+    "PORTCULLIS_SANDBOX",
+    "PORTCULLIS_SKILLS_DIR",
+];
+
+/// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,
+/// `OPENAI_ORG_ID`, …) may belong to somebody else.
+pub(super) const OWN_PREFIXES: [&str; 4] =
+    ["PORTCULLIS_", "CODEX_POOL_", "CHAT_MAX_", "CHAT_ALLOWED_"];
+
+pub(super) const SETTINGS: &[Setting] = &[
+    always(
+        "server.bind",
+        "PORTCULLIS_BIND",
+        Kind::LoopbackAddress,
+        "Where the gateway listens. This version has no access control, so it serves this machine only.",
+    ),
+    always(
+        "server.allowed_hosts",
+        "PORTCULLIS_ALLOWED_HOSTS",
+        Kind::List(Item::Host),
+        "Host headers accepted beside localhost and the loopback addresses: the names under which a proxy on this machine passes requests on.",
+    ),
+    always(
+        "server.allowed_origins",
+        "PORTCULLIS_ALLOWED_ORIGINS",
+        Kind::List(Item::Origin),
+        "Origin headers accepted beside the gateway's own: the sites whose pages may call it.",
+    ),
+    always(
+        "server.max_body_bytes",
+        "PORTCULLIS_MAX_BODY_BYTES",
+        count(1024, 64 * 1024 * 1024, "bytes"),
+        "The largest request body; over it the answer is 413.",
+    ),
+    always(
+        "server.header_timeout_sec",
+        "PORTCULLIS_HEADER_TIMEOUT_SEC",
+        count(1, 120, "seconds"),
+        "From the first byte of a request to the end of its head; then the connection is closed.",
+    ),
+    always(
+        "server.drain_sec",
+        "PORTCULLIS_DRAIN_SEC",
+        count(0, 600, "seconds"),
+        "What running turns get after SIGTERM before they are interrupted.",
+    ),
+    always(
+        "server.data_dir",
+        "PORTCULLIS_DATA_DIR",
+        Kind::Directory,
+        "Where the gateway keeps what it stores. A relative path starts at the directory of start.",
+    ),
+    always(
+        "limits.max_concurrent_turns",
+        "PORTCULLIS_MAX_CONCURRENT_TURNS",
+        count(1, 1024, "turns"),
+        "Turns that run at once; further calls wait in the queue.",
+    ),
+    always(
+        "limits.queue_depth",
+        "PORTCULLIS_QUEUE_DEPTH",
+        count(1, 10_000, "calls"),
+        "Calls that may wait for a turn; over it the answer is 503.",
+    ),
+    always(
+        "limits.queue_wait_sec",
+        "PORTCULLIS_QUEUE_WAIT_SEC",
+        count(1, 120, "seconds"),
+        "How long a call waits for a turn; then the answer is 503.",
+    ),
+    always(
+        "chat.stream_enabled",
+        "STREAM_ENABLED",
+        Kind::Switch,
+        "Answer as a stream unless the caller asks for JSON.",
+    ),
+    always(
+        "chat.timeout_sec",
+        "CODEX_TIMEOUT_SEC",
+        count(1, 120, "seconds"),
+        "The whole synchronous call, the wait for a turn included; then the answer is 504.",
+    ),
+    always(
+        "chat.max_input_chars",
+        "CHAT_MAX_INPUT_CHARS",
+        count(1, 10_000_000, "characters"),
+        "A longer message is cut at its end and marked.",
+    ),
+    always(
+        "chat.max_context_chars",
+        "CHAT_MAX_CTX_CHARS",
+        count(1, 10_000_000, "characters"),
+        "A longer context is cut in its middle and marked.",
+    ),
+    always(
+        "chat.max_output_chars",
+        "CHAT_MAX_OUTPUT_CHARS",
+        count(1, 10_000_000, "characters"),
+        "A longer answer ends there, marked, and its turn is stopped.",
+    ),
+    always(
+        "chat.allowed_models",
+        "CHAT_ALLOWED_MODELS",
+        Kind::List(Item::Model),
+        "Models a caller may name. The configured model is always one of them.",
+    ),
+    optional(
+        "codex.bin",
+        "CODEX_BIN",
+        Kind::ExecutableFile,
+        "The Codex CLI. When not set: the one in codex/, else codex on PATH.",
+    ),
+    always(
+        "codex.driver",
+        "CODEX_DRIVER",
+        Kind::Choice {
+            options: &["auto", "app-server"],
+            later: &["exec", "contract"],
+        },
+        "How the CLI is spoken to; auto picks by what it answers to --help.",
+    ),
+    always(
+        "codex.version_strict",
+        "CODEX_VERSION_STRICT",
+        Kind::Switch,
+        "Refuse a CLI that is not the pinned version, instead of using it with a warning.",
+    ),
+    always(
+        "codex.kill_grace_sec",
+        "CODEX_KILL_GRACE_SEC",
+        count(0, 30, "seconds"),
+        "Between the interrupt of a turn and the kill of its process.",
+    ),
+    optional(
+        "codex.state_dir",
+        "CODEX_STATE_DIR",
+        Kind::Directory,
+        "Where each worker's private CODEX_HOME is made. When not set: in memory where possible.",
+    ),
+    always(
+        "codex.pool.max_processes",
+        "CODEX_POOL_MAX_PROCESSES",
+        count(1, 64, "processes"),
+        "CLI processes kept warm at most.",
+    ),
+    always(
+        "codex.pool.turns_per_process",
+        "CODEX_POOL_TURNS_PER_PROCESS",
+        count(1, 64, "turns"),
+        "Turns that run at once on one process.",
+    ),
+    always(
+        "codex.pool.max_turns",
+        "CODEX_POOL_MAX_TURNS",
+        count(1, 1_000_000, "turns"),
+        "Turns after which a process is replaced.",
+    ),
+    always(
+        "codex.pool.max_age_sec",
+        "CODEX_POOL_MAX_AGE_SEC",
+        count(10, 86_400, "seconds"),
+        "Age at which a process is replaced.",
+    ),
+    always(
+        "codex.pool.max_rss_mb",
+        "CODEX_POOL_MAX_RSS_MB",
+        count(64, 65_536, "MiB"),
+        "Resident memory at which a process is replaced.",
+    ),
+    always(
+        "provider.kind",
+        "LLM_PROVIDER",
+        Kind::Choice {
+            options: &["openai", "azure", "demo"],
+            later: &[],
+        },
+        "Who answers the model calls. demo is built in: it needs no key, and nothing leaves the machine.",
+    ),
+    optional(
+        "provider.ca_file",
+        "PORTCULLIS_CA_FILE",
+        Kind::CertificateFile,
+        "Root certificates trusted beside the usual ones on the way to the provider.",
+    ),
+    optional(
+        "provider.openai.api_key",
+        "OPENAI_API_KEY",
+        Kind::Secret,
+        "The key; required with provider.kind openai.",
+    ),
+    always(
+        "provider.openai.model",
+        "OPENAI_MODEL",
+        Kind::ModelName,
+        "The model of a call that names none.",
+    ),
+    always(
+        "provider.openai.base_url",
+        "OPENAI_BASE_URL",
+        Kind::BaseUrl,
+        "Any endpoint with the Responses API; /responses is appended.",
+    ),
+    optional(
+        "provider.azure.api_key",
+        "AZURE_OPENAI_API_KEY",
+        Kind::Secret,
+        "The key; required with provider.kind azure.",
+    ),
+    optional(
+        "provider.azure.endpoint",
+        "AZURE_OPENAI_ENDPOINT",
+        Kind::BaseUrl,
+        "The resource's endpoint, such as https://name.openai.azure.com; required with provider.kind azure.",
+    ),
+    optional(
+        "provider.azure.deployment",
+        "AZURE_OPENAI_DEPLOYMENT",
+        Kind::ModelName,
+        "The deployment, sent as the model; required with provider.kind azure.",
+    ),
+    optional(
+        "provider.azure.api_version",
+        "AZURE_OPENAI_API_VERSION",
+        Kind::ApiVersion,
+        "The value of api-version; required with provider.kind azure.",
+    ),
+    always(
+        "log.filter",
+        "PORTCULLIS_LOG",
+        Kind::LogFilter,
+        "What is logged to stderr. Logs hold metadata only, at every level.",
+    ),
+    always(
+        "log.format",
+        "PORTCULLIS_LOG_FORMAT",
+        Kind::Choice {
+            options: &["json", "text"],
+            later: &[],
+        },
+        "json for machines, text for people.",
+    ),
+];
+
+impl Setting {
+    /// The key or variable that names a file with the secret, when there may be one.
+    pub(super) fn file_path(&self) -> Option<String> {
+        let path = self.path;
+        self.kind.is_secret().then(|| format!("{path}_file"))
+    }
+
+    pub(super) fn file_variable(&self) -> Option<String> {
+        let variable = self.variable;
+        self.kind.is_secret().then(|| format!("{variable}_FILE"))
+    }
+
+    pub(super) fn section(&self) -> &'static str {
+        self.path
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
+    }
+}
+
+const fn always(
+    path: &'static str,
+    variable: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        path,
+        variable,
+        kind,
+        presence: Presence::Always,
+        help,
+    }
+}
+
+const fn optional(
+    path: &'static str,
+    variable: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        path,
+        variable,
+        kind,
+        presence: Presence::Optional,
+        help,
+    }
+}
+
+const fn count(least: u64, most: u64, unit: &'static str) -> Kind {
+    Kind::Count { least, most, unit }
+}

@@ -1,0 +1,68 @@
+//! Names and words: each parser gives the value in the form that the rest of the program uses.
+//!
+//! No message repeats what was said: a key pasted into the wrong variable must not reach a log.
+
+use tracing_subscriber::EnvFilter;
+
+use super::nearest::nearest;
+
+const MODEL_NAME_LIMIT: usize = 128;
+const API_VERSION_LIMIT: usize = 64;
+/// Levels of a tracing filter.
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+pub(super) fn choice(said: &str, options: &[&str], later: &[&str]) -> Result<String, String> {
+    let matches = |option: &&&str| option.eq_ignore_ascii_case(said);
+    if let Some(option) = options.iter().find(matches) {
+        return Ok((*option).to_owned());
+    }
+    let options_text = options.join(", ");
+    if let Some(option) = later.iter().find(matches) {
+        return Err(format!(
+            "this version does not have {option}; use one of {options_text}"
+        ));
+    }
+    let suggestion = match nearest(said, options.iter().copied()) {
+        Some(option) => format!("; did you mean {option}?"),
+        None => String::new(),
+    };
+    Err(format!("must be one of {options_text}{suggestion}"))
+}
+
+pub(super) fn model_name(said: &str) -> Result<String, String> {
+    let visible = said.bytes().all(|byte| byte.is_ascii_graphic());
+    if said.is_empty() || said.len() > MODEL_NAME_LIMIT || !visible {
+        return Err(format!(
+            "must be a name of 1 to {MODEL_NAME_LIMIT} visible ASCII characters, without blanks"
+        ));
+    }
+    Ok(said.to_owned())
+}
+
+/// The value becomes part of a query string, so it may hold nothing that needs escaping there.
+pub(super) fn api_version(said: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if said.is_empty() || said.len() > API_VERSION_LIMIT || !said.bytes().all(plain) {
+        return Err(format!(
+            "must be 1 to {API_VERSION_LIMIT} ASCII letters, digits, dots and dashes"
+        ));
+    }
+    Ok(said.to_owned())
+}
+
+pub(super) fn log_filter(said: &str) -> Result<String, String> {
+    match EnvFilter::builder().parse(said) {
+        Ok(_) if !said.is_empty() => Ok(said.to_owned()),
+        _ => Err("must be a tracing filter, such as info or gateway=debug,info".to_owned()),
+    }
+}
+
+/// The level that a word of the filter nearly spells. A filter takes such a word for the name of a
+/// module, and then logs nothing at all of the rest.
+pub(super) fn misspelt_level(filter: &str) -> Option<&'static str> {
+    filter
+        .split(',')
+        .map(|directive| directive.trim().to_ascii_lowercase())
+        .filter(|word| !word.contains(['=', '[', ':']) && !LOG_LEVELS.contains(&word.as_str()))
+        .find_map(|word| nearest(&word, LOG_LEVELS))
+}
