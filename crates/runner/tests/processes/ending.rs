@@ -61,7 +61,7 @@ async fn death_by_a_signal_is_told_from_an_exit() {
 #[tokio::test]
 async fn an_interrupt_that_is_obeyed_needs_no_kill() {
     let mut child = start(shell(
-        "trap 'exit 5' INT; echo ready; while :; do sleep 1000; done",
+        "trap 'exit 5' INT; echo ready; while :; do sleep 0.05; done",
     ));
     next_text(&mut child.stdout).await;
     let exit = child.handle.shutdown(Interrupt::Signal).await;
@@ -74,7 +74,7 @@ async fn an_interrupt_that_is_obeyed_needs_no_kill() {
 #[tokio::test]
 async fn an_interrupt_alone_starts_no_grace() {
     let mut child = start_within(
-        shell("trap 'echo asked' INT; echo ready; while :; do sleep 1; done"),
+        shell("trap 'echo asked' INT; echo ready; while :; do sleep 0.05; done"),
         SHORT_GRACE,
     );
     next_text(&mut child.stdout).await;
