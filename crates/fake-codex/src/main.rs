@@ -1,1 +1,91 @@
-fn main() {}
+//! A scripted Codex CLI for tests, for what the real one will not do on command. It never ships, needs
+//! no model, and reaches no network.
+//!
+//! It speaks the dialect `app-server` of CLI 0.169.0: `initialize`, `initialized`, `thread/start`,
+//! `turn/start`, `turn/interrupt`, `thread/unsubscribe`. A turn is answered with `echo: <text>` in three
+//! deltas, unless the text says otherwise.
+//!
+//! # Behaviours of a turn
+//!
+//! Chosen by words in the turn's text, so each request of a test chooses for itself. Several words
+//! combine. An unknown one fails the turn with `badRequest`.
+//!
+//! | word | what it does |
+//! |---|---|
+//! | `fake:hang` | answers `turn/start`, then never anything; obeys an interrupt |
+//! | `fake:hang-after-delta` | one delta, then never anything; obeys an interrupt |
+//! | `fake:ignore-interrupt` | one delta, then never anything; `turn/interrupt` gets no answer |
+//! | `fake:slow:<ms>` | a pause before each delta |
+//! | `fake:count:<n>` | answers `tok0 tok1 …` in n deltas |
+//! | `fake:big:<chars>` | answers that many `x`, 1000 a delta |
+//! | `fake:no-delta` | the answer stands only in `item/completed` and `turn/completed` |
+//! | `fake:reasoning` | a reasoning item before the answer |
+//! | `fake:usage:<in>,<out>` | claims this usage |
+//! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
+//! | `fake:fail:<info>` | ends as `failed` before any delta; `<info>` is a `codexErrorInfo`: `unauthorized`, `httpConnectionFailed:503` … |
+//! | `fake:fail-after-delta:<info>` | the same, after one delta |
+//! | `fake:error-then-complete` | an `error` that will be retried, then a normal end |
+//! | `fake:wrong-thread` | a delta for a thread that nobody knows, then a normal end |
+//! | `fake:dup-complete` | `turn/completed` twice |
+//! | `fake:garbage` | lines that are not JSON, not objects, or empty, then a normal end |
+//! | `fake:bad-utf8` | a line with bytes that are not UTF-8, then a normal end |
+//! | `fake:huge-line:<bytes>` | a notification of that length, then a normal end |
+//! | `fake:flood-stdout:<n>` | n notifications of an unknown method, then a normal end |
+//! | `fake:flood-stderr:<MB>` | that much on standard error, then a normal end |
+//! | `fake:stop-reading` | never reads standard input again; the turn ends normally |
+//! | `fake:crash` | exits with 3 after one delta |
+//! | `fake:kill` | kills itself with `SIGKILL` after one delta |
+//! | `fake:die-mid-line` | exits with 3 in the middle of its second delta's line |
+//!
+//! # Behaviours of a process
+//!
+//! Read from `fake-codex.toml` in the directory of `argv[0]`, symbolic links not followed: a test links
+//! or copies the binary into a directory of its own. (The gateway clears environment and arguments, so
+//! neither can carry them.) Without the file the process behaves. All keys are optional:
+//!
+//! | key | what it does |
+//! |---|---|
+//! | `version = "0.1.0"` | what it says it is; the variable `FAKE_CODEX_VERSION` goes before |
+//! | `record = "/path"` | appends a JSON line for each start: `argv`, `environment`, `cwd`, `descriptors` (number to target), `pid`, `grandchild` |
+//! | `exit_at_start = 7` | exits with that code at once |
+//! | `slow_start_ms = 500` | waits before it reads anything |
+//! | `hang_in_initialize = true` | never answers `initialize` |
+//! | `refuse_thread_start = 2` | refuses the first n `thread/start` with -32001 |
+//! | `crash_after_turns = 3` | exits with 3 right after the n-th `turn/completed` |
+//! | `ignore_signals = true` | ignores `SIGINT` and `SIGTERM`, and so does its grandchild |
+//! | `leave_grandchild = true` | starts a process in its own group that holds its pipes and never ends |
+//!
+//! `--version` and `--help` answer like the real one, whatever the file says about start-up.
+
+mod app_server;
+mod command_line;
+mod record;
+mod script;
+mod startup;
+
+use std::process::ExitCode;
+
+use command_line::Command;
+use startup::Startup;
+
+fn main() -> ExitCode {
+    let startup = match Startup::beside_program() {
+        Ok(startup) => startup,
+        Err(problem) => return command_line::refuse(&problem),
+    };
+    let command = Command::from_arguments();
+    if command == Command::Grandchild {
+        return startup.linger();
+    }
+    let grandchild = match command {
+        Command::AppServer => startup.leave_grandchild(),
+        _ => None,
+    };
+    if let Err(problem) = record::append(&startup, grandchild) {
+        return command_line::refuse(&problem);
+    }
+    match command {
+        Command::AppServer => app_server::serve(startup),
+        other => other.print(&startup),
+    }
+}
