@@ -1,0 +1,252 @@
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use redact::Untrusted;
+use tokio::sync::Notify;
+
+use crate::turn::{ItemKind, ItemStatus, TurnEnd, TurnEvent, TurnFailure};
+
+/// The events of one turn between the process's reader and the turn's consumer.
+///
+/// The reader serves every turn of its process and must never wait for one slow consumer, so a push
+/// never blocks. Memory is bounded all the same: text that was not fetched yet is joined into one
+/// event, and when it goes over the limit the turn ends as `NotFetched`.
+#[derive(Debug)]
+pub(crate) struct EventQueue {
+    thread_id: String,
+    limit_bytes: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<TurnEvent>,
+    unread_bytes: usize,
+    /// Known once the process has answered `turn/start`.
+    turn_id: Option<String>,
+    /// The message that the last text belonged to, and whether any of it came as deltas.
+    message_id: Option<String>,
+    /// The consumer has been told the end.
+    ended: bool,
+    /// The process has said that the turn is over, or is gone: nothing is left to interrupt.
+    settled: bool,
+}
+
+/// Two messages of one turn are set apart by an empty line.
+const MESSAGE_SEPARATOR: &str = "\n\n";
+
+/// Items beside the answer; a turn that makes more than this unread is not shown all of them.
+const MAX_UNREAD_EVENTS: usize = 1024;
+
+impl EventQueue {
+    pub(crate) fn new(thread_id: String, limit_bytes: usize) -> Self {
+        Self {
+            thread_id,
+            limit_bytes,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn thread_id(&self) -> &str {
+        &self.thread_id
+    }
+
+    /// Only one consumer at a time: the turn's stream, then whoever settles it.
+    pub(crate) async fn next(&self) -> Option<TurnEvent> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state.lock();
+                if let Some(event) = state.events.pop_front() {
+                    if let TurnEvent::Delta(text) = &event {
+                        state.unread_bytes -= text.len_bytes();
+                    }
+                    return Some(event);
+                }
+                if state.ended {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn push_delta(&self, message_id: &str, text: String) {
+        let mut state = self.state.lock();
+        if state.message_id.as_deref() == Some(message_id) {
+            state.push_text(text, self.limit_bytes);
+        } else {
+            let first = state.message_id.replace(message_id.to_owned()).is_none();
+            let text = if first {
+                text
+            } else {
+                format!("{MESSAGE_SEPARATOR}{text}")
+            };
+            state.push_text(text, self.limit_bytes);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A whole message. It is news only where no delta of it came before.
+    pub(crate) fn push_message(&self, message_id: &str, text: String) {
+        let came_as_deltas = self.state.lock().message_id.as_deref() == Some(message_id);
+        if !came_as_deltas && !text.is_empty() {
+            self.push_delta(message_id, text);
+        }
+    }
+
+    pub(crate) fn push_item(&self, kind: ItemKind, status: ItemStatus) {
+        let mut state = self.state.lock();
+        if !state.ended && state.events.len() < MAX_UNREAD_EVENTS {
+            state.events.push_back(TurnEvent::Item { kind, status });
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The process has ended the turn. Later ends are ignored: the first word counts.
+    pub(crate) fn settle(&self, end: TurnEnd) {
+        let mut state = self.state.lock();
+        state.settled = true;
+        state.end(end);
+        drop(state);
+        // Both a consumer and a settling task may wait.
+        self.changed.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state.lock().settled
+    }
+
+    /// Returns once the process has ended the turn, whatever is still unread.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_settled() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn turn_id(&self) -> Option<String> {
+        self.state.lock().turn_id.clone()
+    }
+
+    pub(crate) fn set_turn_id(&self, turn_id: &str) {
+        let mut state = self.state.lock();
+        if state.turn_id.is_none() {
+            state.turn_id = Some(turn_id.to_owned());
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Returns once the turn can be interrupted by its id, or has ended.
+    pub(crate) async fn turn_id_or_settled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.state.lock();
+                if state.settled || state.turn_id.is_some() {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+impl State {
+    fn push_text(&mut self, text: String, limit_bytes: usize) {
+        if self.ended {
+            return;
+        }
+        self.unread_bytes += text.len();
+        if self.unread_bytes > limit_bytes {
+            self.end(TurnEnd::Failed(TurnFailure::NotFetched { limit_bytes }));
+            return;
+        }
+        let text = Untrusted::new(text);
+        if let Some(TurnEvent::Delta(unread)) = self.events.back_mut() {
+            unread.append(&text);
+        } else {
+            self.events.push_back(TurnEvent::Delta(text));
+        }
+    }
+
+    fn end(&mut self, end: TurnEnd) {
+        if !self.ended {
+            self.ended = true;
+            self.events.push_back(TurnEvent::Ended(end));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(text: &str) -> TurnEvent {
+        TurnEvent::Delta(Untrusted::new(text.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn unread_text_is_joined_and_the_end_comes_once_and_last() {
+        let queue = EventQueue::new("thread".to_owned(), 100);
+        queue.push_delta("message", "one ".to_owned());
+        queue.push_delta("message", "two".to_owned());
+        queue.push_item(ItemKind::Reasoning, ItemStatus::Started);
+        queue.push_delta("message", "!".to_owned());
+        queue.settle(TurnEnd::Completed);
+        queue.settle(TurnEnd::Failed(TurnFailure::Crashed));
+        queue.push_delta("message", "late".to_owned());
+
+        assert_eq!(queue.next().await, Some(delta("one two")));
+        assert_eq!(
+            queue.next().await,
+            Some(TurnEvent::Item {
+                kind: ItemKind::Reasoning,
+                status: ItemStatus::Started
+            })
+        );
+        assert_eq!(queue.next().await, Some(delta("!")));
+        assert_eq!(
+            queue.next().await,
+            Some(TurnEvent::Ended(TurnEnd::Completed))
+        );
+        assert_eq!(queue.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn text_that_nobody_fetches_ends_the_turn_within_the_limit() {
+        let queue = EventQueue::new("thread".to_owned(), 10);
+        queue.push_delta("message", "123456".to_owned());
+        queue.push_delta("message", "7890a".to_owned());
+        assert_eq!(queue.next().await, Some(delta("123456")));
+        assert_eq!(
+            queue.next().await,
+            Some(TurnEvent::Ended(TurnEnd::Failed(TurnFailure::NotFetched {
+                limit_bytes: 10
+            })))
+        );
+        assert!(
+            !queue.is_settled(),
+            "the process still works on it and has to be interrupted"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_without_deltas_is_delivered_whole_and_one_with_deltas_is_not_repeated() {
+        let queue = EventQueue::new("thread".to_owned(), 100);
+        queue.push_delta("a", "first".to_owned());
+        queue.push_message("a", "first".to_owned());
+        assert_eq!(queue.next().await, Some(delta("first")));
+        queue.push_message("b", "second".to_owned());
+        assert_eq!(queue.next().await, Some(delta("\n\nsecond")));
+    }
+}

@@ -1,0 +1,209 @@
+//! The keeper: one task that starts, replaces and buries the pool's processes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::worker::{Condition, Worker};
+
+use super::{Member, Pool, PoolLimits, State};
+
+/// How often age and memory are looked at when nothing else happens.
+const INSPECTION_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A spare process beyond the first is stopped when it has had nothing to do for this long.
+const IDLE_LIMIT: Duration = Duration::from_mins(5);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(super) async fn keep(pool: Arc<Pool>) {
+    let mut changed = pool.blueprint.changed.subscribe();
+    loop {
+        changed.mark_unchanged();
+        pool.bury_the_dead();
+        if pool.closing.is_cancelled() {
+            let state = pool.state.lock();
+            if state.members.is_empty() && state.starting == 0 {
+                return;
+            }
+        } else {
+            pool.retire_the_worn();
+            pool.start_what_is_needed();
+        }
+        let pause = pool.next_look();
+        // Elapsed or changed: either way the pool is looked over again.
+        let _ = timeout(pause, changed.changed()).await;
+    }
+}
+
+impl Pool {
+    /// Removes processes that are gone, and stops retired ones whose last turn has ended.
+    fn bury_the_dead(&self) {
+        let mut state = self.state.lock();
+        let proven = state
+            .members
+            .iter()
+            .any(|member| member.worker.turns_completed() > 0);
+        if proven {
+            state.failures = 0;
+        }
+        let (gone, members): (Vec<_>, Vec<_>) = std::mem::take(&mut state.members)
+            .into_iter()
+            .partition(|member| member.worker.condition() == Condition::Gone);
+        state.members = members;
+        for member in gone {
+            // One that has done work is replaced at once; one that has not would do the same again.
+            if !member.stopping && member.worker.turns_completed() == 0 {
+                state.count_failure("a Codex process ended before its first turn did".to_owned());
+            }
+        }
+        for member in &mut state.members {
+            let done = member.worker.condition() == Condition::Retiring
+                && member.worker.active_turns() == 0;
+            if done {
+                self.stop(member);
+            }
+        }
+    }
+
+    /// Retires processes over a limit, once another one can take their place; and spares that have
+    /// had nothing to do for long.
+    fn retire_the_worn(&self) {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        for member in &mut state.members {
+            let idle = member.worker.active_turns() == 0;
+            member.idle_since = idle.then(|| member.idle_since.unwrap_or(now));
+        }
+        let ready: Vec<_> = state.ready().collect();
+        let fresh = ready
+            .iter()
+            .filter(|member| !is_worn(&member.worker, &self.limits))
+            .count();
+        let mut spare = ready.len();
+        for member in ready {
+            let worn = is_worn(&member.worker, &self.limits) && fresh > 0;
+            let idle = member
+                .idle_since
+                .is_some_and(|since| now - since > IDLE_LIMIT);
+            if worn || (idle && spare > 1) {
+                spare -= 1;
+                member.worker.retire();
+            }
+        }
+    }
+
+    /// One process more while calls wait or the free places run low, and one to follow a worn one.
+    fn start_what_is_needed(self: &Arc<Self>) {
+        {
+            let mut state = self.state.lock();
+            if state.starting > 0
+                || state
+                    .not_before
+                    .is_some_and(|moment| moment > Instant::now())
+            {
+                return;
+            }
+            let (worn, fresh): (Vec<_>, Vec<_>) = state
+                .ready()
+                .partition(|member| is_worn(&member.worker, &self.limits));
+            let free: usize = fresh
+                .iter()
+                .map(|member| self.limits.turns_per_process - member.worker.active_turns())
+                .sum();
+            let unclaimed = fresh.iter().any(|member| member.tenant.is_none());
+            let needed = free < self.limits.turns_per_process.div_ceil(2)
+                || (state.waiting > 0 && !unclaimed);
+            // A worn process is still at work while its successor starts, so it does not count.
+            let room = fresh.len() < self.limits.max_processes;
+            let replace = !worn.is_empty() && fresh.is_empty();
+            if !(needed && room || replace) {
+                self.make_room(&state);
+                return;
+            }
+            state.starting += 1;
+        }
+        let pool = Arc::clone(self);
+        self.blueprint
+            .tracker
+            .spawn(async move { pool.launch().await });
+    }
+
+    /// With every process taken, a tenant without one waits for another tenant's idle process to go.
+    fn make_room(&self, state: &State) {
+        if state.waiting == 0 {
+            return;
+        }
+        let idle = state
+            .ready()
+            .filter(|member| member.tenant.is_some() && member.worker.active_turns() == 0)
+            .min_by_key(|member| member.idle_since);
+        let all_taken = state.ready().count() >= self.limits.max_processes;
+        if let (Some(member), true) = (idle, all_taken) {
+            member.worker.retire();
+        }
+    }
+
+    async fn launch(self: Arc<Self>) {
+        let begun = Instant::now();
+        let outcome = Worker::launch(Arc::clone(&self.blueprint)).await;
+        {
+            let mut state = self.state.lock();
+            state.starting -= 1;
+            match outcome {
+                Ok(worker) => {
+                    tracing::info!(
+                        pid = worker.process_id(),
+                        duration_ms = begun.elapsed().as_millis(),
+                        "codex worker ready"
+                    );
+                    if self.closing.is_cancelled() {
+                        worker.retire();
+                    }
+                    state.not_before = None;
+                    state.members.push(Member::new(worker));
+                }
+                Err(error) => {
+                    let reason = format!("the process was started, but {error}");
+                    tracing::error!(%reason, failures = state.failures + 1, "codex worker did not start");
+                    state.count_failure(reason);
+                }
+            }
+        }
+        self.blueprint.changed.send_modify(|version| *version += 1);
+    }
+
+    fn next_look(&self) -> Duration {
+        let state = self.state.lock();
+        let pause = state.not_before.map_or(INSPECTION_INTERVAL, |moment| {
+            moment.saturating_duration_since(Instant::now())
+        });
+        pause.clamp(Duration::from_millis(1), INSPECTION_INTERVAL)
+    }
+}
+
+impl State {
+    fn ready(&self) -> impl Iterator<Item = &Member> {
+        self.members
+            .iter()
+            .filter(|member| member.worker.condition() == Condition::Ready)
+    }
+
+    /// Each failure in a row doubles the pause before the next launch.
+    fn count_failure(&mut self, reason: String) {
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(Instant::now() + pause.min(LONGEST_PAUSE));
+        self.last_failure = Some(reason);
+    }
+}
+
+fn is_worn(worker: &Worker, limits: &PoolLimits) -> bool {
+    worker.turns_started() >= limits.max_turns
+        || worker.age() >= limits.max_age
+        || worker
+            .rss_bytes()
+            .is_some_and(|bytes| bytes > limits.max_rss_bytes)
+}

@@ -1,0 +1,327 @@
+//! The part of the app-server protocol that a chat turn needs: one JSON object a line, JSON-RPC
+//! without its `jsonrpc` field. Source: `codex app-server generate-json-schema --experimental` of the
+//! pinned version; the crate's tests check these types against what that prints.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::turn::{CodexErrorClass, ItemKind, ItemStatus};
+
+/// Notifications that nobody here reads; the process does not even write them.
+const UNREAD_NOTIFICATIONS: &[&str] = &[
+    "account/rateLimits/updated",
+    "account/updated",
+    "configWarning",
+    "deprecationNotice",
+    "item/plan/delta",
+    "item/reasoning/summaryPartAdded",
+    "item/reasoning/summaryTextDelta",
+    "item/reasoning/textDelta",
+    "mcpServer/startupStatus/updated",
+    "remoteControl/status/changed",
+    "skills/changed",
+    "thread/name/updated",
+    "thread/settings/updated",
+    "thread/started",
+    "thread/status/changed",
+    "thread/tokenUsage/updated",
+    "turn/diff/updated",
+    "turn/moderationMetadata",
+    "turn/plan/updated",
+    "warning",
+];
+
+/// JSON-RPC error of an app-server that has too much to do; the request may be repeated.
+pub(crate) const OVERLOADED: i64 = -32001;
+
+pub(crate) fn initialize() -> Value {
+    json!({
+        "clientInfo": { "name": "portcullis", "version": env!("CARGO_PKG_VERSION") },
+        "capabilities": {
+            "experimentalApi": true,
+            "optOutNotificationMethods": UNREAD_NOTIFICATIONS,
+        },
+    })
+}
+
+pub(crate) fn request(id: u64, method: &str, params: &Value) -> Vec<u8> {
+    line(&json!({ "id": id, "method": method, "params": params }))
+}
+
+pub(crate) fn notification(method: &str) -> Vec<u8> {
+    line(&json!({ "method": method }))
+}
+
+/// The response to a request of the server's; `id` is repeated as it came.
+pub(crate) fn response(id: &RawValue, member: &str, value: &Value) -> Vec<u8> {
+    line(&json!({ "id": id, member: value }))
+}
+
+/// Without its newline; the runner writes both at once.
+fn line(message: &Value) -> Vec<u8> {
+    message.to_string().into_bytes()
+}
+
+/// One line from the process.
+#[derive(Debug)]
+pub(crate) enum Incoming<'line> {
+    Response {
+        id: u64,
+        result: Result<&'line RawValue, RpcError>,
+    },
+    Request {
+        id: &'line RawValue,
+        method: String,
+    },
+    Notification(Notification),
+    /// A notification that means nothing to a chat turn.
+    Ignored,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RpcError {
+    pub(crate) code: i64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Notification {
+    TurnStarted {
+        thread_id: String,
+        turn_id: String,
+    },
+    Delta {
+        thread_id: String,
+        message_id: String,
+        text: String,
+    },
+    /// A finished message, whole.
+    Message {
+        thread_id: String,
+        message_id: String,
+        text: String,
+    },
+    Item {
+        thread_id: String,
+        kind: ItemKind,
+        status: ItemStatus,
+    },
+    TurnCompleted {
+        thread_id: String,
+        status: TurnStatus,
+        error: Option<CodexErrorClass>,
+    },
+}
+
+impl Notification {
+    pub(crate) fn thread_id(&self) -> &str {
+        match self {
+            Self::TurnStarted { thread_id, .. }
+            | Self::Delta { thread_id, .. }
+            | Self::Message { thread_id, .. }
+            | Self::Item { thread_id, .. }
+            | Self::TurnCompleted { thread_id, .. } => thread_id,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum TurnStatus {
+    Completed,
+    Interrupted,
+    Failed,
+    InProgress,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'line> {
+    #[serde(borrow)]
+    id: Option<&'line RawValue>,
+    method: Option<String>,
+    #[serde(borrow)]
+    params: Option<&'line RawValue>,
+    #[serde(borrow)]
+    result: Option<&'line RawValue>,
+    error: Option<RpcError>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DeltaParams {
+    thread_id: String,
+    item_id: String,
+    delta: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemParams {
+    thread_id: String,
+    item: Item,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TurnParams {
+    thread_id: String,
+    turn: WireTurn,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WireTurn {
+    pub(crate) id: String,
+    status: TurnStatus,
+    error: Option<TurnError>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TurnError {
+    codex_error_info: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ThreadStarted {
+    pub(crate) thread: WireThread,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WireThread {
+    pub(crate) id: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TurnStarted {
+    pub(crate) turn: WireTurn,
+}
+
+/// Reads one line. An error means that the line is not of the protocol.
+pub(crate) fn parse(line: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
+    let envelope: Envelope<'_> = serde_json::from_slice(line)?;
+    match (envelope.method, envelope.id) {
+        (Some(method), Some(id)) => Ok(Incoming::Request { id, method }),
+        (Some(method), None) => parse_notification(&method, envelope.params),
+        (None, Some(id)) => {
+            let id = serde_json::from_str(id.get())?;
+            let result = match envelope.error {
+                Some(error) => Err(error),
+                None => Ok(envelope.result.unwrap_or(RawValue::NULL)),
+            };
+            Ok(Incoming::Response { id, result })
+        }
+        (None, None) => Err(serde::de::Error::custom("neither an id nor a method")),
+    }
+}
+
+fn parse_notification<'line>(
+    method: &str,
+    params: Option<&'line RawValue>,
+) -> Result<Incoming<'line>, serde_json::Error> {
+    let params = params.unwrap_or(RawValue::NULL).get();
+    let notification = match method {
+        "item/agentMessage/delta" => {
+            let DeltaParams {
+                thread_id,
+                item_id,
+                delta,
+            } = serde_json::from_str(params)?;
+            Notification::Delta {
+                thread_id,
+                message_id: item_id,
+                text: delta,
+            }
+        }
+        "item/started" | "item/completed" => {
+            let status = if method == "item/started" {
+                ItemStatus::Started
+            } else {
+                ItemStatus::Completed
+            };
+            let ItemParams { thread_id, item } = serde_json::from_str(params)?;
+            match (item_kind(&item.kind), status) {
+                (Some(kind), status) => Notification::Item {
+                    thread_id,
+                    kind,
+                    status,
+                },
+                (None, ItemStatus::Completed) if item.kind == "agentMessage" => {
+                    Notification::Message {
+                        thread_id,
+                        message_id: item.id,
+                        text: item.text.unwrap_or_default(),
+                    }
+                }
+                (None, _) => return Ok(Incoming::Ignored),
+            }
+        }
+        "turn/started" => {
+            let TurnParams { thread_id, turn } = serde_json::from_str(params)?;
+            Notification::TurnStarted {
+                thread_id,
+                turn_id: turn.id,
+            }
+        }
+        "turn/completed" => {
+            let TurnParams { thread_id, turn } = serde_json::from_str(params)?;
+            let error = turn
+                .error
+                .map(|error| error_class(error.codex_error_info.as_ref()));
+            Notification::TurnCompleted {
+                thread_id,
+                status: turn.status,
+                error,
+            }
+        }
+        _ => return Ok(Incoming::Ignored),
+    };
+    Ok(Incoming::Notification(notification))
+}
+
+/// The items that a caller is told about. `None`: the caller's own message, or the answer itself.
+fn item_kind(wire: &str) -> Option<ItemKind> {
+    Some(match wire {
+        "userMessage" | "agentMessage" | "hookPrompt" => return None,
+        "reasoning" => ItemKind::Reasoning,
+        "commandExecution" => ItemKind::Command,
+        "fileChange" => ItemKind::FileChange,
+        "mcpToolCall" | "dynamicToolCall" | "collabAgentToolCall" => ItemKind::ToolCall,
+        "webSearch" => ItemKind::WebSearch,
+        "plan" => ItemKind::Plan,
+        _ => ItemKind::Other,
+    })
+}
+
+/// `codexErrorInfo` is a name, or an object with the name as its only key.
+fn error_class(info: Option<&Value>) -> CodexErrorClass {
+    let name = match info {
+        Some(Value::String(name)) => name.as_str(),
+        Some(Value::Object(object)) => object.keys().next().map_or("", String::as_str),
+        _ => "",
+    };
+    match name {
+        "contextWindowExceeded" => CodexErrorClass::ContextWindowExceeded,
+        "usageLimitExceeded" | "sessionBudgetExceeded" => CodexErrorClass::UsageLimit,
+        "rateLimitExceeded" => CodexErrorClass::RateLimit,
+        "serverOverloaded" => CodexErrorClass::ServerOverloaded,
+        "modelNotFound" => CodexErrorClass::ModelNotFound,
+        "unauthorized" => CodexErrorClass::Unauthorized,
+        "badRequest" => CodexErrorClass::BadRequest,
+        "httpConnectionFailed" | "responseStreamConnectionFailed" => CodexErrorClass::Connection,
+        "responseStreamDisconnected" | "responseTooManyFailedAttempts" => {
+            CodexErrorClass::StreamCut
+        }
+        "internalServerError" => CodexErrorClass::Internal,
+        _ => CodexErrorClass::Other,
+    }
+}

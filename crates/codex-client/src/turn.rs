@@ -1,0 +1,186 @@
+use std::sync::Arc;
+
+use redact::Untrusted;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::event_queue::EventQueue;
+use crate::worker::{Slot, Worker};
+
+/// One question to the model. Every text in it is input, never an option or an instruction.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Text items of the user's turn, in order.
+    pub input: Vec<String>,
+    pub model: String,
+    pub reasoning_effort: Option<String>,
+    /// JSON Schema for the final answer.
+    pub output_schema: Option<Value>,
+}
+
+/// What a turn says while it runs. [`TurnEvent::Ended`] comes exactly once, last.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TurnEvent {
+    /// More of the answer. Pieces that the consumer has not fetched yet are joined.
+    Delta(Untrusted),
+    /// Something that the turn does beside answering: metadata only.
+    Item {
+        kind: ItemKind,
+        status: ItemStatus,
+    },
+    Ended(TurnEnd),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnEnd {
+    Completed,
+    Failed(TurnFailure),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    Reasoning,
+    Command,
+    FileChange,
+    ToolCall,
+    WebSearch,
+    Plan,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemStatus {
+    Started,
+    Completed,
+}
+
+/// Why a turn gave no answer. Holds no content: neither the CLI's nor the model's words.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TurnFailure {
+    #[error("the Codex process ended in the middle of the turn")]
+    Crashed,
+    #[error("Codex reported a failed turn ({})", .0.as_str())]
+    Codex(CodexErrorClass),
+    #[error("Codex refused to start the turn (JSON-RPC error {code})")]
+    Refused { code: i64 },
+    #[error("Codex is overloaded")]
+    Overloaded,
+    #[error("the answer was not fetched and went over {limit_bytes} bytes")]
+    NotFetched { limit_bytes: usize },
+    #[error("the turn was interrupted by the Codex process itself")]
+    Interrupted,
+}
+
+/// `codexErrorInfo` of the protocol, by its published names; anything newer is `Other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodexErrorClass {
+    ContextWindowExceeded,
+    UsageLimit,
+    RateLimit,
+    ServerOverloaded,
+    ModelNotFound,
+    Unauthorized,
+    BadRequest,
+    Connection,
+    StreamCut,
+    Internal,
+    Other,
+}
+
+impl CodexErrorClass {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ContextWindowExceeded => "context window exceeded",
+            Self::UsageLimit => "usage limit",
+            Self::RateLimit => "rate limit",
+            Self::ServerOverloaded => "server overloaded",
+            Self::ModelNotFound => "model not found",
+            Self::Unauthorized => "unauthorized",
+            Self::BadRequest => "bad request",
+            Self::Connection => "connection failed",
+            Self::StreamCut => "stream cut",
+            Self::Internal => "internal error",
+            Self::Other => "unspecified",
+        }
+    }
+}
+
+impl ItemKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reasoning => "reasoning",
+            Self::Command => "command",
+            Self::FileChange => "file_change",
+            Self::ToolCall => "skill_call",
+            Self::WebSearch => "web_search",
+            Self::Plan => "plan",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl ItemKind {
+    /// For people. Never made from what the model or the CLI says.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Reasoning => "Reasoning",
+            Self::Command => "Running a command",
+            Self::FileChange => "Changing files",
+            Self::ToolCall => "Calling a skill",
+            Self::WebSearch => "Searching the web",
+            Self::Plan => "Planning",
+            Self::Other => "Working",
+        }
+    }
+}
+
+impl ItemStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// A running turn. Dropping it interrupts the turn at once and kills the process that does not obey
+/// within the grace; nothing has to be awaited for that.
+#[derive(Debug)]
+pub struct TurnStream {
+    worker: Arc<Worker>,
+    queue: Arc<EventQueue>,
+    /// Taken when the turn is settled; the place on the worker is free only then.
+    slot: Option<Slot>,
+    fetched_any: bool,
+}
+
+impl TurnStream {
+    pub(crate) fn new(worker: Arc<Worker>, queue: Arc<EventQueue>, slot: Slot) -> Self {
+        Self {
+            worker,
+            queue,
+            slot: Some(slot),
+            fetched_any: false,
+        }
+    }
+
+    /// The next event; `None` after [`TurnEvent::Ended`]. Cancel-safe.
+    pub async fn next(&mut self) -> Option<TurnEvent> {
+        let event = self.queue.next().await?;
+        if !self.fetched_any {
+            self.fetched_any = true;
+            // Threads for the next turns are prepared now, not earlier: their preparation would
+            // compete with the first token of this one.
+            self.worker.prepare_threads();
+        }
+        Some(event)
+    }
+}
+
+impl Drop for TurnStream {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.worker.settle(Arc::clone(&self.queue), slot);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The two ends of a worker's pipes, and what is done when the process is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runner::{ChildStdin, Line, Lines};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::home::Home;
+use crate::protocol::{self, Incoming, Notification, TurnStatus};
+use crate::server_request;
+use crate::turn::{CodexErrorClass, TurnEnd, TurnFailure};
+
+use super::{Condition, Worker};
+
+/// A process that reads nothing for this long is stuck.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Lines outside the protocol after which a process is no longer trusted.
+const MAX_PROTOCOL_ERRORS: u32 = 3;
+
+/// Starts the worker's three tasks. They end with the process.
+pub(super) fn attach(
+    worker: &Arc<Worker>,
+    home: Home,
+    stdin: Option<ChildStdin>,
+    stdout: Lines,
+    outgoing: mpsc::Receiver<Vec<u8>>,
+) {
+    let tracker = worker.blueprint.tracker.clone();
+    tracker.spawn(write_lines(Arc::clone(worker), stdin, outgoing));
+    tracker.spawn(read_lines(Arc::clone(worker), stdout));
+    tracker.spawn(bury(Arc::clone(worker), home));
+}
+
+async fn write_lines(
+    worker: Arc<Worker>,
+    stdin: Option<ChildStdin>,
+    mut outgoing: mpsc::Receiver<Vec<u8>>,
+) {
+    let Some(mut stdin) = stdin else { return };
+    let exited = worker.process.exited();
+    tokio::pin!(exited);
+    loop {
+        let line = tokio::select! {
+            line = outgoing.recv() => line,
+            _ = &mut exited => None,
+        };
+        let Some(line) = line else { return };
+        match timeout(WRITE_TIMEOUT, stdin.write_line(&line)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => return worker.kill("it does not read its input").await,
+        }
+    }
+}
+
+async fn read_lines(worker: Arc<Worker>, mut lines: Lines) {
+    while let Some(line) = lines.next().await {
+        let understood = match line {
+            Line::Text(bytes) => worker.receive(&bytes),
+            Line::TooLong { .. } => false,
+        };
+        if !understood && worker.count_protocol_error() {
+            worker.quarantine("it does not keep to the app-server protocol");
+        }
+    }
+}
+
+/// Waits for the end of the process, ends what still waits for it, and removes its home.
+async fn bury(worker: Arc<Worker>, home: Home) {
+    let exit = worker.process.exited().await;
+    let expected = {
+        let mut state = worker.state.lock();
+        let expected = state.condition == Condition::Retiring;
+        state.condition = Condition::Gone;
+        state.pending.clear();
+        state.prepared.clear();
+        for queue in state.turns.values() {
+            queue.settle(TurnEnd::Failed(TurnFailure::Crashed));
+        }
+        expected
+    };
+    if expected {
+        tracing::debug!(pid = worker.process.pid(), "codex worker ended");
+    } else {
+        tracing::warn!(
+            pid = worker.process.pid(),
+            code = exit.code,
+            signal = exit.signal,
+            "codex worker ended by itself"
+        );
+    }
+    worker.announce();
+    drop(home);
+}
+
+impl Worker {
+    /// Whether the line was of the protocol.
+    fn receive(&self, line: &[u8]) -> bool {
+        match protocol::parse(line) {
+            Ok(Incoming::Notification(notification)) => self.dispatch(notification),
+            Ok(Incoming::Response { id, result }) => {
+                let pending = self.state.lock().pending.remove(&id);
+                if let Some(pending) = pending {
+                    // The caller may have given up meanwhile.
+                    let _ = pending.send(result.map(ToOwned::to_owned));
+                }
+            }
+            Ok(Incoming::Request { id, method }) => {
+                let (member, value) = server_request::refusal(&method);
+                self.send(protocol::response(id, member, &value));
+            }
+            Ok(Incoming::Ignored) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Hands a notification to its turn. One for a thread without a turn is late, not wrong.
+    fn dispatch(&self, notification: Notification) {
+        let thread_id = notification.thread_id();
+        let Some(queue) = self.state.lock().turns.get(thread_id).cloned() else {
+            return;
+        };
+        match notification {
+            Notification::TurnStarted { turn_id, .. } => queue.set_turn_id(&turn_id),
+            Notification::Delta {
+                message_id, text, ..
+            } => queue.push_delta(&message_id, text),
+            Notification::Message {
+                message_id, text, ..
+            } => queue.push_message(&message_id, text),
+            Notification::Item { kind, status, .. } => queue.push_item(kind, status),
+            Notification::TurnCompleted { status, error, .. } => {
+                self.state.lock().turns_completed += 1;
+                queue.settle(match status {
+                    TurnStatus::Completed => TurnEnd::Completed,
+                    TurnStatus::Interrupted => TurnEnd::Failed(TurnFailure::Interrupted),
+                    TurnStatus::Failed | TurnStatus::InProgress => {
+                        TurnEnd::Failed(TurnFailure::Codex(error.unwrap_or(CodexErrorClass::Other)))
+                    }
+                });
+            }
+        }
+    }
+
+    /// Counts a line outside the protocol; true once there are too many.
+    fn count_protocol_error(&self) -> bool {
+        let mut state = self.state.lock();
+        state.protocol_errors += 1;
+        state.protocol_errors == MAX_PROTOCOL_ERRORS
+    }
+}

@@ -1,0 +1,281 @@
+//! The gateway as a whole: settings → parts → serving → drain.
+
+mod state_dir;
+
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_client::{
+    ClientSettings, CodexClient, InstallError, Installation, PINNED_VERSION, PoolLimits,
+};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::{Broker, BrokerStartError};
+use crate::chat::Chat;
+use crate::config::{CodexSettings, ProviderSettings, Settings};
+use crate::guard::Guard;
+use crate::health::Health;
+use crate::http::{self, Face};
+
+/// Bytes of an answer for each character it may have, and some more: what may wait unread.
+const BYTES_PER_CHAR: usize = 4;
+
+/// Turns that were told to stop get this long, beyond the grace of the kill, to say so.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A gateway whose parts are running and whose port is open.
+pub struct App {
+    address: SocketAddr,
+    listener: TcpListener,
+    face: Arc<Face>,
+    client: CodexClient,
+    demo: bool,
+    kill_grace: Duration,
+    shutdown: Shutdown,
+}
+
+/// The stages of an end, in their order.
+#[derive(Debug, Default)]
+struct Shutdown {
+    /// No new work.
+    draining: CancellationToken,
+    /// Running turns end now.
+    stopping: CancellationToken,
+    /// Connections and the broker close.
+    closing: CancellationToken,
+    /// The tasks of calls.
+    calls: TaskTracker,
+    /// Every other task.
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error(
+        "{address} cannot be listened on: {source}. Is another gateway running? PORTCULLIS_BIND names another address"
+    )]
+    Bind {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("the broker cannot listen on loopback: {0}")]
+    BrokerBind(std::io::Error),
+    #[error(transparent)]
+    Broker(#[from] BrokerStartError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error(
+        "the Codex CLI is version {found}, not the pinned {PINNED_VERSION}, and CODEX_VERSION_STRICT is set: run `make codex`, or name another program in CODEX_BIN"
+    )]
+    Version { found: String },
+    #[error("{} cannot be used for the state of Codex processes: {source}. CODEX_STATE_DIR names another directory", path.display())]
+    StateDir {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl App {
+    /// Opens the port and starts the parts. `search_path` is where `codex` is looked for when it is
+    /// neither configured nor installed.
+    pub async fn start(settings: Settings, search_path: &OsStr) -> Result<Self, StartError> {
+        let shutdown = Shutdown::default();
+        let address = settings.server.bind;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Bind { address, source })?;
+        let address = listener.local_addr().map_err(StartError::BrokerBind)?;
+        let installation = find_codex(&settings.codex, search_path, &shutdown.tasks).await?;
+        let broker = start_broker(&settings.provider, &shutdown).await?;
+        let client = start_client(&settings, &installation, &broker, &shutdown.tasks)?;
+        let guard = Guard::new(settings.limits, shutdown.draining.clone());
+        let chat = Chat::new(
+            settings.chat,
+            settings.provider.model().to_owned(),
+            guard.clone(),
+            broker,
+            client.clone(),
+            shutdown.calls.clone(),
+            shutdown.stopping.clone(),
+        );
+        let health = Health {
+            installation,
+            client: client.clone(),
+            guard,
+        };
+        let face = Arc::new(Face {
+            chat,
+            health,
+            settings: settings.server,
+        });
+        Ok(Self {
+            address,
+            listener,
+            face,
+            client,
+            demo: matches!(settings.provider, ProviderSettings::Demo),
+            kill_grace: settings.codex.kill_grace,
+            shutdown,
+        })
+    }
+
+    /// Where calls are taken; with port 0 in the settings, the port that the system gave.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn client(&self) -> &CodexClient {
+        &self.client
+    }
+
+    /// What to try first.
+    pub fn greeting(&self) -> String {
+        let address = self.address;
+        let model = if self.demo {
+            "The demo model answers: the real Codex CLI runs, nothing leaves this machine.\n\
+             Set OPENAI_API_KEY and start again to ask a real one.\n"
+        } else {
+            ""
+        };
+        format!(
+            "Portcullis listens on http://{address}\n{model}\n  \
+             curl -N http://{address}/chat -H 'Content-Type: application/json' \\\n       \
+             -d '{{\"message\": \"What does a portcullis do?\"}}'\n\n"
+        )
+    }
+
+    /// Serves until `stop` is ready, then drains: no new work, running turns get their time, what is
+    /// left is ended with a clean error, and no process stays behind.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self {
+            listener,
+            face,
+            client,
+            shutdown,
+            kill_grace,
+            ..
+        } = self;
+        let header_timeout = face.settings.header_timeout;
+        let drain = face.settings.drain;
+        let serving =
+            shutdown.tasks.spawn({
+                let tasks = shutdown.tasks.clone();
+                let closing = shutdown.closing.clone();
+                let router = http::router(face);
+                async move {
+                    http::accept::serve(listener, router, header_timeout, &tasks, closing).await
+                }
+            });
+        stop.await;
+
+        tracing::info!(
+            drain_sec = drain.as_secs(),
+            calls = shutdown.calls.len(),
+            "draining"
+        );
+        shutdown.draining.cancel();
+        shutdown.calls.close();
+        if timeout(drain, shutdown.calls.wait()).await.is_err() {
+            tracing::warn!(
+                calls = shutdown.calls.len(),
+                "the drain time is over: ending what runs"
+            );
+        }
+        shutdown.stopping.cancel();
+        let _ = timeout(LAST_WORDS, shutdown.calls.wait()).await;
+        shutdown.closing.cancel();
+        let _ = serving.await;
+        client.shutdown().await;
+        shutdown.tasks.close();
+        if timeout(kill_grace + LAST_WORDS, shutdown.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!(tasks = shutdown.tasks.len(), "some tasks did not end");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn find_codex(
+    settings: &CodexSettings,
+    search_path: &OsStr,
+    tasks: &TaskTracker,
+) -> Result<Installation, StartError> {
+    let program = codex_client::locate(settings.bin.as_deref(), &install_roots(), search_path)?;
+    let installation = Installation::probe(program, tasks).await?;
+    let (program, version) = (installation.program.display(), &installation.version);
+    if installation.is_pinned() {
+        tracing::info!(%program, %version, "codex found");
+    } else if settings.version_strict {
+        return Err(StartError::Version {
+            found: version.clone(),
+        });
+    } else {
+        tracing::warn!(%program, %version, pinned = PINNED_VERSION, "codex is not the pinned version");
+    }
+    Ok(installation)
+}
+
+/// Where `codex/node_modules` may lie: here, or above the program itself (`target/release/…`).
+fn install_roots() -> Vec<PathBuf> {
+    let here = std::env::current_dir().into_iter();
+    let program = std::env::current_exe().unwrap_or_default();
+    here.chain(program.ancestors().skip(1).take(3).map(PathBuf::from))
+        .collect()
+}
+
+async fn start_broker(
+    provider: &ProviderSettings,
+    shutdown: &Shutdown,
+) -> Result<Broker, StartError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(StartError::BrokerBind)?;
+    Ok(Broker::start(
+        listener,
+        provider,
+        &shutdown.tasks,
+        shutdown.closing.clone(),
+    )?)
+}
+
+fn start_client(
+    settings: &Settings,
+    installation: &Installation,
+    broker: &Broker,
+    tasks: &TaskTracker,
+) -> Result<CodexClient, StartError> {
+    let codex = &settings.codex;
+    let state_dir = state_dir::choose(codex.state_dir.as_deref(), &settings.server.data_dir);
+    let client = ClientSettings {
+        program: installation.program.clone(),
+        state_dir: state_dir.clone(),
+        model: settings.provider.model().to_owned(),
+        broker_base_url: broker.base_url().to_owned(),
+        kill_grace: codex.kill_grace,
+        max_unread_bytes: settings
+            .chat
+            .max_output_chars
+            .saturating_mul(BYTES_PER_CHAR)
+            + 64 * 1024,
+        pool: PoolLimits {
+            max_processes: codex.pool.max_processes,
+            turns_per_process: codex.pool.turns_per_process,
+            max_turns: codex.pool.max_turns,
+            max_age: codex.pool.max_age,
+            max_rss_bytes: codex.pool.max_rss_bytes,
+        },
+    };
+    CodexClient::start(client, tasks).map_err(|source| StartError::StateDir {
+        path: state_dir,
+        source,
+    })
+}

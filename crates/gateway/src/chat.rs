@@ -1,0 +1,313 @@
+//! `mode=chat`: a question through Codex, from a checked request to the run's terminal event.
+
+mod call_record;
+mod meta;
+mod prompt;
+pub mod request;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codex_client::{
+    CodexClient, LeaseError, ThreadLease, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream,
+};
+use runner::Deadline;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::{Broker, Grant, TurnToken};
+use crate::config::ChatSettings;
+use crate::error::{ErrorCode, Problem};
+use crate::guard::caps::OutputCap;
+use crate::guard::{self, Guard, Permit};
+use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
+
+use call_record::CallRecord;
+use meta::Meta;
+use request::ChatRequest;
+
+/// The only driver of this version.
+const DRIVER: &str = "app-server";
+
+/// All calls are one tenant's until there is access control.
+const TENANT: &str = "default";
+
+/// Answers chat calls. It knows nothing of HTTP: a call comes in as a [`ChatRequest`], and what
+/// becomes of it is read from the [`RunFollower`].
+#[derive(Clone)]
+pub struct Chat {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    settings: ChatSettings,
+    model: String,
+    guard: Guard,
+    broker: Broker,
+    client: CodexClient,
+    tracker: TaskTracker,
+    /// Cancelled when running turns have had their time to end at shutdown.
+    stopping: CancellationToken,
+}
+
+/// What belongs to a call whatever it asks for. Made when its head has arrived.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub request_id: String,
+    pub accepted: Instant,
+    pub deadline: Deadline,
+}
+
+impl Call {
+    pub fn new(request_id: String, timeout: Duration) -> Self {
+        Self {
+            request_id,
+            accepted: Instant::now(),
+            deadline: Deadline::after(timeout),
+        }
+    }
+}
+
+impl Chat {
+    pub fn new(
+        settings: ChatSettings,
+        model: String,
+        guard: Guard,
+        broker: Broker,
+        client: CodexClient,
+        tracker: TaskTracker,
+        stopping: CancellationToken,
+    ) -> Self {
+        let parts = Parts {
+            settings,
+            model,
+            guard,
+            broker,
+            client,
+            tracker,
+            stopping,
+        };
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    pub fn settings(&self) -> &ChatSettings {
+        &self.parts.settings
+    }
+
+    /// Starts the work on a call. It goes on until its terminal event, its deadline, or until the
+    /// follower is dropped.
+    pub fn start(&self, request: ChatRequest, call: Call) -> RunFollower {
+        let (writer, follower) = new_run();
+        let parts = Arc::clone(&self.parts);
+        self.parts
+            .tracker
+            .spawn(async move { parts.run(request, call, writer).await });
+        follower
+    }
+}
+
+impl Parts {
+    /// One call, and its one terminal event on every path.
+    async fn run(&self, request: ChatRequest, call: Call, writer: RunWriter) {
+        let mut record = CallRecord::new(&call, &request);
+        let outcome = {
+            let work = self.work(request, &call, &writer, &mut record);
+            tokio::select! {
+                // What ends a call from outside goes before what it still has to say.
+                biased;
+                () = writer.cancelled() => Err(Problem::new(ErrorCode::ClientGone, "")),
+                () = self.stopping.cancelled() => Err(guard::draining()),
+                () = tokio::time::sleep_until(call.deadline.instant()) => {
+                    Err(Problem::deadline_exceeded(self.settings.timeout))
+                }
+                outcome = work => outcome,
+            }
+        };
+        let event = match outcome {
+            Ok(meta) => {
+                record.completed(&meta);
+                RunEvent::Done {
+                    meta: meta.to_json(),
+                }
+            }
+            Err(problem) if record.codex_started() => {
+                let problem = problem.after_codex_started();
+                record.failed(&problem);
+                RunEvent::Failed { problem }
+            }
+            Err(problem) => {
+                record.failed(&problem);
+                RunEvent::Failed { problem }
+            }
+        };
+        writer.finish(event);
+        record.log();
+    }
+
+    /// The straight line. Dropping this future at any point interrupts the turn, revokes its token
+    /// and gives back its permit.
+    async fn work(
+        &self,
+        request: ChatRequest,
+        call: &Call,
+        writer: &RunWriter,
+        record: &mut CallRecord,
+    ) -> Result<Meta, Problem> {
+        let _permit: Permit = self.guard.admit(call.deadline).await?;
+        record.admitted();
+        let model = request.model.clone().unwrap_or_else(|| self.model.clone());
+        let mut meta = Meta::new(call, model.clone(), DRIVER, request.ignored_extra.clone());
+        let input = prompt::input(&request, &self.settings, &mut meta);
+        let lease = self.lease(call).await?;
+        let token = self.broker.issue(
+            lease.credential(),
+            Grant {
+                turn_id: call.request_id.clone(),
+                tenant: TENANT.to_owned(),
+                models: vec![model.clone()],
+                deadline: call.deadline,
+                reasoning_effort: request.reasoning_effort.clone(),
+            },
+        );
+        let turn = Turn {
+            input,
+            model,
+            reasoning_effort: request.reasoning_effort,
+            output_schema: request.output_schema,
+        };
+        record.starting_codex();
+        let outcome = match lease.start_turn(&turn).await {
+            Ok(stream) => self.follow_turn(stream, writer, call, &mut meta).await,
+            Err(failure) => Err(codex_failed(&failure)),
+        };
+        meta.usage = token.usage();
+        record.usage(meta.usage);
+        // The broker saw what the provider answered; Codex only knows that it got no answer.
+        outcome.map_err(|problem| provider_failure(&token).unwrap_or(problem))?;
+        Ok(meta)
+    }
+
+    async fn lease(&self, call: &Call) -> Result<ThreadLease, Problem> {
+        self.client
+            .lease(TENANT, call.deadline)
+            .await
+            .map_err(|error| match error {
+                LeaseError::Busy => Problem::deadline_exceeded(self.settings.timeout),
+                LeaseError::Unavailable { reason } => {
+                    tracing::error!(%reason, "no call can be served");
+                    Problem::new(
+                        ErrorCode::CodexUnavailable,
+                        "The Codex CLI does not start on this gateway. Its log says why.",
+                    )
+                }
+                LeaseError::Closing => guard::draining(),
+            })
+    }
+
+    /// Passes on what the turn says, until it ends or the answer is over its limit.
+    async fn follow_turn(
+        &self,
+        mut stream: TurnStream,
+        writer: &RunWriter,
+        call: &Call,
+        meta: &mut Meta,
+    ) -> Result<(), Problem> {
+        let mut output = Output {
+            writer,
+            call,
+            meta,
+            cap: OutputCap::new(self.settings.max_output_chars),
+            started: false,
+        };
+        loop {
+            match stream.next().await {
+                Some(TurnEvent::Delta(text)) => {
+                    output.pass_on(&text.open_unredacted()).await;
+                    if output.cap.is_full() {
+                        // Dropping the stream ends the turn: nobody will see more of it.
+                        break;
+                    }
+                }
+                Some(TurnEvent::Item { kind, status }) => {
+                    output
+                        .append(RunEvent::Item {
+                            kind: kind.as_str(),
+                            title: kind.title(),
+                            status: status.as_str(),
+                        })
+                        .await;
+                }
+                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => {
+                    return Err(codex_failed(&failure));
+                }
+                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break,
+            }
+        }
+        output.finish().await;
+        Ok(())
+    }
+}
+
+/// The answer on its way to the caller: capped, and begun with `start`.
+struct Output<'call> {
+    writer: &'call RunWriter,
+    call: &'call Call,
+    meta: &'call mut Meta,
+    cap: OutputCap,
+    started: bool,
+}
+
+impl Output<'_> {
+    async fn pass_on(&mut self, text: &str) {
+        self.meta
+            .first_token
+            .get_or_insert_with(|| self.call.accepted.elapsed());
+        let text = self.cap.feed(text);
+        if !text.is_empty() {
+            self.append(RunEvent::Delta { text }).await;
+        }
+    }
+
+    async fn append(&mut self, event: RunEvent) {
+        if !self.started {
+            self.started = true;
+            let model = self.meta.model.clone();
+            self.writer
+                .append(RunEvent::Start {
+                    model,
+                    driver: DRIVER,
+                })
+                .await;
+        }
+        self.writer.append(event).await;
+    }
+
+    async fn finish(mut self) {
+        if let Some(truncation) = self.cap.truncation() {
+            self.meta.truncated.insert("answer", truncation);
+        }
+        let cap = std::mem::replace(&mut self.cap, OutputCap::new(0));
+        let rest = cap.finish();
+        if !rest.is_empty() || !self.started {
+            self.append(RunEvent::Delta { text: rest }).await;
+        }
+    }
+}
+
+/// Whose fault it was that a turn failed, in words that hold no content.
+fn codex_failed(failure: &TurnFailure) -> Problem {
+    match failure {
+        TurnFailure::Overloaded => Problem::new(
+            ErrorCode::Overloaded,
+            "Codex has too much to do at the moment. Try again in a few seconds.",
+        ),
+        failure => Problem::new(ErrorCode::CodexFailed, format!("{failure}.")),
+    }
+}
+
+fn provider_failure(token: &TurnToken) -> Option<Problem> {
+    let failure = token.failure()?;
+    Some(Problem::new(ErrorCode::ProviderFailed, failure.detail()))
+}

@@ -1,0 +1,62 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::broker::Usage;
+use crate::guard::caps::Truncation;
+
+use super::Call;
+
+/// What an answer says about how it was made.
+#[derive(Debug)]
+pub(super) struct Meta {
+    request_id: String,
+    accepted: Instant,
+    pub(super) model: String,
+    driver: &'static str,
+    pub(super) first_token: Option<Duration>,
+    pub(super) usage: Usage,
+    pub(super) truncated: BTreeMap<&'static str, Truncation>,
+    ignored_extra: Vec<String>,
+}
+
+impl Meta {
+    pub(super) fn new(
+        call: &Call,
+        model: String,
+        driver: &'static str,
+        ignored_extra: Vec<String>,
+    ) -> Self {
+        Self {
+            request_id: call.request_id.clone(),
+            accepted: call.accepted,
+            model,
+            driver,
+            first_token: None,
+            usage: Usage::default(),
+            truncated: BTreeMap::new(),
+            ignored_extra,
+        }
+    }
+
+    /// `duration_ms` is the time until this call.
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "request_id": self.request_id,
+            "conversation_id": null,
+            "model": self.model,
+            "driver": self.driver,
+            "duration_ms": milliseconds(self.accepted.elapsed()),
+            "first_token_ms": self.first_token.map(milliseconds),
+            "usage": self.usage,
+            "truncated": self.truncated,
+            "ignored_extra": self.ignored_extra,
+        })
+    }
+}
+
+/// Milliseconds with one decimal.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}

@@ -1,0 +1,260 @@
+//! What a caller of `/chat` may ask for. Past [`ChatRequest::parse`] there are only valid values.
+
+use serde_json::{Map, Value};
+
+use crate::config::ChatSettings;
+use crate::error::{ErrorCode, FieldError, Problem};
+
+/// A checked request. It may still be over the caps: those cut, they do not refuse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    pub message: String,
+    pub context: Option<String>,
+    /// One of the allowed models.
+    pub model: Option<String>,
+    pub reasoning_effort: Option<String>,
+    pub output_schema: Option<Value>,
+    /// The caller's word on streaming, if it said one.
+    pub stream: Option<bool>,
+    /// Names of keys in `extra` that mean nothing here.
+    pub ignored_extra: Vec<String>,
+}
+
+/// The protocol takes any word; these are the ones that models are known to take.
+const REASONING_EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];
+
+const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
+
+/// Names in `meta.ignored_extra`: how many are told, and how much of each.
+const MAX_IGNORED_NAMES: usize = 32;
+const MAX_IGNORED_NAME_CHARS: usize = 64;
+
+impl ChatRequest {
+    /// Reads the body. Every problem with it is told at once.
+    pub fn parse(body: &[u8], settings: &ChatSettings) -> Result<Self, Problem> {
+        let fields = match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => {
+                return Err(Problem::new(
+                    ErrorCode::InvalidRequest,
+                    "The body must be a JSON object, such as {\"message\": \"…\"}.",
+                ));
+            }
+            Err(error) => return Err(malformed(&error)),
+        };
+        Reader {
+            fields,
+            errors: Vec::new(),
+        }
+        .read(settings)
+    }
+}
+
+/// Where the JSON breaks and how, without a word of what it says.
+fn malformed(error: &serde_json::Error) -> Problem {
+    let kind = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        _ => "it is not JSON there (a lone surrogate escape is not, either)",
+    };
+    Problem::new(
+        ErrorCode::MalformedJson,
+        format!(
+            "The body breaks off at line {}, column {}: {kind}.",
+            error.line(),
+            error.column()
+        ),
+    )
+}
+
+/// Takes the known fields out of the body one by one and notes what is wrong with them.
+struct Reader {
+    fields: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Reader {
+    fn read(mut self, settings: &ChatSettings) -> Result<ChatRequest, Problem> {
+        let mode = self.string("mode");
+        let message = self.string("message");
+        let context = self.string("context");
+        let skill = self.string("skill");
+        let stream = self.boolean("stream");
+        let conversation = self.string("conversation_id");
+        let extra = self.object("extra");
+        let is_tool = match mode.as_deref() {
+            None | Some("chat") => false,
+            Some("tool") => true,
+            Some(_) => {
+                self.wrong(&["mode"], "must be \"chat\" or \"tool\"");
+                false
+            }
+        };
+        if skill.is_some() && !is_tool {
+            self.wrong(&["skill"], "belongs to \"mode\": \"tool\"");
+        }
+        if conversation.is_some() {
+            self.wrong(
+                &["conversation_id"],
+                "conversations cannot be continued in this version",
+            );
+        }
+        for name in std::mem::take(&mut self.fields).keys() {
+            self.wrong(&[name], "is not a field of this request");
+        }
+        if !self.errors.is_empty() {
+            return Err(Problem::invalid(ErrorCode::InvalidRequest, self.errors));
+        }
+        if is_tool {
+            return Err(no_skill(skill.as_deref()));
+        }
+        let Some(message) = message.filter(|message| !message.trim().is_empty()) else {
+            return Err(Problem::new(
+                ErrorCode::MissingMessage,
+                "Put the question into \"message\"; it must not be empty.",
+            ));
+        };
+        let extra = Extra::read(extra.unwrap_or_default(), settings)?;
+        Ok(ChatRequest {
+            message,
+            context: context.filter(|context| !context.is_empty()),
+            model: extra.model,
+            reasoning_effort: extra.reasoning_effort,
+            output_schema: extra.output_schema,
+            stream,
+            ignored_extra: extra.ignored,
+        })
+    }
+
+    /// A field that is absent or `null` was not sent.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn string(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.wrong(&[name], "must be a string");
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.wrong(&[name], "must be true or false");
+                None
+            }
+        }
+    }
+
+    fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.take(name)? {
+            Value::Object(fields) => Some(fields),
+            _ => {
+                self.wrong(&[name], "must be an object");
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, tokens: &[&str], detail: &str) {
+        self.errors.push(FieldError::new(tokens, detail));
+    }
+}
+
+/// This version has no skills; the answer is the one that any unknown name will always get.
+fn no_skill(skill: Option<&str>) -> Problem {
+    match skill {
+        None | Some("") => Problem::new(
+            ErrorCode::MissingSkill,
+            "\"mode\": \"tool\" needs the name of a skill in \"skill\".",
+        ),
+        Some(_) => Problem::new(
+            ErrorCode::UnknownSkill,
+            "No skill of this name can be run here.",
+        ),
+    }
+}
+
+/// The honoured keys of `extra`.
+#[derive(Default)]
+struct Extra {
+    model: Option<String>,
+    reasoning_effort: Option<String>,
+    output_schema: Option<Value>,
+    ignored: Vec<String>,
+}
+
+impl Extra {
+    fn read(fields: Map<String, Value>, settings: &ChatSettings) -> Result<Self, Problem> {
+        let mut extra = Self::default();
+        let mut errors = Vec::new();
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
+            let wrong = match name.as_str() {
+                "model" => extra.set_model(value, settings),
+                "reasoning_effort" => extra.set_reasoning_effort(value),
+                "output_schema" => extra.set_output_schema(value),
+                "skills" => match value {
+                    Value::Array(names) if names.is_empty() => Ok(()),
+                    _ => Err("there are no skills in this version".to_owned()),
+                },
+                _ => {
+                    if extra.ignored.len() < MAX_IGNORED_NAMES {
+                        extra
+                            .ignored
+                            .push(name.chars().take(MAX_IGNORED_NAME_CHARS).collect());
+                    }
+                    Ok(())
+                }
+            };
+            if let Err(detail) = wrong {
+                errors.push(FieldError::new(&["extra", &name], detail));
+            }
+        }
+        if errors.is_empty() {
+            Ok(extra)
+        } else {
+            Err(Problem::invalid(ErrorCode::InvalidExtra, errors))
+        }
+    }
+
+    fn set_model(&mut self, value: Value, settings: &ChatSettings) -> Result<(), String> {
+        let allowed = &settings.allowed_models;
+        match value {
+            Value::String(model) if allowed.contains(&model) => {
+                self.model = Some(model);
+                Ok(())
+            }
+            _ => Err(format!("must be one of: {}", allowed.join(", "))),
+        }
+    }
+
+    fn set_reasoning_effort(&mut self, value: Value) -> Result<(), String> {
+        match value {
+            Value::String(effort) if REASONING_EFFORTS.contains(&effort.as_str()) => {
+                self.reasoning_effort = Some(effort);
+                Ok(())
+            }
+            _ => Err(format!("must be one of: {}", REASONING_EFFORTS.join(", "))),
+        }
+    }
+
+    fn set_output_schema(&mut self, value: Value) -> Result<(), String> {
+        if !value.is_object() {
+            return Err("must be a JSON Schema object".to_owned());
+        }
+        if value.to_string().len() > MAX_OUTPUT_SCHEMA_BYTES {
+            return Err(format!(
+                "must be at most {MAX_OUTPUT_SCHEMA_BYTES} bytes of JSON"
+            ));
+        }
+        self.output_schema = Some(value);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

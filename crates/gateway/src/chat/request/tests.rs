@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+
+fn settings() -> ChatSettings {
+    ChatSettings {
+        stream_enabled: true,
+        timeout: Duration::from_mins(2),
+        max_input_chars: 8000,
+        max_context_chars: 200_000,
+        max_output_chars: 400_000,
+        allowed_models: vec!["small".to_owned(), "large".to_owned()],
+    }
+}
+
+fn parse(body: &str) -> Result<ChatRequest, Problem> {
+    ChatRequest::parse(body.as_bytes(), &settings())
+}
+
+fn refused(body: &str) -> (ErrorCode, Vec<String>) {
+    let problem = parse(body).unwrap_err();
+    let pointers = problem.errors.iter().map(|error| error.pointer.clone());
+    (problem.code, pointers.collect())
+}
+
+#[test]
+fn everything_that_is_honoured_arrives() {
+    let request = parse(
+        r#"{"mode":"chat","message":"-c model=x","context":"trace","stream":false,
+            "extra":{"model":"large","reasoning_effort":"low","output_schema":{"type":"object"},
+                     "skills":[],"colour":"red","shape":1}}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        request,
+        ChatRequest {
+            message: "-c model=x".to_owned(),
+            context: Some("trace".to_owned()),
+            model: Some("large".to_owned()),
+            reasoning_effort: Some("low".to_owned()),
+            output_schema: Some(json!({ "type": "object" })),
+            stream: Some(false),
+            ignored_extra: vec!["colour".to_owned(), "shape".to_owned()],
+        }
+    );
+}
+
+#[test]
+fn null_is_the_same_as_absent() {
+    let request = parse(r#"{"message":"hi","context":null,"extra":null,"mode":null}"#).unwrap();
+    assert_eq!(request, parse(r#"{"message":"hi"}"#).unwrap());
+}
+
+#[test]
+fn every_wrong_field_is_told_at_once() {
+    let (code, pointers) = refused(
+        r#"{"mode":"talk","message":7,"stream":"yes","extra":[],"conversation_id":"c","temperature":1}"#,
+    );
+    assert_eq!(code, ErrorCode::InvalidRequest);
+    for pointer in [
+        "/mode",
+        "/message",
+        "/stream",
+        "/extra",
+        "/conversation_id",
+        "/temperature",
+    ] {
+        assert!(
+            pointers.iter().any(|found| found == pointer),
+            "{pointer} in {pointers:?}"
+        );
+    }
+    assert_eq!(pointers.len(), 6);
+}
+
+#[test]
+fn every_wrong_extra_is_told_at_once() {
+    let (code, pointers) = refused(
+        r#"{"message":"hi","extra":{"model":"other","reasoning_effort":9,"output_schema":"x","skills":["a"]}}"#,
+    );
+    assert_eq!(code, ErrorCode::InvalidExtra);
+    assert_eq!(
+        pointers,
+        [
+            "/extra/model",
+            "/extra/reasoning_effort",
+            "/extra/output_schema",
+            "/extra/skills"
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_has_its_own_code() {
+    assert_eq!(refused("{}").0, ErrorCode::MissingMessage);
+    assert_eq!(refused(r#"{"message":" \n"}"#).0, ErrorCode::MissingMessage);
+    assert_eq!(refused(r#"{"mode":"tool"}"#).0, ErrorCode::MissingSkill);
+    assert_eq!(
+        refused(r#"{"mode":"tool","skill":"rm"}"#).0,
+        ErrorCode::UnknownSkill
+    );
+}
+
+#[test]
+fn what_is_not_json_is_told_by_its_place_and_not_repeated() {
+    for body in [
+        r#"{"message": "SECRET"#,
+        r#"{"message": "SECRET \ud800"}"#,
+        "SECRET",
+        "",
+    ] {
+        let problem = parse(body).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::MalformedJson, "{body}");
+        assert!(problem.detail.contains("line 1"), "{}", problem.detail);
+        assert!(!problem.detail.contains("SECRET"));
+    }
+    assert_eq!(refused("[1]").0, ErrorCode::InvalidRequest);
+    assert_eq!(
+        parse("\u{feff}{}").unwrap_err().code,
+        ErrorCode::MalformedJson
+    );
+}
+
+#[test]
+fn control_and_direction_characters_are_text() {
+    let request = parse(r#"{"message":"a\u0000b \u202e c"}"#).unwrap();
+    assert_eq!(request.message, "a\0b \u{202e} c");
+}
+
+#[test]
+fn a_body_of_a_thousand_brackets_is_refused_not_followed() {
+    let body = "[".repeat(10_000);
+    assert_eq!(parse(&body).unwrap_err().code, ErrorCode::MalformedJson);
+}

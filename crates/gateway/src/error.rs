@@ -1,0 +1,206 @@
+//! What can go wrong for a caller: one table from code to status, title and whether to try again.
+//!
+//! Everything that reaches a caller as an error is a [`Problem`]; `http::problem` alone renders it.
+//! Its text says what was wrong and what to do, and never repeats content.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A refusal or a failure, as RFC 9457 wants it described.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub code: ErrorCode,
+    pub detail: String,
+    /// Every single thing that was wrong with the request, where there are several.
+    pub errors: Vec<FieldError>,
+    pub retry_after: Option<Duration>,
+    /// The time limit that was exceeded.
+    pub timeout: Option<Duration>,
+    /// Codex had begun to work: the same request again would run the work again.
+    pub codex_started: bool,
+}
+
+/// One thing wrong with a request, by its JSON pointer (RFC 6901).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    pub pointer: String,
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    MalformedJson,
+    MissingMessage,
+    MissingSkill,
+    UnknownSkill,
+    OriginNotAllowed,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    RequestTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    HostNotAllowed,
+    InvalidRequest,
+    InvalidExtra,
+    ClientGone,
+    Internal,
+    CodexFailed,
+    ProviderFailed,
+    Overloaded,
+    Draining,
+    CodexUnavailable,
+    DeadlineExceeded,
+}
+
+impl ErrorCode {
+    /// The wire name, the HTTP status and the title of each code.
+    const fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::MalformedJson => ("malformed_json", 400, "The body is not valid JSON"),
+            Self::MissingMessage => ("missing_message", 400, "There is no message"),
+            Self::MissingSkill => ("missing_skill", 400, "There is no skill"),
+            Self::UnknownSkill => ("unknown_skill", 400, "There is no such skill"),
+            Self::OriginNotAllowed => ("origin_not_allowed", 403, "This origin is not allowed"),
+            Self::NotFound => ("not_found", 404, "There is nothing here"),
+            Self::MethodNotAllowed => ("method_not_allowed", 405, "This method is not allowed"),
+            Self::NotAcceptable => ("not_acceptable", 406, "The answer has no acceptable form"),
+            Self::RequestTimeout => ("request_timeout", 408, "The request did not arrive in time"),
+            Self::BodyTooLarge => ("body_too_large", 413, "The body is too large"),
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                415,
+                "The body is not declared as JSON",
+            ),
+            Self::HostNotAllowed => ("host_not_allowed", 421, "This host is not served here"),
+            Self::InvalidRequest => ("invalid_request", 422, "The request is not valid"),
+            Self::InvalidExtra => ("invalid_extra", 422, "A value in extra is not valid"),
+            Self::ClientGone => ("client_gone", 499, "The client went away"),
+            Self::Internal => ("internal", 500, "The gateway failed"),
+            Self::CodexFailed => ("codex_failed", 502, "Codex failed"),
+            Self::ProviderFailed => ("provider_failed", 502, "The model's provider failed"),
+            Self::Overloaded => ("overloaded", 503, "The gateway is full"),
+            Self::Draining => ("draining", 503, "The gateway is shutting down"),
+            Self::CodexUnavailable => ("codex_unavailable", 503, "Codex is not available"),
+            Self::DeadlineExceeded => ("deadline_exceeded", 504, "The time limit was exceeded"),
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// How long a caller should wait before it tries the same again, if that makes sense at all.
+    const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Overloaded => Some(Duration::from_secs(2)),
+            Self::CodexUnavailable => Some(Duration::from_secs(10)),
+            Self::Draining => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+}
+
+impl Problem {
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: code.retry_after(),
+            timeout: None,
+            codex_started: false,
+        }
+    }
+
+    /// Several things wrong at once; `detail` of the document counts them.
+    pub fn invalid(code: ErrorCode, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => format!("{}: {}", only.pointer, only.detail),
+            many => format!("{} values are not valid; see errors.", many.len()),
+        };
+        Self {
+            errors,
+            ..Self::new(code, detail)
+        }
+    }
+
+    pub fn deadline_exceeded(timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..Self::new(
+                ErrorCode::DeadlineExceeded,
+                format!(
+                    "The call took longer than {} s and was ended. Ask for less at once, or have CODEX_TIMEOUT_SEC raised.",
+                    timeout.as_secs()
+                ),
+            )
+        }
+    }
+
+    /// Marks that the work had begun when this happened. Trying again is then the caller's decision.
+    #[must_use]
+    pub fn after_codex_started(mut self) -> Self {
+        self.codex_started = true;
+        self.retry_after = None;
+        self
+    }
+}
+
+impl FieldError {
+    /// `tokens` are the unescaped steps of the pointer.
+    pub fn new(tokens: &[&str], detail: impl Into<String>) -> Self {
+        let mut pointer = String::new();
+        for token in tokens {
+            pointer.push('/');
+            let shown: String = token.chars().take(MAX_POINTER_TOKEN_CHARS).collect();
+            pointer.push_str(&shown.replace('~', "~0").replace('/', "~1"));
+        }
+        Self {
+            pointer,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A pointer names the caller's own keys; nobody needs more of one than this to find it.
+const MAX_POINTER_TOKEN_CHARS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_escaped_and_bounded() {
+        assert_eq!(
+            FieldError::new(&["extra", "a/b~c"], "").pointer,
+            "/extra/a~1b~0c"
+        );
+        assert_eq!(FieldError::new(&[&"x".repeat(1000)], "").pointer.len(), 65);
+    }
+
+    #[test]
+    fn one_error_is_the_detail_itself() {
+        let problem = Problem::invalid(
+            ErrorCode::InvalidRequest,
+            vec![FieldError::new(&["stream"], "no")],
+        );
+        assert_eq!(problem.detail, "/stream: no");
+    }
+
+    #[test]
+    fn what_began_is_not_worth_a_blind_retry() {
+        let problem = Problem::new(ErrorCode::Overloaded, "");
+        assert!(problem.retry_after.is_some());
+        assert!(problem.after_codex_started().retry_after.is_none());
+    }
+}

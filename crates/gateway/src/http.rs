@@ -1,0 +1,45 @@
+//! The HTTP face: routes, and what every request passes on its way to them. No business rule here.
+
+pub mod accept;
+mod chat;
+mod guardrails;
+mod health;
+mod index;
+mod negotiate;
+mod problem;
+mod request_id;
+mod sse;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use crate::chat::Chat;
+use crate::config::ServerSettings;
+use crate::health::Health;
+
+/// What the handlers reach.
+pub struct Face {
+    pub chat: Chat,
+    pub health: Health,
+    pub settings: ServerSettings,
+}
+
+/// The whole public surface. The layers run from the last line up: a request gets its id first.
+pub fn router(face: Arc<Face>) -> Router {
+    Router::new()
+        .route("/", get(index::show))
+        .route("/chat", post(chat::answer))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(from_fn_with_state(
+            Arc::clone(&face),
+            guardrails::check_host_and_origin,
+        ))
+        .layer(from_fn(request_id::assign))
+        .with_state(face)
+}

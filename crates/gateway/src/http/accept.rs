@@ -1,0 +1,82 @@
+//! The accept loop: bounded connections, a time limit for a request's head, and a drain.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once; the next one waits in the kernel's queue. Each costs a descriptor and some
+/// kilobytes, and most of them wait for a model.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// After a failed accept, as when the descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What open connections get to finish their last answer once the turns have ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Serves `router` on `listener` until `closing`, then lets each connection finish the answer it is
+/// giving, for a short time.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    header_timeout: Duration,
+    tracker: &TaskTracker,
+    closing: CancellationToken,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = closing.cancelled() => break,
+        };
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tracker.spawn(async move {
+            // A connection that breaks is its client's affair; the call's own record says so.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
+        tracing::warn!("some connections were closed in the middle of an answer");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    // A token is a small packet; it must not wait for the next one.
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}

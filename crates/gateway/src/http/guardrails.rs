@@ -1,0 +1,113 @@
+//! Who may talk to this gateway from a browser: a page on another site must not reach a gateway on
+//! localhost, neither directly (`Origin`) nor by a name that it has pointed here (`Host`).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
+
+use crate::config::ServerSettings;
+use crate::error::{ErrorCode, Problem};
+
+use super::request_id::RequestId;
+use super::{Face, problem};
+
+pub(super) async fn check_host_and_origin(
+    State(face): State<Arc<Face>>,
+    request_id: RequestId,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&request, &face.settings) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => problem::response(&refusal, &request_id),
+    }
+}
+
+fn check(request: &Request, settings: &ServerSettings) -> Result<(), Problem> {
+    let host = host(request);
+    let allowed = host
+        .as_ref()
+        .is_some_and(|host| host_is_allowed(host, settings));
+    if !allowed {
+        return Err(Problem::new(
+            ErrorCode::HostNotAllowed,
+            "The Host header names neither this machine's loopback nor a host in PORTCULLIS_ALLOWED_HOSTS.",
+        ));
+    }
+    match origin(request.headers()) {
+        Origin::None => Ok(()),
+        Origin::Of(origin) if origin_is_allowed(&origin, host.as_ref(), settings) => Ok(()),
+        Origin::Of(_) | Origin::Unreadable => Err(Problem::new(
+            ErrorCode::OriginNotAllowed,
+            "Pages of this origin may not call the gateway. PORTCULLIS_ALLOWED_ORIGINS names those that may.",
+        )),
+    }
+}
+
+/// The absolute form of the request line goes before the header (RFC 9112, section 3.2.2). Two
+/// `Host` headers are none.
+fn host(request: &Request) -> Option<Authority> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.clone());
+    }
+    let mut values = request.headers().get_all(HOST).iter();
+    let host = values.next()?.to_str().ok()?.parse().ok()?;
+    values.next().is_none().then_some(host)
+}
+
+fn host_is_allowed(authority: &Authority, settings: &ServerSettings) -> bool {
+    let host = authority.host();
+    is_loopback(host)
+        || settings
+            .allowed_hosts
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(host))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+enum Origin {
+    /// Not sent by a page.
+    None,
+    Of(String),
+    Unreadable,
+}
+
+fn origin(headers: &HeaderMap) -> Origin {
+    let mut values = headers.get_all(ORIGIN).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Origin::None,
+        (Some(value), None) => value
+            .to_str()
+            .map_or(Origin::Unreadable, |origin| Origin::Of(origin.to_owned())),
+        (Some(_), Some(_)) => Origin::Unreadable,
+    }
+}
+
+/// The gateway's own page (the origin is the host itself), or one that the operator has named.
+fn origin_is_allowed(origin: &str, host: Option<&Authority>, settings: &ServerSettings) -> bool {
+    let own = host.is_some_and(|host| {
+        ["http", "https"].iter().any(|scheme| {
+            origin
+                .strip_prefix(scheme)
+                .and_then(|rest| rest.strip_prefix("://"))
+                .is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str()))
+        })
+    });
+    own || settings
+        .allowed_origins
+        .iter()
+        .any(|allowed| allowed.eq_ignore_ascii_case(origin))
+}

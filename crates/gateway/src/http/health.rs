@@ -1,0 +1,37 @@
+//! `GET /livez` and `GET /readyz`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::Face;
+
+/// The process runs and answers. Says nothing of whether it should be sent work.
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Whether work should be sent here: every check by its name, 503 if one fails.
+pub(super) async fn ready(State(face): State<Arc<Face>>) -> Response {
+    let checks = face.health.checks();
+    let is_ready = checks.iter().all(|check| check.passed);
+    let checks: Map<String, Value> = checks
+        .into_iter()
+        .map(|check| {
+            (
+                check.name.to_owned(),
+                json!({ "ok": check.passed, "detail": check.detail }),
+            )
+        })
+        .collect();
+    let (status, word) = if is_ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    (status, Json(json!({ "status": word, "checks": checks }))).into_response()
+}

@@ -1,0 +1,12 @@
+/// `GET /`: what there is, for a person who has just started the gateway.
+pub(super) async fn show() -> &'static str {
+    concat!(
+        "Portcullis ",
+        env!("CARGO_PKG_VERSION"),
+        ": the guarded gate in front of the Codex CLI.\n\n",
+        "POST /chat     ask a question: {\"message\": \"…\", \"context\": \"…\", \"stream\": true}\n",
+        "GET  /livez    is the process alive\n",
+        "GET  /readyz   should it be sent work, and if not, why\n\n",
+        "curl -N http://HOST:PORT/chat -H 'Content-Type: application/json' -d '{\"message\": \"Hello?\"}'\n",
+    )
+}

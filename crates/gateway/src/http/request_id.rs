@@ -1,0 +1,74 @@
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::problem::ProblemCode;
+
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_REQUEST_ID_CHARS: usize = 128;
+
+/// The name of a request in every answer, log line and record.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
+impl RequestId {
+    /// The caller's own if it is 1–128 visible characters, else a new UUIDv7.
+    fn of(headers: &HeaderMap) -> Self {
+        let given = headers
+            .get(&X_REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
+        let usable = given.filter(|id| {
+            (1..=MAX_REQUEST_ID_CHARS).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        Self(usable.map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self::of(&parts.headers)))
+    }
+}
+
+/// Names the request, answers with the name, and logs the head of the answer.
+pub(super) async fn assign(mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    // The pattern, not the path: what a caller wrote there may be content.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+    }
+    let status = response.status();
+    let code = response
+        .extensions()
+        .get::<ProblemCode>()
+        .map(|code| code.0.as_str());
+    let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
+    if code.is_some() {
+        tracing::info!(request_id = %id.0, %method, route, status = status.as_u16(), code, duration_ms, "request refused");
+    } else {
+        tracing::debug!(request_id = %id.0, %method, route, status = status.as_u16(), duration_ms, "request answered");
+    }
+    response
+}
