@@ -39,7 +39,7 @@ pub(crate) struct Supervisor {
 }
 
 /// Why the supervisor stopped watching and acts.
-enum Turn {
+enum Cause {
     LeaderExited,
     Asked,
     DeadlinePassed,
@@ -47,11 +47,11 @@ enum Turn {
 
 impl Supervisor {
     pub(crate) async fn run(mut self) {
-        let turn = self.watch().await;
-        let has_exited = match turn {
-            Turn::LeaderExited => true,
-            Turn::Asked => self.grace().await,
-            Turn::DeadlinePassed => {
+        let cause = self.watch().await;
+        let has_exited = match cause {
+            Cause::LeaderExited => true,
+            Cause::Asked => self.grace().await,
+            Cause::DeadlinePassed => {
                 self.group.signal(Signal::Interrupt);
                 self.grace().await
             }
@@ -64,7 +64,7 @@ impl Supervisor {
             code: status.and_then(|status| status.code()),
             signal: status.and_then(|status| status.signal()),
             signals_sent: self.group.signals_sent(),
-            deadline_exceeded: matches!(turn, Turn::DeadlinePassed),
+            deadline_exceeded: matches!(cause, Cause::DeadlinePassed),
             left_behind,
             survivors,
             stderr_bytes: self.stderr.bytes(),
@@ -78,12 +78,12 @@ impl Supervisor {
         self.exit.send_replace(Some(exit));
     }
 
-    async fn watch(&mut self) -> Turn {
+    async fn watch(&mut self) -> Cause {
         tokio::select! {
             biased;
-            () = self.leader_exit.wait() => Turn::LeaderExited,
-            () = until(self.deadline) => Turn::DeadlinePassed,
-            () = reached(&mut self.phase, Phase::Ending) => Turn::Asked,
+            () = self.leader_exit.wait() => Cause::LeaderExited,
+            () = until(self.deadline) => Cause::DeadlinePassed,
+            () = reached(&mut self.phase, Phase::Ending) => Cause::Asked,
         }
     }
 
