@@ -8,7 +8,6 @@ mod turn;
 
 use std::{
     collections::HashMap,
-    env,
     io::{self, BufRead},
     process::{self, ExitCode},
     sync::{
@@ -28,7 +27,7 @@ use uuid::Uuid;
 use crate::{
     command_line::refuse,
     script::{Behaviour, Script},
-    startup::Startup,
+    startup::{self, Startup},
 };
 
 const CRASH_CODE: i32 = 3;
@@ -146,7 +145,7 @@ impl Server {
         let version = self.startup.version();
         Ok(json!({
             "userAgent": format!("{client}/{version} (Fake 1.0; x86_64) unknown ({client}; {client_version})"),
-            "codexHome": env::var_os("CODEX_HOME").map(|home| home.to_string_lossy().into_owned()),
+            "codexHome": startup::variable("CODEX_HOME"),
             "platformFamily": "unix",
             "platformOs": "linux",
         }))

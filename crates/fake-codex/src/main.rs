@@ -69,23 +69,24 @@ use command_line::Command;
 use startup::Startup;
 
 fn main() -> ExitCode {
-    let startup = match Startup::beside_program() {
-        Ok(startup) => startup,
-        Err(problem) => return command_line::refuse(&problem),
-    };
+    run().unwrap_or_else(|problem| command_line::refuse(&problem))
+}
+
+fn run() -> Result<ExitCode, String> {
+    let startup = Startup::beside_program()?;
     let command = Command::from_arguments();
     if command == Command::Grandchild {
-        return startup.linger();
+        return startup.linger().map_err(|error| error.to_string());
     }
     let grandchild = match command {
-        Command::AppServer => startup.leave_grandchild(),
+        Command::AppServer => startup
+            .leave_grandchild()
+            .map_err(|error| error.to_string())?,
         _ => None,
     };
-    if let Err(problem) = record::append(&startup, grandchild) {
-        return command_line::refuse(&problem);
-    }
-    match command {
+    record::append(&startup, grandchild)?;
+    Ok(match command {
         Command::AppServer => app_server::serve(startup),
         other => other.print(&startup),
-    }
+    })
 }

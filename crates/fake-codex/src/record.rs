@@ -18,6 +18,10 @@ pub(crate) fn append(startup: &Startup, grandchild: Option<Child>) -> Result<(),
     let argv: Vec<String> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment is what is recorded"
+    )]
     let environment: BTreeMap<String, String> = env::vars_os()
         .map(|(name, value)| {
             (

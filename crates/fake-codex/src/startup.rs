@@ -1,7 +1,10 @@
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::fd::AsFd,
     path::{Path, PathBuf},
-    process::{Child, ExitCode, Stdio},
+    process::{Child, ExitCode},
     thread,
     time::Duration,
 };
@@ -50,8 +53,7 @@ impl Startup {
     }
 
     pub(crate) fn version(&self) -> String {
-        env::var_os("FAKE_CODEX_VERSION")
-            .map(|version| version.to_string_lossy().into_owned())
+        variable("FAKE_CODEX_VERSION")
             .or_else(|| self.version.clone())
             .unwrap_or_else(|| PINNED_VERSION.to_owned())
     }
@@ -61,32 +63,36 @@ impl Startup {
     }
 
     /// In this process's own group, with its pipes: who waits for their end waits for both. Nobody
-    /// waits for it here, as for a real orphan.
-    pub(crate) fn leave_grandchild(&self) -> Option<Child> {
+    /// waits for it here, as for a real orphan. Comes back when it is ready to be signalled.
+    pub(crate) fn leave_grandchild(&self) -> io::Result<Option<Child>> {
         if !self.leave_grandchild {
-            return None;
+            return Ok(None);
         }
+        let (mut readiness, its_end) = io::pipe()?;
         #[expect(
             clippy::disallowed_methods,
             reason = "a process that the runner does not know is the point"
         )]
         let mut command = std::process::Command::new(program());
-        command.arg(GRANDCHILD).stdin(Stdio::null()).spawn().ok()
+        let grandchild = command.arg(GRANDCHILD).stdin(its_end).spawn()?;
+        // The command holds this process's copy of the writing end.
+        drop(command);
+        readiness.read_exact(&mut [0])?;
+        Ok(Some(grandchild))
     }
 
-    /// The whole life of the grandchild.
-    pub(crate) fn linger(&self) -> ExitCode {
-        let Ok(runtime) = self.runtime() else {
-            return ExitCode::FAILURE;
-        };
-        let _runtime = runtime.enter();
+    /// The whole life of the grandchild. Its descriptor 0 is where it says that it is ready: output and
+    /// errors are its parent's, for it to hold open.
+    pub(crate) fn linger(&self) -> io::Result<ExitCode> {
+        let _runtime = self.runtime()?;
+        File::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(b"\n")?;
         loop {
             thread::park();
         }
     }
 
     /// With the signals ignored, if so wanted: tokio's handlers replace the default action for good.
-    pub(crate) fn runtime(&self) -> std::io::Result<Runtime> {
+    pub(crate) fn runtime(&self) -> io::Result<Runtime> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -98,6 +104,14 @@ impl Startup {
         }
         Ok(runtime)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program stands in for one that is set up by its environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// `argv[0]` as it was given: a link's own directory, not its target's.

@@ -221,7 +221,11 @@ async fn a_turn_misbehaves_as_its_text_says() {
             .turn("fake:server-request:item/fileChange/requestApproval")
             .await,
     );
-    assert_eq!(reply, r#"{"error":{"code":-32601,"message":"no"},"id":0}"#);
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!(
+        reply,
+        json!({ "id": 0, "error": { "code": -32601, "message": "no" } })
+    );
     let failed = client.turn("fake:fail:httpConnectionFailed:503").await;
     let info = json!({ "httpConnectionFailed": { "httpStatusCode": 503 } });
     assert_eq!(end_of(&failed)["error"]["codexErrorInfo"], info);
