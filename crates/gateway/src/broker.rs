@@ -1,0 +1,181 @@
+//! The broker: the only thing a Codex child can reach.
+//!
+//! A child holds a throw-away credential and one address on loopback. The broker admits
+//! `POST /v1/responses` with a live credential, rebuilds the request from what the turn was granted,
+//! sends it with the provider's key to the one configured endpoint, streams the answer back and meters
+//! it on the way. It never hands out the key, never passes a header of the child on, never logs or
+//! stores content, and keeps the words of a provider's error answer to itself.
+//!
+//! The straight line: `listener` accepts, `call` admits and answers, `request` rebuilds, `provider` or
+//! `demo` responds, `relay` streams through `meter`; `grants` holds who may.
+
+mod call;
+mod demo;
+mod failure;
+mod grants;
+mod listener;
+mod meter;
+mod provider;
+mod refusal;
+mod relay;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use runner::Deadline;
+use secrecy::SecretString;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ProviderSettings;
+
+use self::call::Gate;
+use self::grants::{Grants, LiveTurn};
+use self::provider::Provider;
+
+pub use self::failure::{ProviderFailure, ProviderFailureClass};
+
+/// The running broker. Cheap to clone; it serves until its shutdown token fires.
+#[derive(Clone)]
+pub struct Broker {
+    base_url: Arc<str>,
+    grants: Arc<Grants>,
+}
+
+impl Broker {
+    /// Serves `listener` (the caller binds `127.0.0.1:0`) on `tracker` until `shutdown`.
+    ///
+    /// `shutdown` is the hard end: it revokes every live turn and cuts every stream. A drain lets the
+    /// turns end first and cancels it then.
+    pub fn start(
+        listener: TcpListener,
+        provider: &ProviderSettings,
+        tracker: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Result<Self, BrokerStartError> {
+        let address = listener.local_addr().map_err(BrokerStartError::Address)?;
+        let grants = Arc::new(Grants::new(shutdown.clone()));
+        let gate = Arc::new(Gate {
+            provider: Provider::new(provider)?,
+            grants: Arc::clone(&grants),
+            tracker: tracker.clone(),
+        });
+        // Listeners handed over from sandboxes are served the same way, on the same gate.
+        tracker.spawn(listener::serve(listener, gate, tracker.clone(), shutdown));
+        Ok(Self {
+            base_url: format!("http://{address}/v1").into(),
+            grants,
+        })
+    }
+
+    /// What a child's `model_providers.*.base_url` must be: `http://127.0.0.1:PORT/v1`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Makes `credential` valid for one turn.
+    ///
+    /// Threads are prepared ahead with a credential that is worth nothing until this call. A credential
+    /// is for one turn: issued again while it lives, it ends the older turn.
+    pub fn issue(&self, credential: &SecretString, grant: Grant) -> TurnToken {
+        let turn = self.grants.issue(credential, grant);
+        TurnToken {
+            grants: Arc::clone(&self.grants),
+            turn,
+        }
+    }
+}
+
+/// What one turn may do. Everything that is not in it is refused or cut from the request.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub turn_id: String,
+    pub tenant: String,
+    /// The models (for Azure: deployments) that the turn may name.
+    pub models: Vec<String>,
+    /// Bounds every upstream call of the turn; the credential is worth nothing after it.
+    pub deadline: Deadline,
+    /// Sent as `reasoning.effort`. `None` for a model that does not reason: such a model refuses the
+    /// whole `reasoning` object.
+    pub reasoning_effort: Option<String>,
+}
+
+/// Keeps a turn's credential alive. Dropping it revokes the credential and cancels the turn's
+/// upstream calls at once.
+#[must_use = "dropping the token revokes the credential"]
+pub struct TurnToken {
+    grants: Arc<Grants>,
+    turn: Arc<LiveTurn>,
+}
+
+impl TurnToken {
+    /// What the turn's model calls have cost so far; complete when the CLI reports the turn's end.
+    pub fn usage(&self) -> Usage {
+        self.turn.usage()
+    }
+
+    /// The first failure of the turn's model calls; recorded before the CLI can see it.
+    ///
+    /// A passed deadline is not one: the caller knows its deadline, and answers 504 for it.
+    pub fn failure(&self) -> Option<ProviderFailure> {
+        self.turn.failure()
+    }
+
+    /// How many requests of the turn were let through to the provider.
+    pub fn model_calls(&self) -> u32 {
+        self.turn.model_calls()
+    }
+}
+
+impl Drop for TurnToken {
+    fn drop(&mut self) {
+        self.grants.revoke(&self.turn);
+    }
+}
+
+/// Tokens as the provider counted them, summed over a turn's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    pub input_tokens: u64,
+    /// The part of `input_tokens` that the provider had cached.
+    pub cached_input_tokens: u64,
+    pub output_tokens: u64,
+    /// The part of `output_tokens` that was reasoning.
+    pub reasoning_tokens: u64,
+}
+
+impl Usage {
+    fn add(&mut self, other: Self) {
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.cached_input_tokens = self
+            .cached_input_tokens
+            .saturating_add(other.cached_input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(other.reasoning_tokens);
+    }
+}
+
+/// Why the broker cannot start. Never holds a key.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerStartError {
+    #[error("cannot read the broker's own address")]
+    Address(#[source] std::io::Error),
+    #[error("cannot read PORTCULLIS_CA_FILE {}", path.display())]
+    CaFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("PORTCULLIS_CA_FILE {} holds no usable PEM certificate", path.display())]
+    CaFormat { path: PathBuf },
+    #[error("the provider's address is not an http or https URL")]
+    ProviderUrl,
+    #[error("the provider's key has characters that an HTTP header cannot carry")]
+    ProviderKey,
+    #[error("cannot set up the client for the model provider")]
+    Client(#[source] reqwest::Error),
+}

@@ -1,0 +1,208 @@
+//! Streams a provider's answer to the child, metering it on the way.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::call::millis;
+use super::failure::{ProviderFailure, ProviderFailureClass, code};
+use super::grants::LiveTurn;
+use super::meter::{Meter, Terminal};
+
+pub(super) type AnswerBody = UnsyncBoxBody<Bytes, StreamAborted>;
+
+/// A provider's event stream. Dropping it cancels the call: the connection is closed.
+pub(super) type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, ProviderFailure>> + Send>>;
+
+/// For what a provider sends after the terminal event: the end of its chunked encoding. Reading it gives
+/// the connection back to the pool, and so saves the next turn a TCP and a TLS handshake.
+const TAIL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The turn ended while its answer was on the way: the child's connection is closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the turn has ended")]
+pub(super) struct StreamAborted;
+
+/// The body of an answer to a child.
+///
+/// It has no task and no queue of its own: the child's connection polls the provider's, so that a chunk
+/// is on its way in the poll that received it, and a child that goes away cancels the call by dropping
+/// this. A failure is recorded before the bytes that show it to the child.
+pub(super) struct Relay {
+    /// `None` once the stream has ended.
+    upstream: Option<EventStream>,
+    meter: Meter,
+    turn: Arc<LiveTurn>,
+    turn_ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    tracker: TaskTracker,
+    record: Record,
+}
+
+impl Relay {
+    pub(super) fn new(
+        upstream: EventStream,
+        turn: Arc<LiveTurn>,
+        tracker: TaskTracker,
+        started: Instant,
+    ) -> Self {
+        Self {
+            upstream: Some(upstream),
+            meter: Meter::default(),
+            turn_ended: Box::pin(turn.ended()),
+            record: Record::new(started, turn.grant.turn_id.clone()),
+            turn,
+            tracker,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<AnswerBody> {
+        let mut response = Response::new(self.boxed_unsync());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    fn pass(&mut self, chunk: Bytes) -> Frame<Bytes> {
+        self.record.count(&chunk);
+        if let Some(terminal) = self.meter.feed(&chunk).cloned() {
+            self.settle(terminal);
+            self.drain_tail();
+        }
+        Frame::data(chunk)
+    }
+
+    /// The provider has closed its stream, or the connection broke. The child's stream ends in order,
+    /// so that everything before the end reaches it: without a terminal event no client takes it for
+    /// whole, and a broken connection is what the CLI would try again.
+    fn end(&mut self, broken: Option<ProviderFailure>) -> Option<Frame<Bytes>> {
+        self.upstream = None;
+        if let Some(terminal) = self.meter.finish().cloned() {
+            self.settle(terminal);
+            // The CLI ignores an event without its blank line (seen on 0.169.0): give it one.
+            return Some(Frame::data(Bytes::from_static(b"\n\n")));
+        }
+        let code = if self.meter.saw_event() {
+            code::STREAM_CUT
+        } else {
+            code::NOT_AN_EVENT_STREAM
+        };
+        let own = || ProviderFailure::own(ProviderFailureClass::Server, code);
+        self.fail(broken.unwrap_or_else(own));
+        None
+    }
+
+    fn settle(&mut self, terminal: Terminal) {
+        self.record.usage = terminal.usage;
+        self.turn.add_usage(terminal.usage);
+        match terminal.failure {
+            Some(failure) => self.fail(failure),
+            None => self.record.outcome = "completed",
+        }
+    }
+
+    fn fail(&mut self, failure: ProviderFailure) {
+        self.record.outcome = failure.class.as_str();
+        self.record.code.clone_from(&failure.code);
+        self.turn.fail(failure);
+    }
+
+    /// Ends the child's stream now; the provider's is read to its end beside it.
+    fn drain_tail(&mut self) {
+        let Some(mut upstream) = self.upstream.take() else {
+            return;
+        };
+        self.tracker
+            .spawn(tokio::time::timeout(TAIL_TIMEOUT, async move {
+                while let Some(Ok(_)) = upstream.next().await {}
+            }));
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = StreamAborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
+        let this = self.get_mut();
+        let Some(upstream) = &mut this.upstream else {
+            return Poll::Ready(None);
+        };
+        if this.turn_ended.as_mut().poll(context).is_ready() {
+            this.upstream = None;
+            this.record.outcome = "turn_ended";
+            return Poll::Ready(Some(Err(StreamAborted)));
+        }
+        let frame = match ready!(upstream.poll_next_unpin(context)) {
+            Some(Ok(chunk)) => Some(this.pass(chunk)),
+            Some(Err(failure)) => this.end(Some(failure)),
+            None => this.end(None),
+        };
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.is_none()
+    }
+}
+
+/// What is logged of a call, on every path: when the relay is dropped, the call is over.
+struct Record {
+    started: Instant,
+    turn_id: String,
+    first_byte: Option<Duration>,
+    response_bytes: usize,
+    usage: super::Usage,
+    outcome: &'static str,
+    code: Option<String>,
+}
+
+impl Record {
+    fn new(started: Instant, turn_id: String) -> Self {
+        Self {
+            started,
+            turn_id,
+            first_byte: None,
+            response_bytes: 0,
+            usage: super::Usage::default(),
+            outcome: "child_gone",
+            code: None,
+        }
+    }
+
+    fn count(&mut self, chunk: &Bytes) {
+        self.first_byte
+            .get_or_insert_with(|| self.started.elapsed());
+        self.response_bytes += chunk.len();
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        tracing::info!(
+            turn_id = self.turn_id,
+            outcome = self.outcome,
+            code = self.code.as_deref(),
+            first_byte_ms = self.first_byte.map(millis),
+            duration_ms = millis(self.started.elapsed()),
+            response_bytes = self.response_bytes,
+            input_tokens = self.usage.input_tokens,
+            output_tokens = self.usage.output_tokens,
+            "model call ended"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! The lean request, and nothing that the turn was not granted.
+
+use serde_json::{Map, Value, json};
+
+use super::Grant;
+use super::refusal::Refusal;
+
+/// Fields of the Responses API that pass as the CLI wrote them. Everything else is left out or set
+/// here, because of what it would give away or because endpoints refuse it:
+///
+/// - `client_metadata` names the installation, the session and the sandbox: nobody's business;
+/// - `include`, `reasoning.summary`: a model that does not reason (`gpt-4o-mini`) refuses them;
+/// - `service_tier`, `metadata`, `user`: the gateway's to decide, not the child's;
+/// - `previous_response_id`, `conversation`, `prompt`, `background`: they reach what the provider
+///   stores for the whole account;
+/// - `tools`, `tool_choice`, `parallel_tool_calls`: see [`ToolGrant`].
+const PASSED_FIELDS: [&str; 8] = [
+    "input",
+    "instructions",
+    "text",
+    "max_output_tokens",
+    "prompt_cache_key",
+    "truncation",
+    "temperature",
+    "top_p",
+];
+
+/// Which of the CLI's tools the model may be offered.
+///
+/// The chat profile has none, although the CLI always sends one (`request_user_input`). Named ones are
+/// granted here, with the input items (`function_call`, `function_call_output`) that their use brings.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ToolGrant {
+    None,
+}
+
+/// A request rebuilt from its parts. What is not written here by name does not leave the machine.
+pub(super) struct LeanRequest {
+    fields: Map<String, Value>,
+}
+
+impl LeanRequest {
+    /// A member that stands twice counts once, the last: the provider sees what was checked.
+    pub(super) fn rebuild(body: &[u8], grant: &Grant, tools: ToolGrant) -> Result<Self, Refusal> {
+        let Ok(Value::Object(mut sent)) = serde_json::from_slice(body) else {
+            return Err(Refusal::Malformed);
+        };
+        let model = match sent.remove("model") {
+            Some(Value::String(model)) if grant.models.contains(&model) => model,
+            Some(Value::String(_)) => return Err(Refusal::ModelNotGranted),
+            _ => return Err(Refusal::Malformed),
+        };
+        if sent.get("stream") != Some(&Value::Bool(true)) {
+            return Err(Refusal::NotStreaming);
+        }
+        let mut fields = Map::new();
+        for name in PASSED_FIELDS {
+            if let Some(value) = sent.remove(name)
+                && !value.is_null()
+            {
+                fields.insert(name.into(), value);
+            }
+        }
+        let Some(Value::Array(input)) = fields.get_mut("input") else {
+            return Err(Refusal::Malformed);
+        };
+        lean_input(input, tools)?;
+        fields.insert("model".into(), Value::String(model));
+        fields.insert("stream".into(), Value::Bool(true));
+        fields.insert("store".into(), Value::Bool(false));
+        if let Some(effort) = &grant.reasoning_effort {
+            fields.insert("reasoning".into(), json!({ "effort": effort }));
+        }
+        match tools {
+            ToolGrant::None => {}
+        }
+        Ok(Self { fields })
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // A map with string keys serialises; an empty body would be refused by the provider.
+        serde_json::to_vec(&self.fields).unwrap_or_default()
+    }
+
+    pub(super) fn model(&self) -> &str {
+        self.fields
+            .get("model")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// The texts of the last message that the user sent.
+    pub(super) fn last_user_texts(&self) -> Vec<&str> {
+        let input = self.fields.get("input").and_then(Value::as_array);
+        let last = input
+            .into_iter()
+            .flatten()
+            .rfind(|item| item.get("role").and_then(Value::as_str) == Some("user"));
+        match last.and_then(|item| item.get("content")) {
+            Some(Value::String(text)) => vec![text],
+            Some(Value::Array(parts)) => parts
+                .iter()
+                .filter_map(|part| part.get("text").and_then(Value::as_str))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn chars_sent(&self) -> usize {
+        self.fields.get("input").map_or(0, text_chars)
+    }
+}
+
+/// Leaves the conversation's text. An item or part that names something stored at the provider
+/// (`item_reference`, a `file_id`) could be another tenant's, so that kinds are listed, not banned.
+fn lean_input(input: &mut Vec<Value>, tools: ToolGrant) -> Result<(), Refusal> {
+    let ToolGrant::None = tools;
+    // Without `include: reasoning.encrypted_content` an item of reasoning is a dead reference.
+    input.retain(|item| item.get("type").and_then(Value::as_str) != Some("reasoning"));
+    for item in input {
+        let Value::Object(item) = item else {
+            return Err(Refusal::Malformed);
+        };
+        if !matches!(
+            item.get("type").and_then(Value::as_str),
+            Some("message") | None
+        ) {
+            return Err(Refusal::InputNotGranted);
+        }
+        // Ids of the CLI's own making: they trace a thread, and nothing refers to them.
+        item.remove("id");
+        match item.get("content") {
+            Some(Value::String(_)) => {}
+            Some(Value::Array(parts)) if parts.iter().all(is_text) => {}
+            Some(Value::Array(_)) => return Err(Refusal::InputNotGranted),
+            _ => return Err(Refusal::Malformed),
+        }
+    }
+    Ok(())
+}
+
+fn is_text(part: &Value) -> bool {
+    matches!(
+        part.get("type").and_then(Value::as_str),
+        Some("input_text" | "output_text" | "refusal")
+    )
+}
+
+fn text_chars(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(values) => values.iter().map(text_chars).sum(),
+        Value::Object(fields) => fields
+            .get("content")
+            .or(fields.get("text"))
+            .map_or(0, text_chars),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
