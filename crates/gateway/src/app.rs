@@ -164,15 +164,14 @@ impl App {
         } = self;
         let header_timeout = face.settings.header_timeout;
         let drain = face.settings.drain;
-        let serving =
-            shutdown.tasks.spawn({
-                let tasks = shutdown.tasks.clone();
-                let closing = shutdown.closing.clone();
-                let router = http::router(face);
-                async move {
-                    http::accept::serve(listener, router, header_timeout, &tasks, closing).await
-                }
-            });
+        let serving = shutdown.tasks.spawn({
+            let tasks = shutdown.tasks.clone();
+            let closing = shutdown.closing.clone();
+            let router = http::router(face);
+            async move {
+                http::accept::serve(listener, router, header_timeout, &tasks, closing).await;
+            }
+        });
         stop.await;
 
         tracing::info!(

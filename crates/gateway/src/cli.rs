@@ -11,15 +11,16 @@ use crate::config::{self, Environment, Overrides};
 use crate::logging;
 
 /// The guarded gate in front of the Codex CLI.
-///
-/// Settings come from built-in defaults, then the file named by PORTCULLIS_CONFIG, then the
-/// environment. `portcullis config print` shows each one and where it came from.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, arg_required_else_help = true)]
+#[command(name = "portcullis", version, arg_required_else_help = true, after_help = SETTINGS_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const SETTINGS_HELP: &str = "Settings come from built-in defaults, then the file named by \
+    PORTCULLIS_CONFIG, then the environment. `portcullis config print` shows each one and where it \
+    came from.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -131,33 +131,30 @@ impl Reader {
     }
 
     fn string(&mut self, name: &str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) => Some(text),
-            _ => {
-                self.wrong(&[name], "must be a string");
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::String(text) = value {
+            return Some(text);
         }
+        self.wrong(&[name], "must be a string");
+        None
     }
 
     fn boolean(&mut self, name: &str) -> Option<bool> {
-        match self.take(name)? {
-            Value::Bool(value) => Some(value),
-            _ => {
-                self.wrong(&[name], "must be true or false");
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::Bool(value) = value {
+            return Some(value);
         }
+        self.wrong(&[name], "must be true or false");
+        None
     }
 
     fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        match self.take(name)? {
-            Value::Object(fields) => Some(fields),
-            _ => {
-                self.wrong(&[name], "must be an object");
-                None
-            }
+        let value = self.take(name)?;
+        if let Value::Object(fields) = value {
+            return Some(fields);
         }
+        self.wrong(&[name], "must be an object");
+        None
     }
 
     fn wrong(&mut self, tokens: &[&str], detail: &str) {

@@ -16,7 +16,12 @@ impl Environment {
     /// The one place that reads the process's environment.
     pub fn from_process() -> Self {
         // Not `vars`, which panics at a value that is not UTF-8.
-        std::env::vars_os().collect()
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the process's environment is read"
+        )]
+        let variables = std::env::vars_os();
+        variables.collect()
     }
 
     /// The value of a variable; `None` when it is unset or empty.

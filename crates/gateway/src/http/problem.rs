@@ -9,7 +9,7 @@ use crate::error::{ErrorCode, Problem};
 
 use super::request_id::RequestId;
 
-/// The SDKs of OpenAI retry a 5xx by themselves unless this says no.
+/// OpenAI's SDKs retry a 5xx by themselves unless this says no.
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Travels with the response to the request log.
