@@ -124,6 +124,7 @@ impl CodexClient {
                 "removed what an earlier run left in the state directory"
             );
         }
+        let closing = CancellationToken::new();
         let blueprint = Blueprint {
             program: settings.program,
             state_dir: settings.state_dir,
@@ -133,13 +134,14 @@ impl CodexClient {
             turns_per_process: settings.pool.turns_per_process,
             max_unread_bytes: settings.max_unread_bytes,
             tracker: tracker.clone(),
+            closing: closing.clone(),
             changed: watch::Sender::new(0),
         };
         let pool = Arc::new(Pool {
             blueprint: Arc::new(blueprint),
             limits: settings.pool,
             state: Mutex::default(),
-            closing: CancellationToken::new(),
+            closing,
         });
         tracker.spawn(keeper::keep(Arc::clone(&pool)));
         Ok(Self { pool })

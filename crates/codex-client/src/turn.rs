@@ -59,6 +59,8 @@ pub enum ItemStatus {
 pub enum TurnFailure {
     #[error("the Codex process ended in the middle of the turn")]
     Crashed,
+    #[error("the Codex process did not answer")]
+    Unresponsive,
     #[error("Codex reported a failed turn ({})", .0.as_str())]
     Codex(CodexErrorClass),
     #[error("Codex refused to start the turn (JSON-RPC error {code})")]

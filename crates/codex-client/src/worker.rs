@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event_queue::EventQueue;
@@ -49,6 +50,8 @@ pub(crate) struct Blueprint {
     pub(crate) turns_per_process: usize,
     pub(crate) max_unread_bytes: usize,
     pub(crate) tracker: TaskTracker,
+    /// Cancelled when the pool shuts down: what has not started by then never will.
+    pub(crate) closing: CancellationToken,
     /// Changes whenever a worker's condition or load does.
     pub(crate) changed: watch::Sender<u64>,
 }
@@ -105,6 +108,8 @@ pub(crate) enum LaunchError {
     Handshake(CallError),
     #[error("it could not start a thread ({0})")]
     Thread(CallError),
+    #[error("the pool was shut down meanwhile")]
+    Closing,
 }
 
 #[derive(Debug, Error)]
@@ -155,7 +160,12 @@ impl Worker {
         });
         io::attach(&worker, home, child.stdin, child.stdout, lines_out);
 
-        if let Err(error) = worker.get_ready().await {
+        let outcome = tokio::select! {
+            biased;
+            () = worker.blueprint.closing.cancelled() => Err(LaunchError::Closing),
+            outcome = worker.get_ready() => outcome,
+        };
+        if let Err(error) = outcome {
             worker.stop().await;
             return Err(error);
         }
@@ -292,7 +302,7 @@ impl Worker {
                     CallError::Refused(error) => TurnFailure::Refused { code: error.code },
                     CallError::Timeout | CallError::Malformed | CallError::Random(_) => {
                         self.quarantine("turn/start was not answered");
-                        TurnFailure::Crashed
+                        TurnFailure::Unresponsive
                     }
                     CallError::Gone => TurnFailure::Crashed,
                 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::worker::{Condition, Worker};
+use crate::worker::{Condition, LaunchError, Worker};
 
 use super::{Member, Pool, PoolLimits, State};
 
@@ -165,6 +165,7 @@ impl Pool {
                     state.not_before = None;
                     state.members.push(Member::new(worker));
                 }
+                Err(LaunchError::Closing) => {}
                 Err(error) => {
                     let reason = format!("the process was started, but {error}");
                     tracing::error!(%reason, failures = state.failures + 1, "codex worker did not start");
