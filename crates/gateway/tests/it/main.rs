@@ -1,0 +1,36 @@
+//! The gateway as its callers and its operator meet it: real sockets, real processes, the real Codex
+//! CLI; the fake one only for what the real one does not do on command.
+
+// The harness.
+#[cfg(test)]
+mod caller;
+#[cfg(test)]
+mod captured_log;
+#[cfg(test)]
+mod codex;
+#[cfg(test)]
+mod provider;
+#[cfg(test)]
+mod test_app;
+#[cfg(test)]
+mod world;
+
+// What is proven.
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod disconnects;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod pool;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod refusals;
