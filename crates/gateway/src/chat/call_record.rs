@@ -20,7 +20,7 @@ pub(super) struct CallRecord {
     model: Option<String>,
     usage: Usage,
     outcome: Option<ErrorCode>,
-    detail: String,
+    detail: Option<String>,
 }
 
 impl CallRecord {
@@ -36,7 +36,7 @@ impl CallRecord {
             model: None,
             usage: Usage::default(),
             outcome: None,
-            detail: String::new(),
+            detail: None,
         }
     }
 
@@ -63,7 +63,7 @@ impl CallRecord {
 
     pub(super) fn failed(&mut self, problem: &Problem) {
         self.outcome = Some(problem.code);
-        self.detail.clone_from(&problem.detail);
+        self.detail = Some(problem.detail.clone());
     }
 
     pub(super) fn log(self) {
