@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::turn::{CodexErrorClass, ItemKind, ItemStatus};
+use crate::turn::{CodexErrorClass, ItemKind, ItemStatus, Turn};
 
 /// Notifications that nobody here reads; the process does not even write them.
 const UNREAD_NOTIFICATIONS: &[&str] = &[
@@ -43,6 +43,34 @@ pub(crate) fn initialize() -> Value {
             "optOutNotificationMethods": UNREAD_NOTIFICATIONS,
         },
     })
+}
+
+/// `default_model` is the one in the process's own settings, which need not be repeated.
+pub(crate) fn turn_start(thread_id: &str, turn: &Turn, default_model: &str) -> Value {
+    let input: Vec<Value> = turn
+        .input
+        .iter()
+        .map(|text| json!({ "type": "text", "text": text }))
+        .collect();
+    let mut params = json!({ "threadId": thread_id, "input": input });
+    if turn.model != default_model {
+        params["model"] = json!(turn.model);
+    }
+    if let Some(effort) = &turn.reasoning_effort {
+        params["effort"] = json!(effort);
+    }
+    if let Some(schema) = &turn.output_schema {
+        params["outputSchema"] = schema.clone();
+    }
+    params
+}
+
+pub(crate) fn turn_interrupt(thread_id: &str, turn_id: &str) -> Value {
+    json!({ "threadId": thread_id, "turnId": turn_id })
+}
+
+pub(crate) fn thread_unsubscribe(thread_id: &str) -> Value {
+    json!({ "threadId": thread_id })
 }
 
 pub(crate) fn request(id: u64, method: &str, params: &Value) -> Vec<u8> {
@@ -325,3 +353,6 @@ fn error_class(info: Option<&Value>) -> CodexErrorClass {
         _ => CodexErrorClass::Other,
     }
 }
+
+#[cfg(test)]
+mod schema_tests;

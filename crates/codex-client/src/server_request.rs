@@ -12,7 +12,9 @@ pub(crate) fn refusal(method: &str) -> (&'static str, Value) {
         "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
             json!({ "decision": "decline" })
         }
-        "execCommandApproval" | "applyPatchApproval" => json!({ "decision": "denied" }),
+        "execCommandApproval" | "applyPatchApproval" => {
+            json!({ "decision": { "denied": { "rejection": "This action is not available." } } })
+        }
         "item/permissions/requestApproval" => json!({ "permissions": {} }),
         "item/tool/requestUserInput" => json!({ "answers": {} }),
         "mcpServer/elicitation/request" => json!({ "action": "decline" }),

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use runner::{ChildHandle, CommandSpec, Interrupt, Limits, Stdin};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -286,10 +286,8 @@ impl Worker {
             .lock()
             .turns
             .insert(queue.thread_id().to_owned(), Arc::clone(queue));
-        match self
-            .call::<TurnStarted>("turn/start", &self.turn_parameters(queue, turn))
-            .await
-        {
+        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.blueprint.model);
+        match self.call::<TurnStarted>("turn/start", &parameters).await {
             Ok(started) => {
                 queue.set_turn_id(&started.turn.id);
                 Ok(())
@@ -312,25 +310,6 @@ impl Worker {
         }
     }
 
-    fn turn_parameters(&self, queue: &EventQueue, turn: &Turn) -> Value {
-        let input: Vec<Value> = turn
-            .input
-            .iter()
-            .map(|text| json!({ "type": "text", "text": text }))
-            .collect();
-        let mut parameters = json!({ "threadId": queue.thread_id(), "input": input });
-        if turn.model != self.blueprint.model {
-            parameters["model"] = json!(turn.model);
-        }
-        if let Some(effort) = &turn.reasoning_effort {
-            parameters["effort"] = json!(effort);
-        }
-        if let Some(schema) = &turn.output_schema {
-            parameters["outputSchema"] = schema.clone();
-        }
-        parameters
-    }
-
     /// Ends what is left of a turn whose stream was dropped, then frees its place. A turn that the
     /// process does not end within the grace takes the process with it.
     pub(crate) fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, slot: Slot) {
@@ -345,7 +324,7 @@ impl Worker {
                 if let Some(turn_id) = queue.turn_id() {
                     worker.send_request(
                         "turn/interrupt",
-                        &json!({ "threadId": queue.thread_id(), "turnId": turn_id }),
+                        &protocol::turn_interrupt(queue.thread_id(), &turn_id),
                     );
                 }
                 queue.settled().await;
@@ -363,7 +342,7 @@ impl Worker {
         self.state.lock().turns.remove(queue.thread_id());
         self.send_request(
             "thread/unsubscribe",
-            &json!({ "threadId": queue.thread_id() }),
+            &protocol::thread_unsubscribe(queue.thread_id()),
         );
         drop(slot);
     }

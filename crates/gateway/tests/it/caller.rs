@@ -1,6 +1,7 @@
 //! A caller on a plain socket: it can stop anywhere, leave at any moment, and sees every byte.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -50,10 +51,10 @@ pub(crate) fn head(request_line: &str, address: SocketAddr, headers: &[(&str, &s
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("host"))
     {
-        head.push_str(&format!("Host: {address}\r\n"));
+        write!(head, "Host: {address}\r\n").unwrap();
     }
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     head.push_str("\r\n");
     head
@@ -170,13 +171,11 @@ impl Exchange {
                     return Some(Frame::parse(std::str::from_utf8(&text[..at]).unwrap()));
                 }
             }
-            match self.piece().await {
-                Some(piece) => self.unframed.extend(piece),
-                None => {
-                    assert!(self.unframed.is_empty(), "the stream ends inside a frame");
-                    return None;
-                }
-            }
+            let Some(piece) = self.piece().await else {
+                assert!(self.unframed.is_empty(), "the stream ends inside a frame");
+                return None;
+            };
+            self.unframed.extend(piece);
         }
     }
 

@@ -10,10 +10,8 @@ use tokio::time::timeout;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, wait).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("{what} did not come within {PATIENCE:?}"),
-    }
+    let outcome = timeout(PATIENCE, wait).await;
+    outcome.unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
 }
 
 /// Looks again and again, for what announces itself to nobody.
