@@ -117,13 +117,20 @@ fn refuse_unknown(environment: &Environment, gathered: &mut Gathered) {
         if is_service_link(name, value.as_encoded_bytes()) {
             continue;
         }
-        let detail = if LATER_VARIABLES.contains(&name) {
-            "this version does not have this setting yet, and would ignore it: unset it".to_owned()
-        } else {
-            match nearest(name, known.iter().map(String::as_str)) {
+        let later = LATER_VARIABLES.iter().find(|(later, _)| *later == name);
+        let detail = match later {
+            Some((_, harmless)) if harmless.iter().any(|harmless| value == *harmless) => {
+                let detail =
+                    "this version does not have this setting yet; the value is what it does";
+                gathered.warnings.push(Warning::of(name, detail));
+                continue;
+            }
+            Some(_) => "this version does not have this setting yet, and would ignore it: unset it"
+                .to_owned(),
+            None => match nearest(name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("unknown variable; did you mean {meant}?"),
                 None => "unknown variable: unset it, or see docs/settings.md".to_owned(),
-            }
+            },
         };
         let origin = Origin::Variable(name.to_owned());
         gathered.problems.push(Problem::elsewhere(origin, detail));

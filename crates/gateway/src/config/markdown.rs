@@ -60,7 +60,10 @@ fn format_row(setting: &Setting) -> String {
 fn format_later() -> String {
     let names: Vec<String> = LATER_VARIABLES
         .iter()
-        .map(|name| format!("`{name}`"))
+        .map(|(name, harmless)| match harmless {
+            [] => format!("`{name}`"),
+            values => format!("`{name}` (but for {})", values.join(", ")),
+        })
         .collect();
     format!(
         "\n## Not in this version\n\n\

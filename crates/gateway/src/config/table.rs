@@ -27,15 +27,16 @@ pub(super) enum Presence {
 /// Names the file of settings; not a setting itself.
 pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
-/// Variables of the design that later versions read. Ignored, they would give false safety.
-pub(super) const LATER_VARIABLES: [&str; 7] = [
-    "PORTCULLIS_ADMIN_BIND",
-    "PORTCULLIS_AUTH",
-    "PORTCULLIS_DATABASE_URL",
-    "PORTCULLIS_JOB_TTL_SEC",
-    "PORTCULLIS_REDACT_RULES",
-    "PORTCULLIS_SANDBOX",
-    "PORTCULLIS_SKILLS_DIR",
+/// Variables of the design that later versions read, each with the values that say what this version
+/// does anyway. Those are taken with a warning; any other would give false safety if it were ignored.
+pub(super) const LATER_VARIABLES: [(&str, &[&str]); 7] = [
+    ("PORTCULLIS_ADMIN_BIND", &[]),
+    ("PORTCULLIS_AUTH", &["none"]),
+    ("PORTCULLIS_DATABASE_URL", &[]),
+    ("PORTCULLIS_JOB_TTL_SEC", &[]),
+    ("PORTCULLIS_REDACT_RULES", &[]),
+    ("PORTCULLIS_SANDBOX", &["off", "auto"]),
+    ("PORTCULLIS_SKILLS_DIR", &[]),
 ];
 
 /// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,

@@ -168,14 +168,14 @@ mod tests {
             truncation,
             Truncation {
                 original_chars: 200,
-                kept_chars: 55
+                kept_chars: 60
             }
         );
         assert_eq!(
             text,
             format!(
-                "{}\n[… 145 characters removed: limit 100 …]",
-                "a".repeat(55)
+                "{}\n[… 140 characters removed: limit 100 …]",
+                "a".repeat(60)
             )
         );
     }

@@ -54,7 +54,7 @@ fn the_defaults_explain_each_key_in_the_words_of_the_table() {
 fn names_in_the_table_are_unique() {
     let variables: BTreeSet<_> = SETTINGS.iter().map(|one| one.variable).collect();
     assert_eq!(variables.len(), SETTINGS.len());
-    for later in LATER_VARIABLES {
+    for (later, _) in LATER_VARIABLES {
         assert!(!variables.contains(later), "{later} exists by now");
         assert!(OWN_PREFIXES.iter().any(|prefix| later.starts_with(prefix)));
     }

@@ -96,6 +96,10 @@ fn a_variable_of_a_later_version_is_refused_by_that_name() {
             "{problem}"
         );
     }
+    for (name, harmless) in [("PORTCULLIS_SANDBOX", "off"), ("PORTCULLIS_AUTH", "none")] {
+        let loaded = keyed(&[(name, harmless)]).expect("it says what is so anyway");
+        assert!(loaded.warnings.iter().any(|warning| warning.key == name));
+    }
     let problem = problem(keyed(&[("CODEX_DRIVER", "exec")]));
     assert!(
         problem.contains("this version does not have exec"),
