@@ -201,10 +201,14 @@ impl State {
     }
 }
 
+/// Memory counts only once a process has worked: where the limit is below what a new one needs, its
+/// successor would be over it too, and so on without end.
 fn is_worn(worker: &Worker, limits: &PoolLimits) -> bool {
+    let is_too_large = || {
+        let rss = worker.rss_bytes();
+        rss.is_some_and(|bytes| bytes > limits.max_rss_bytes)
+    };
     worker.turns_started() >= limits.max_turns
         || worker.age() >= limits.max_age
-        || worker
-            .rss_bytes()
-            .is_some_and(|bytes| bytes > limits.max_rss_bytes)
+        || (worker.turns_started() > 0 && is_too_large())
 }
