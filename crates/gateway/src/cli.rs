@@ -1,13 +1,16 @@
 //! The command line: `portcullis serve`, `portcullis config …`.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::config::{self, Environment, Overrides};
+use crate::config::{self, Environment, Overrides, Settings};
 use crate::logging;
 
 /// The guarded gate in front of the Codex CLI.
@@ -49,6 +52,9 @@ enum ConfigCommand {
 
 /// Exit status of a wrong setting or a failed start.
 const FAILURE: u8 = 1;
+
+/// For what still blocks a thread when everything else has ended, such as a look-up of a name.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
@@ -106,28 +112,54 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
-    runtime.block_on(async {
-        let app = App::start(loaded.settings, &search_path)
-            .await
-            .map_err(|error| error.to_string())?;
-        print(&app.greeting())?;
-        app.run(signal_to_stop()?).await;
-        Ok(())
-    })
+    let outcome = runtime.block_on(serve_until_signalled(loaded.settings, &search_path));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    outcome
 }
 
-/// Ready at the first SIGTERM or SIGINT. A second one ends the process at once: its children end
-/// with it, because their pipes close.
-fn signal_to_stop() -> Result<impl Future<Output = ()>, String> {
-    let install = |kind| signal(kind).map_err(|error| format!("no signal handler: {error}"));
-    let mut terminate = install(SignalKind::terminate())?;
-    let mut interrupt = install(SignalKind::interrupt())?;
-    Ok(async move {
+/// The first SIGTERM or SIGINT begins the drain, the second cuts it short. Children end with this
+/// process in any case: their handles kill them, and their pipes close.
+async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Result<(), String> {
+    let mut signals = Signals::install()?;
+    let app = tokio::select! {
+        app = App::start(settings, search_path) => app.map_err(|error| error.to_string())?,
+        () = signals.next() => return Ok(()),
+    };
+    print(&app.greeting())?;
+    let stop = CancellationToken::new();
+    let run = app.run(stop.clone().cancelled_owned());
+    tokio::pin!(run);
+    tokio::select! {
+        () = &mut run => return Ok(()),
+        () = signals.next() => stop.cancel(),
+    }
+    tokio::select! {
+        () = run => Ok(()),
+        () = signals.next() => Err("a second signal cut the drain short".to_owned()),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on no signal ends the process by itself.
+    fn install() -> Result<Self, String> {
+        let install = |kind| signal(kind).map_err(|error| format!("no signal handler: {error}"));
+        Ok(Self {
+            terminate: install(SignalKind::terminate())?,
+            interrupt: install(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }
 
 fn print(text: &str) -> Result<(), String> {
