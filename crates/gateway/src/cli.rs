@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +109,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    allow_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -115,6 +117,19 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     let outcome = runtime.block_on(serve_until_signalled(loaded.settings, &search_path));
     runtime.shutdown_timeout(LAST_MOMENT);
     outcome
+}
+
+/// As many descriptors as the system lets this process have. The usual soft limit of 1024 is there for
+/// programs that use `select`; here it would end at some 500 connections.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, soft_limit = limit.current, "the limit of open files stays as it is");
+    }
 }
 
 /// The first SIGTERM or SIGINT begins the drain, the second cuts it short. Children end with this

@@ -1,6 +1,7 @@
 //! The accept loop: bounded connections, a time limit for a request's head, and a drain.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,7 +46,11 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
             () = closing.cancelled() => break,
         };
-        let (stream, place) = match accepted {
+        let Accepted {
+            stream,
+            peer,
+            place,
+        } = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -56,8 +62,13 @@ pub async fn serve(
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tracker.spawn(async move {
-            // A connection that breaks is its client's affair; the call's own record says so.
-            let _ = connection.await;
+            tokio::select! {
+                // What can be answered is, before anyone looks whether the client is still there.
+                biased;
+                // A connection that breaks is its client's affair; the call's own record says so.
+                _ = connection => {}
+                () = peer.left() => {}
+            }
             drop(place);
         });
     }
@@ -67,10 +78,13 @@ pub async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+struct Accepted {
+    stream: TcpStream,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
@@ -78,5 +92,38 @@ async fn accept(
     let (stream, _) = listener.accept().await?;
     // A token is a small packet; it must not wait for the next one.
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok(Accepted {
+        peer: Peer::of(&stream)?,
+        stream,
+        place,
+    })
+}
+
+/// Watches for the end of the other side, beside hyper: that looks for it only while it has read
+/// nothing beyond the request, so that one line break after the body would hide a client's departure.
+struct Peer {
+    stream: TcpStream,
+}
+
+impl Peer {
+    /// Costs the connection a second descriptor: readiness is kept for each one apart, and what is
+    /// cleared here must not be missed there.
+    fn of(stream: &TcpStream) -> io::Result<Self> {
+        let descriptor = stream.as_fd().try_clone_to_owned()?;
+        Ok(Self {
+            stream: TcpStream::from_std(descriptor.into())?,
+        })
+    }
+
+    async fn left(&self) {
+        while let Ok(ready) = self.stream.ready(Interest::READABLE).await {
+            if ready.is_read_closed() {
+                return;
+            }
+            // Only bytes, and not ours to read: the next change wakes us again.
+            let _ = self.stream.try_io(Interest::READABLE, || {
+                Err::<(), _>(io::ErrorKind::WouldBlock.into())
+            });
+        }
+    }
 }

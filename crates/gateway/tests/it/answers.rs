@@ -179,3 +179,118 @@ async fn the_provider_gets_one_lean_request() {
     assert!(provider.nothing_came());
     app.stop().await;
 }
+
+/// What a caller may choose reaches the provider, and what it asks for in vain does not.
+#[tokio::test]
+async fn the_honoured_extras_reach_the_provider() {
+    let mut provider = MockProvider::start().await;
+    let settings = [("CHAT_ALLOWED_MODELS", "o4-mini")];
+    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let schema = json!({
+        "type": "object",
+        "properties": { "answer": { "type": "string" } },
+        "required": ["answer"],
+        "additionalProperties": false,
+    });
+    let extra = json!({
+        "model": "o4-mini", "reasoning_effort": "high", "output_schema": schema,
+        "temperature": 2, "tools": [{ "type": "web_search" }],
+    });
+    let body = json!({ "message": "Hello?", "stream": false, "extra": extra });
+    let caller = app.send(&body).await;
+    let call = provider.call().await;
+    assert_eq!(call.body["model"], "o4-mini");
+    assert_eq!(call.body["reasoning"], json!({ "effort": "high" }));
+    assert_eq!(call.body["text"]["format"]["schema"], schema);
+    assert_eq!(call.body["text"]["format"]["type"], "json_schema");
+    assert!(call.body.get("tools").is_none());
+    assert!(call.body.get("temperature").is_none());
+    call.answer("{\"answer\":\"Hello.\"}").await;
+    let answer = caller.answer().await;
+    assert_eq!(answer.chat(), "{\"answer\":\"Hello.\"}");
+    let meta = &answer.json()["meta"];
+    assert_eq!(meta["model"], "o4-mini");
+    assert_eq!(meta["ignored_extra"], json!(["temperature", "tools"]));
+
+    // The next call on the same process is as if that one had not been.
+    let caller = app
+        .send(&json!({ "message": "Hello?", "stream": false }))
+        .await;
+    let call = provider.call().await;
+    assert_eq!(call.body["model"], MODEL);
+    assert!(call.body.get("reasoning").is_none());
+    assert!(call.body["text"].get("format").is_none());
+    call.answer("Hello.").await;
+    assert_eq!(caller.answer().await.chat(), "Hello.");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_can_switch_streams_off() {
+    let app = TestApp::with_fake_codex("", &[("STREAM_ENABLED", "false")]).await;
+    let body = json!({ "message": "hello" }).to_string();
+    let answer = app.send_with(&[], &body).await.answer().await;
+    assert_eq!(answer.chat(), "echo: hello");
+    let only_streams = [("Accept", "text/event-stream")];
+    let answer = app.send_with(&only_streams, &body).await.answer().await;
+    answer.problem(406, "not_acceptable");
+    app.stop().await;
+}
+
+/// A caller that reads nothing until all is said holds up nobody and loses nothing.
+#[tokio::test]
+async fn a_slow_reader_gets_everything() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[]).await;
+    let mut slow = app.send(&json!({ "message": "Talk." })).await;
+    let mut call = provider.call().await;
+    call.begin().await;
+    let piece = "ж".repeat(10_000);
+    for _ in 0..35 {
+        call.delta(&piece).await;
+    }
+    call.finish().await;
+
+    let other = app
+        .send(&json!({ "message": "Hello?", "stream": false }))
+        .await;
+    provider.call().await.answer("Hello.").await;
+    assert_eq!(other.answer().await.chat(), "Hello.");
+
+    let frames = slow.frames().await;
+    assert_eq!(text_of(&frames), piece.repeat(35));
+    assert_eq!(frames.last().unwrap().event, "done");
+    app.stop().await;
+}
+
+/// 24 questions, 4 at a time, over processes that are replaced all the while.
+#[tokio::test]
+async fn many_questions_are_all_answered_while_processes_change() {
+    let mut provider = MockProvider::start().await;
+    let settings = [
+        ("CODEX_POOL_MAX_PROCESSES", "2"),
+        ("CODEX_POOL_MAX_TURNS", "8"),
+    ];
+    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let first = app.pids().await;
+    let ask = async |caller: usize| {
+        for number in 0..6 {
+            let question = format!("question {caller}-{number}");
+            assert_eq!(app.ask(&question).await.chat(), format!("re: {question}"));
+        }
+    };
+    let answer = async {
+        for _ in 0..24 {
+            let call = provider.call().await;
+            let reply = format!("re: {}", call.user_texts()[0]);
+            call.answer(&reply).await;
+        }
+    };
+    tokio::join!(ask(0), ask(1), ask(2), ask(3), answer);
+    assert!(provider.nothing_came());
+    assert!(
+        !app.pids().await.contains(&first[0]),
+        "nothing was replaced"
+    );
+    app.stop().await;
+}

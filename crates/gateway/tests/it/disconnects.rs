@@ -97,3 +97,19 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
     assert_eq!(next.answer().await.chat(), "echo: next");
     app.stop().await;
 }
+
+/// Bytes after the body, as some clients send them, do not hide that the caller is gone.
+#[tokio::test]
+async fn a_caller_that_sent_too_much_is_missed_too() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[]).await;
+    let mut caller = app
+        .send(&json!({ "message": "Hello?", "stream": false }))
+        .await;
+    caller.send("\r\n").await;
+    let call = provider.call().await;
+    drop(caller);
+    call.closed().await;
+    app.is_idle().await;
+    app.stop().await;
+}

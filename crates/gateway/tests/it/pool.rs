@@ -7,8 +7,9 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::caller::text_of;
+use crate::provider::MockProvider;
 use crate::test_app::TestApp;
-use crate::world::{is_alive, until};
+use crate::world::{is_alive, processes_of, until};
 
 /// What the fake writes down of each of its starts.
 fn starts(record: &std::path::Path) -> Vec<Value> {
@@ -306,5 +307,27 @@ async fn several_turns_run_at_once_on_one_process() {
     callers.pop();
     assert_eq!(fifth.answer().await.chat(), "echo: fifth");
     drop(callers);
+    app.stop().await;
+}
+
+/// A limit that even a new process is over is a mistake in the settings: it costs warmth, but neither
+/// an answer nor the machine.
+#[tokio::test]
+async fn a_memory_limit_below_what_a_process_needs_starts_no_avalanche() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[("CODEX_POOL_MAX_RSS_MB", "64")]).await;
+    for _ in 0..3 {
+        app.pids().await;
+        let caller = app
+            .send(&json!({ "message": "Hello?", "stream": false }))
+            .await;
+        provider.call().await.answer("Hello.").await;
+        assert_eq!(caller.answer().await.chat(), "Hello.");
+        let processes = processes_of(&app.state_dir()).len();
+        assert!(processes <= 3, "{processes} processes");
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let started = app.log.lines("codex worker ready").len();
+    assert!(started <= 6, "{started} starts for three turns");
     app.stop().await;
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::caller::{Exchange, head, text_of};
 use crate::codex;
@@ -26,93 +26,171 @@ fn portcullis(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Killed at the end of a failed test.
-struct Running(Child);
+/// A running `portcullis serve --demo`, and what it has said. Killed at the end of a failed test.
+struct Served {
+    process: Child,
+    address: SocketAddr,
+    greeting: BufReader<ChildStdout>,
+}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+impl Served {
+    fn start(program: &Path, data_dir: &Path, state_dir: &Path) -> Self {
+        let environment = [
+            ("PORTCULLIS_BIND", "127.0.0.1:0"),
+            ("PORTCULLIS_DATA_DIR", data_dir.to_str().unwrap()),
+            ("CODEX_STATE_DIR", state_dir.to_str().unwrap()),
+            ("CODEX_BIN", program.to_str().unwrap()),
+            ("OPENAI_BASE_URL", "https://never.example/v1"),
+        ];
+        let mut process = portcullis(&["serve", "--demo"], &environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut greeting = BufReader::new(process.stdout.take().unwrap());
+        let mut first = String::new();
+        greeting.read_line(&mut first).unwrap();
+        let address = first.trim().strip_prefix("Portcullis listens on http://");
+        let address = address
+            .unwrap_or_else(|| panic!("{first}"))
+            .parse()
+            .unwrap();
+        Self {
+            process,
+            address,
+            greeting,
+        }
     }
+
+    async fn send(&self, message: &str) -> Exchange {
+        let mut exchange = Exchange::open(self.address).await;
+        let body = json!({ "message": message }).to_string();
+        let length = body.len().to_string();
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", length.as_str()),
+        ];
+        exchange
+            .send(head("POST /chat", self.address, &headers) + &body)
+            .await;
+        exchange
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// The exit code, what was printed after the first line, and the log.
+    async fn end(mut self) -> (Option<i32>, String, String) {
+        until("the end of the program", || {
+            self.process.try_wait().unwrap().is_some()
+        })
+        .await;
+        let mut log = String::new();
+        let mut stderr = self.process.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).unwrap();
+        let mut rest = String::new();
+        self.greeting.read_to_string(&mut rest).unwrap();
+        (self.process.wait().unwrap().code(), rest, log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn nothing_is_left(state_dir: &Path) {
+    until("the end of every child", || {
+        !processes_of(state_dir).into_iter().any(is_alive)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
-    let directory = tempfile::tempdir().unwrap();
+    let data_dir = tempfile::tempdir().unwrap();
     let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let program = codex::real();
-    let environment = [
-        ("PORTCULLIS_BIND", "127.0.0.1:0"),
-        ("PORTCULLIS_DATA_DIR", directory.path().to_str().unwrap()),
-        ("CODEX_STATE_DIR", state_dir.path().to_str().unwrap()),
-        ("CODEX_BIN", program.to_str().unwrap()),
-        ("OPENAI_BASE_URL", "https://never.example/v1"),
-    ];
-    let child = portcullis(&["serve", "--demo"], &environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    let mut greeting = BufReader::new(running.0.stdout.take().unwrap());
-    let mut first = String::new();
-    greeting.read_line(&mut first).unwrap();
-    let address = first.trim().strip_prefix("Portcullis listens on http://");
-    let address: SocketAddr = address
-        .unwrap_or_else(|| panic!("{first}"))
-        .parse()
-        .unwrap();
+    let served = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    let address = served.address;
 
-    let mut exchange = Exchange::open(address).await;
-    let body = json!({ "message": "What does a portcullis do?" }).to_string();
-    let length = body.len().to_string();
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", length.as_str()),
-    ];
-    exchange
-        .send(head("POST /chat", address, &headers) + &body)
+    let frames = served
+        .send("What does a portcullis do?")
+        .await
+        .frames()
         .await;
-    let frames = exchange.frames().await;
     let text = text_of(&frames);
     assert!(text.contains("“What does a portcullis do?”"), "{text}");
     assert!(frames.len() > 10, "in one burst: {frames:?}");
     assert_eq!(frames.last().unwrap().event, "done");
     assert!(!processes_of(state_dir.path()).is_empty());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", served.process.id())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<&str> = files.unwrap().split_ascii_whitespace().collect();
+    assert_eq!(files[3], files[4], "more connections could be served");
 
-    let pid = Pid::from_child(&running.0);
-    kill_process(pid, Signal::TERM).unwrap();
-    until("the end", || running.0.try_wait().unwrap().is_some()).await;
-    let status = running.0.wait().unwrap();
-    let mut log = String::new();
-    running
-        .0
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut log)
-        .unwrap();
-    assert_eq!(status.code(), Some(0), "{log}");
-    let mut rest = String::new();
-    greeting.read_to_string(&mut rest).unwrap();
+    served.signal(Signal::TERM);
+    let (code, rest, log) = served.end().await;
+    assert_eq!(code, Some(0), "{log}");
     assert!(
         rest.contains(&format!("curl -N http://{address}/chat")),
         "{rest}"
     );
-    assert!(
-        log.lines()
-            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
-        "{log}"
-    );
+    let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok();
+    assert!(log.lines().all(is_json), "{log}");
     assert!(log.contains("\"stopped\""), "{log}");
-    let children = processes_of(state_dir.path());
-    assert!(!children.into_iter().any(is_alive), "processes are left");
-    assert_eq!(
-        fs::read_dir(state_dir.path()).unwrap().count(),
-        0,
-        "files are left"
-    );
+    assert_eq!(processes_of(state_dir.path()), [0_u32; 0]);
+    assert_eq!(fs::read_dir(state_dir.path()).unwrap().count(), 0);
+}
+
+/// An operator who does not want to wait for the drain says so again.
+#[tokio::test]
+async fn a_second_signal_ends_the_drain() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let program = codex::fake(data_dir.path(), "ignore_signals = true");
+    let served = Served::start(&program, data_dir.path(), state_dir.path());
+    let mut hanging = served.send("fake:hang-after-delta").await;
+    hanging.expect_frame("start").await;
+    served.signal(Signal::TERM);
+    // The drain has begun when a new call is refused.
+    loop {
+        let mut exchange = served.send("hello").await;
+        if exchange.head().await.status == 503 {
+            break;
+        }
+    }
+    served.signal(Signal::TERM);
+    let (code, _, log) = served.end().await;
+    assert_eq!(code, Some(1), "{log}");
+    nothing_is_left(state_dir.path()).await;
+}
+
+/// Nothing survives a gateway that had no chance to clean up, and the next one does it.
+#[tokio::test]
+async fn a_killed_gateway_leaves_no_process_and_the_next_removes_its_files() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let served = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    served.send("Hello?").await.expect_frame("start").await;
+    served.signal(Signal::KILL);
+    served.end().await;
+    nothing_is_left(state_dir.path()).await;
+    let left: Vec<_> = fs::read_dir(state_dir.path()).unwrap().flatten().collect();
+    assert!(!left.is_empty());
+
+    let next = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    for home in left {
+        assert!(!home.path().exists(), "{}", home.path().display());
+    }
+    next.signal(Signal::INT);
+    assert_eq!(next.end().await.0, Some(0));
+    assert_eq!(fs::read_dir(state_dir.path()).unwrap().count(), 0);
 }
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
