@@ -73,6 +73,13 @@ pub enum TurnFailure {
     Interrupted,
 }
 
+impl TurnFailure {
+    /// The process was lost, whatever the turn was: another process may do better.
+    pub fn is_of_the_process(&self) -> bool {
+        matches!(self, Self::Crashed | Self::Unresponsive)
+    }
+}
+
 /// `codexErrorInfo` of the protocol, by its published names; anything newer is `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodexErrorClass {

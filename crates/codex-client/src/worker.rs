@@ -228,7 +228,8 @@ impl Worker {
     pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
         let mut state = self.state.lock();
         let free = state.active < self.blueprint.turns_per_process;
-        if state.condition != Condition::Ready || !free {
+        // A process that cannot be written to is dead, a moment before its burial.
+        if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
             return None;
         }
         state.active += 1;

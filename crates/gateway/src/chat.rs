@@ -160,25 +160,21 @@ impl Parts {
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         let mut meta = Meta::new(call, model.clone(), DRIVER, request.ignored_extra.clone());
         let input = prompt::input(&request, &self.settings, &mut meta);
-        let lease = self.lease(call).await?;
-        let token = self.broker.issue(
-            lease.credential(),
-            Grant {
-                turn_id: call.request_id.clone(),
-                tenant: TENANT.to_owned(),
-                models: vec![model.clone()],
-                deadline: call.deadline,
-                reasoning_effort: request.reasoning_effort.clone(),
-            },
-        );
+        let grant = Grant {
+            turn_id: call.request_id.clone(),
+            tenant: TENANT.to_owned(),
+            models: vec![model.clone()],
+            deadline: call.deadline,
+            reasoning_effort: request.reasoning_effort.clone(),
+        };
         let turn = Turn {
             input,
             model,
             reasoning_effort: request.reasoning_effort,
             output_schema: request.output_schema,
         };
-        record.starting_codex();
-        let outcome = match lease.start_turn(&turn).await {
+        let (token, started) = self.start_turn(&turn, &grant, call, record).await?;
+        let outcome = match started {
             Ok(stream) => self.follow_turn(stream, writer, call, &mut meta).await,
             Err(failure) => Err(codex_failed(&failure)),
         };
@@ -187,6 +183,29 @@ impl Parts {
         // The broker saw what the provider answered; Codex only knows that it got no answer.
         outcome.map_err(|problem| provider_failure(&token).unwrap_or(problem))?;
         Ok(meta)
+    }
+
+    /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
+    /// has not been called, nothing was run that would be run again.
+    async fn start_turn(
+        &self,
+        turn: &Turn,
+        grant: &Grant,
+        call: &Call,
+        record: &mut CallRecord,
+    ) -> Result<(TurnToken, Result<TurnStream, TurnFailure>), Problem> {
+        let mut is_first = true;
+        loop {
+            let lease = self.lease(call).await?;
+            let token = self.broker.issue(lease.credential(), grant.clone());
+            record.starting_codex();
+            let started = lease.start_turn(turn).await;
+            let is_lost = started.as_ref().is_err_and(TurnFailure::is_of_the_process);
+            if !(is_lost && is_first && token.model_calls() == 0) {
+                return Ok((token, started));
+            }
+            is_first = false;
+        }
     }
 
     async fn lease(&self, call: &Call) -> Result<ThreadLease, Problem> {
