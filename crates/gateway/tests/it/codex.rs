@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 /// The pinned CLI. A test without it proves nothing, so it fails.
 pub(crate) fn real() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -11,8 +13,15 @@ pub(crate) fn real() -> PathBuf {
         .expect("the pinned Codex CLI is not installed: run `make codex`")
 }
 
-/// The fake CLI in a directory of its own, set up by `startup` (the keys of `fake-codex.toml`).
-pub(crate) fn fake(directory: &Path, startup: &str) -> PathBuf {
+/// A directory on the file system of what cargo has built, so that [`fake`] can link it.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// The fake CLI in `directory`, set up by `startup` (the keys of `fake-codex.toml`). A hard link: the
+/// gateway resolves symbolic ones, and the fake looks for its set-up beside itself; and a copy could
+/// not be run while a child that was forked meanwhile still has it open for writing.
+pub(crate) fn fake(directory: &TempDir, startup: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.ancestors().nth(2).unwrap().join("fake-codex");
     assert!(
@@ -20,11 +29,8 @@ pub(crate) fn fake(directory: &Path, startup: &str) -> PathBuf {
         "{} is not built: run `cargo build -p fake-codex`, or `make test`",
         built.display()
     );
-    let program = directory.join("codex");
-    // A copy: the gateway resolves links, and the fake looks for its set-up beside itself.
-    if fs::hard_link(&built, &program).is_err() {
-        fs::copy(&built, &program).unwrap();
-    }
-    fs::write(directory.join("fake-codex.toml"), startup).unwrap();
+    let program = directory.path().join("codex");
+    fs::hard_link(&built, &program).unwrap();
+    fs::write(directory.path().join("fake-codex.toml"), startup).unwrap();
     program
 }

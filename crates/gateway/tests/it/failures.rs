@@ -62,7 +62,6 @@ impl Early {
             Self::FailedEvent(code) => {
                 call.begin().await;
                 call.failed(code).await;
-                call.closed().await;
             }
         }
     }
@@ -148,7 +147,7 @@ async fn a_failure_in_the_middle_is_the_last_frame() {
             }
             Late::FailedEvent => {
                 call.failed("server_error").await;
-                call.closed().await;
+                drop(call);
             }
         }
         let mut data = caller.expect_frame("error").await;

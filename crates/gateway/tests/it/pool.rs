@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::caller::text_of;
@@ -20,6 +21,11 @@ fn starts(record: &std::path::Path) -> Vec<Value> {
     starts
         .filter(|start| start["argv"][1] == "app-server")
         .collect()
+}
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
 }
 
 #[tokio::test]
@@ -55,15 +61,39 @@ async fn a_process_that_dies_in_a_turn_is_replaced() {
     app.stop().await;
 }
 
+/// The real one, in the middle of a turn: its model call goes with it.
+#[tokio::test]
+async fn a_real_process_that_is_killed_takes_its_model_call_with_it() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[]).await;
+    let mut caller = app.send(&json!({ "message": "Hello?" })).await;
+    let mut call = provider.call().await;
+    call.begin().await;
+    call.delta("Half an").await;
+    caller.expect_frame("start").await;
+    caller.expect_frame("delta").await;
+    kill(app.pids().await[0]);
+    let error = caller.expect_frame("error").await["error"].take();
+    assert_eq!(error["code"], "codex_failed");
+    assert_eq!(caller.frame().await, None);
+    call.closed().await;
+
+    let next = app
+        .send(&json!({ "message": "Hello?", "stream": false }))
+        .await;
+    provider.call().await.answer("Hello.").await;
+    assert_eq!(next.answer().await.chat(), "Hello.");
+    assert!(provider.nothing_came());
+    app.stop().await;
+}
+
 /// The system may take a process that has nothing to do. The next caller does not notice.
 #[tokio::test]
 async fn a_process_that_is_killed_while_idle_is_replaced_unnoticed() {
     let app = TestApp::with_fake_codex("", &[]).await;
     for _ in 0..10 {
         assert_eq!(app.ask("hello").await.chat(), "echo: hello");
-        let pid = app.pids().await[0];
-        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        kill(app.pids().await[0]);
     }
     app.stop().await;
 }
@@ -337,6 +367,7 @@ async fn a_memory_limit_below_what_a_process_needs_starts_no_avalanche() {
         let processes = processes_of(&app.state_dir()).len();
         assert!(processes <= 3, "{processes} processes");
     }
+    // That nothing more is started announces itself by nothing; the avalanche had a start every 150 ms.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let started = app.log.lines("codex worker ready").len();
     assert!(started <= 6, "{started} starts for three turns");

@@ -151,9 +151,9 @@ async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
 /// An operator who does not want to wait for the drain says so again.
 #[tokio::test]
 async fn a_second_signal_ends_the_drain() {
-    let data_dir = tempfile::tempdir().unwrap();
+    let data_dir = codex::directory();
     let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let program = codex::fake(data_dir.path(), "ignore_signals = true");
+    let program = codex::fake(&data_dir, "ignore_signals = true");
     let served = Served::start(&program, data_dir.path(), state_dir.path());
     let mut hanging = served.send("fake:hang-after-delta").await;
     hanging.expect_frame("start").await;

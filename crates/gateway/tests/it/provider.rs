@@ -137,10 +137,12 @@ impl ModelCall {
         .await;
     }
 
+    /// Does not announce that the connection will be closed after the answer, as it is: the gateway
+    /// must not take it for one that can be used again.
     pub(crate) async fn head_of_stream(&mut self) {
         self.raw(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
-             transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+             transfer-encoding: chunked\r\n\r\n",
         )
         .await;
     }

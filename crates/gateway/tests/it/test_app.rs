@@ -48,8 +48,8 @@ impl TestApp {
 
     /// With the fake CLI, set up by `startup`. It makes no model calls.
     pub(crate) async fn with_fake_codex(startup: &str, settings: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let program = codex::fake(directory.path(), startup);
+        let directory = codex::directory();
+        let program = codex::fake(&directory, startup);
         Self::start(directory, &program, settings).await
     }
 
