@@ -102,7 +102,8 @@ impl ErrorCode {
     /// How long a caller should wait before it tries the same again, if that makes sense at all.
     const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Overloaded => Some(Duration::from_secs(2)),
+            // Of a deadline only where Codex had not begun: the call spent its time in the queue.
+            Self::Overloaded | Self::DeadlineExceeded => Some(Duration::from_secs(2)),
             Self::CodexUnavailable => Some(Duration::from_secs(10)),
             Self::Draining => Some(Duration::from_secs(5)),
             _ => None,
