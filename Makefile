@@ -5,7 +5,7 @@ CARGO ?= cargo
 CODEX := codex/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench codex clean
+.PHONY: help run test lint format bench bench-redaction bench-peers fuzz codex clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,25 @@ lint: ## Formatting, clippy, dependency rules, drift of generated files
 format: ## Format the code
 	$(CARGO) fmt
 
-bench: codex ## Measure the gateway against the bare CLI, in one run, as ratios
+bench: codex bench-redaction ## Measure the gateway against the bare CLI, and the redaction engine
 	$(CARGO) bench --locked -p gateway --bench first_token
+
+bench-redaction: ## Measure the redaction engine: hidden by kind, speed, hold-back
+	$(CARGO) bench --locked -p redact --bench redaction
+
+bench-peers: ## Measure other redaction tools on the same text (installs them into a scratch folder)
+	python3 crates/redact/benches/peers.py
+
+# libFuzzer on the stable toolchain: the same flags that cargo-fuzz passes to a nightly one.
+FUZZ_SECONDS ?= 300
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Ccodegen-units=1
+fuzz: ## Fuzz the streaming redactor for FUZZ_SECONDS (needs a C++ compiler beside the C one)
+	mkdir -p fuzz/corpus
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) run --locked --release \
+	    --target $$(rustc -vV | sed -n 's/^host: //p') --bin streaming -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=streaming.dict corpus
 
 codex: $(CODEX) ## Install the pinned Codex CLI into codex/node_modules
 

@@ -93,12 +93,13 @@ impl App {
             .map_err(|source| StartError::Bind { address, source })?;
         let address = listener.local_addr().map_err(StartError::BrokerBind)?;
         let installation = find_codex(&settings.codex, search_path, &shutdown.tasks).await?;
-        let broker = start_broker(&settings.provider, &shutdown).await?;
+        let broker = start_broker(&settings, &shutdown).await?;
         let client = start_client(&settings, &installation, &broker, &shutdown.tasks)?;
         let guard = Guard::new(settings.limits, shutdown.draining.clone());
         let chat = Chat::new(
             settings.chat,
             settings.provider.model().to_owned(),
+            settings.redactor,
             guard.clone(),
             broker,
             client.clone(),
@@ -231,16 +232,14 @@ fn install_roots() -> Vec<PathBuf> {
         .collect()
 }
 
-async fn start_broker(
-    provider: &ProviderSettings,
-    shutdown: &Shutdown,
-) -> Result<Broker, StartError> {
+async fn start_broker(settings: &Settings, shutdown: &Shutdown) -> Result<Broker, StartError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .map_err(StartError::BrokerBind)?;
     Ok(Broker::start(
         listener,
-        provider,
+        &settings.provider,
+        settings.redactor.clone(),
         &shutdown.tasks,
         shutdown.closing.clone(),
     )?)

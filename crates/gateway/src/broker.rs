@@ -25,6 +25,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use redact::{Counts, Redactor};
 use runner::Deadline;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -55,6 +56,7 @@ impl Broker {
     pub fn start(
         listener: TcpListener,
         provider: &ProviderSettings,
+        redactor: Redactor,
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, BrokerStartError> {
@@ -62,6 +64,7 @@ impl Broker {
         let grants = Arc::new(Grants::new(shutdown.clone()));
         let gate = Arc::new(Gate {
             provider: Provider::new(provider)?,
+            redactor,
             grants: Arc::clone(&grants),
             tracker: tracker.clone(),
         });
@@ -117,6 +120,11 @@ impl TurnToken {
     /// What the turn's model calls have cost so far; complete when the CLI reports the turn's end.
     pub fn usage(&self) -> Usage {
         self.turn.usage()
+    }
+
+    /// Secrets that were replaced in the turn's requests to the model, by rule.
+    pub fn redactions(&self) -> Counts {
+        self.turn.redactions()
     }
 
     /// The first failure of the turn's model calls; recorded before the CLI can see it.

@@ -2,6 +2,7 @@
 
 mod call_record;
 mod meta;
+mod output;
 mod prompt;
 pub mod request;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use codex_client::{
     CodexClient, LeaseError, ThreadLease, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream,
 };
+use redact::Redactor;
 use runner::Deadline;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,12 +20,12 @@ use tokio_util::task::TaskTracker;
 use crate::broker::{Broker, Grant, TurnToken};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, Problem};
-use crate::guard::caps::OutputCap;
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 
 use call_record::CallRecord;
 use meta::Meta;
+use output::Output;
 use request::ChatRequest;
 
 /// The only driver of this version.
@@ -42,6 +44,7 @@ pub struct Chat {
 struct Parts {
     settings: ChatSettings,
     model: String,
+    redactor: Redactor,
     guard: Guard,
     broker: Broker,
     client: CodexClient,
@@ -72,6 +75,7 @@ impl Chat {
     pub fn new(
         settings: ChatSettings,
         model: String,
+        redactor: Redactor,
         guard: Guard,
         broker: Broker,
         client: CodexClient,
@@ -81,6 +85,7 @@ impl Chat {
         let parts = Parts {
             settings,
             model,
+            redactor,
             guard,
             broker,
             client,
@@ -159,7 +164,7 @@ impl Parts {
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         let mut meta = Meta::new(call, model.clone(), DRIVER, request.ignored_extra.clone());
-        let input = prompt::input(&request, &self.settings, &mut meta);
+        let input = prompt::input(&request, &self.redactor, &self.settings, &mut meta);
         let grant = Grant {
             turn_id: call.request_id.clone(),
             tenant: TENANT.to_owned(),
@@ -179,6 +184,7 @@ impl Parts {
             Err(failure) => Err(codex_failed(&failure)),
         };
         meta.usage = token.usage();
+        meta.redactions.upstream = token.redactions();
         record.usage(meta.usage);
         // The broker saw what the provider answered; Codex only knows that it got no answer.
         outcome.map_err(|problem| provider_failure(&token).unwrap_or(problem))?;
@@ -233,32 +239,20 @@ impl Parts {
         call: &Call,
         meta: &mut Meta,
     ) -> Result<(), Problem> {
-        let mut output = Output {
-            writer,
-            call,
-            meta,
-            cap: OutputCap::new(self.settings.max_output_chars),
-            started: false,
-        };
+        let limit_chars = self.settings.max_output_chars;
+        let mut output = Output::new(writer, call, meta, self.redactor.stream(), limit_chars);
         loop {
             match stream.next().await {
                 Some(TurnEvent::Delta(text)) => {
-                    output.pass_on(&text.open_unredacted()).await;
-                    if output.cap.is_full() {
+                    output.pass_on(&text).await;
+                    if output.is_full() {
                         // Dropping the stream ends the turn: nobody will see more of it.
                         break;
                     }
                 }
-                Some(TurnEvent::Item { kind, status }) => {
-                    output
-                        .append(RunEvent::Item {
-                            kind: kind.as_str(),
-                            title: kind.title(),
-                            status: status.as_str(),
-                        })
-                        .await;
-                }
+                Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => {
+                    output.break_off().await;
                     return Err(codex_failed(&failure));
                 }
                 Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break,
@@ -266,52 +260,6 @@ impl Parts {
         }
         output.finish().await;
         Ok(())
-    }
-}
-
-/// The answer on its way to the caller: capped, and begun with `start`.
-struct Output<'call> {
-    writer: &'call RunWriter,
-    call: &'call Call,
-    meta: &'call mut Meta,
-    cap: OutputCap,
-    started: bool,
-}
-
-impl Output<'_> {
-    async fn pass_on(&mut self, text: &str) {
-        self.meta
-            .first_token
-            .get_or_insert_with(|| self.call.accepted.elapsed());
-        let text = self.cap.feed(text);
-        if !text.is_empty() {
-            self.append(RunEvent::Delta { text }).await;
-        }
-    }
-
-    async fn append(&mut self, event: RunEvent) {
-        if !self.started {
-            self.started = true;
-            let model = self.meta.model.clone();
-            self.writer
-                .append(RunEvent::Start {
-                    model,
-                    driver: DRIVER,
-                })
-                .await;
-        }
-        self.writer.append(event).await;
-    }
-
-    async fn finish(mut self) {
-        if let Some(truncation) = self.cap.truncation() {
-            self.meta.truncated.insert("answer", truncation);
-        }
-        let cap = std::mem::replace(&mut self.cap, OutputCap::new(0));
-        let rest = cap.finish();
-        if !rest.is_empty() || !self.started {
-            self.append(RunEvent::Delta { text: rest }).await;
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line: `portcullis serve`, `portcullis config …`.
 
+mod filter;
+
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ const SETTINGS_HELP: &str = "Settings come from built-in defaults, then the file
 enum Command {
     /// Serve calls until SIGTERM or SIGINT; a second signal ends at once.
     Serve(ServeArguments),
+    /// Copy standard input to standard output with secrets replaced, in constant memory.
+    Redact(filter::Arguments),
     /// Look at the settings without starting anything.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -60,6 +64,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve(&arguments),
+        Command::Redact(arguments) => filter::run(&arguments),
         Command::Config(command) => show_config(command),
     };
     match outcome {

@@ -18,6 +18,7 @@ mod nearest;
 mod origins;
 mod path;
 mod problem;
+mod redaction;
 mod resolve;
 mod secret;
 mod settings;
@@ -30,6 +31,7 @@ pub use environment::Environment;
 pub use markdown::render_settings_markdown;
 pub use origins::{Origin, Origins};
 pub use problem::{ConfigError, Problem, Warning};
+pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use settings::{
     AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
     OpenAiSettings, PoolSettings, ProviderSettings, ServerSettings, Settings,

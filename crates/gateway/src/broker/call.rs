@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use redact::Redactor;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What every call needs, on whichever listener it came in.
 pub(super) struct Gate {
     pub(super) provider: Provider,
+    pub(super) redactor: Redactor,
     pub(super) grants: Arc<Grants>,
     pub(super) tracker: TaskTracker,
 }
@@ -92,9 +94,9 @@ async fn model_call(
         return Err(Refusal::Compressed);
     }
     let body = read_body(request).await?;
-    let lean = LeanRequest::rebuild(&body, &turn.grant, ToolGrant::None)?;
+    let mut lean = LeanRequest::rebuild(&body, &turn.grant, ToolGrant::None)?;
     drop(body);
-    // The one place where the request exists as a tree: redaction belongs between here and the send.
+    turn.add_redactions(&lean.redact(&gate.redactor)?);
     let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;
 
     let stream = tokio::select! {

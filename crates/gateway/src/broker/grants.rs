@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use redact::Counts;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,7 @@ pub(super) struct LiveTurn {
 struct Ledger {
     usage: Usage,
     failure: Option<ProviderFailure>,
+    redactions: Counts,
     model_calls: u32,
 }
 
@@ -115,6 +117,14 @@ impl LiveTurn {
 
     pub(super) fn add_usage(&self, usage: Usage) {
         lock(&self.ledger).usage.add(usage);
+    }
+
+    pub(super) fn add_redactions(&self, counts: &Counts) {
+        lock(&self.ledger).redactions.add(counts);
+    }
+
+    pub(super) fn redactions(&self) -> Counts {
+        lock(&self.ledger).redactions.clone()
     }
 
     pub(super) fn usage(&self) -> Usage {

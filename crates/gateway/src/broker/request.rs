@@ -1,5 +1,6 @@
 //! The lean request, and nothing that the turn was not granted.
 
+use redact::{Counts, Redactor};
 use serde_json::{Map, Value, json};
 
 use super::Grant;
@@ -24,6 +25,10 @@ const PASSED_FIELDS: [&str; 8] = [
     "temperature",
     "top_p",
 ];
+
+/// The fields of a request that hold what people, files and tools said. The others are numbers, the
+/// granted model, and a key that the provider's cache is found by.
+const CONTENT_FIELDS: [&str; 3] = ["input", "instructions", "text"];
 
 /// Which of the CLI's tools the model may be offered.
 ///
@@ -57,6 +62,7 @@ impl LeanRequest {
         for name in PASSED_FIELDS {
             if let Some(value) = sent.remove(name)
                 && !value.is_null()
+                && (name != "prompt_cache_key" || is_uuid(&value))
             {
                 fields.insert(name.into(), value);
             }
@@ -75,6 +81,24 @@ impl LeanRequest {
             ToolGrant::None => {}
         }
         Ok(Self { fields })
+    }
+
+    /// Replaces the secrets in every string, wherever they came from: what the client sent, files that
+    /// Codex read, what a tool put out. Keys and shape stay, so what was checked stays true.
+    pub(super) fn redact(&mut self, redactor: &Redactor) -> Result<Counts, Refusal> {
+        let mut counts = Counts::default();
+        for name in CONTENT_FIELDS {
+            let Some(content) = self.fields.get_mut(name) else {
+                continue;
+            };
+            let redacted = redact::json::redact(redactor, &content.to_string())
+                .map_err(|_| Refusal::Malformed)?;
+            if !redacted.findings.is_empty() {
+                counts.add(&redacted.counts());
+                *content = serde_json::from_str(&redacted.text).map_err(|_| Refusal::Malformed)?;
+            }
+        }
+        Ok(counts)
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -109,6 +133,13 @@ impl LeanRequest {
     pub(super) fn chars_sent(&self) -> usize {
         self.fields.get("input").map_or(0, text_chars)
     }
+}
+
+/// The CLI's cache key is a thread's id. Anything else in its place could carry text past the redactor.
+fn is_uuid(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| uuid::Uuid::try_parse(text).is_ok())
 }
 
 /// Leaves the conversation's text. An item or part that names something stored at the provider

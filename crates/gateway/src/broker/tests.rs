@@ -8,6 +8,7 @@ mod mock_provider;
 
 use std::time::Duration;
 
+use redact::Redactor;
 use runner::Deadline;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -35,8 +36,14 @@ impl Bench {
     async fn start(provider: &ProviderSettings) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let shutdown = CancellationToken::new();
-        let broker = Broker::start(listener, provider, &TaskTracker::new(), shutdown.clone())
-            .expect("a broker");
+        let broker = Broker::start(
+            listener,
+            provider,
+            Redactor::with_default_rules(),
+            &TaskTracker::new(),
+            shutdown.clone(),
+        )
+        .expect("a broker");
         let _ = rustls::crypto::ring::default_provider().install_default();
         let child = reqwest::Client::builder()
             .no_proxy()

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use redact::Counts;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::broker::Usage;
@@ -18,7 +20,19 @@ pub(super) struct Meta {
     pub(super) first_token: Option<Duration>,
     pub(super) usage: Usage,
     pub(super) truncated: BTreeMap<&'static str, Truncation>,
+    pub(super) redactions: Redactions,
     ignored_extra: Vec<String>,
+}
+
+/// Secrets that were replaced, by rule, at each door of the call.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Redactions {
+    /// In what the client sent.
+    pub(super) request: Counts,
+    /// In what Codex sent to the model.
+    pub(super) upstream: Counts,
+    /// In the answer.
+    pub(super) response: Counts,
 }
 
 impl Meta {
@@ -36,6 +50,7 @@ impl Meta {
             first_token: None,
             usage: Usage::default(),
             truncated: BTreeMap::new(),
+            redactions: Redactions::default(),
             ignored_extra,
         }
     }
@@ -51,6 +66,7 @@ impl Meta {
             "first_token_ms": self.first_token.map(milliseconds),
             "usage": self.usage,
             "truncated": self.truncated,
+            "redactions": self.redactions,
             "ignored_extra": self.ignored_extra,
         })
     }

@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 
+use redact::Redactor;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::ChatSettings;
@@ -8,25 +9,39 @@ use crate::guard::caps::{Keep, cap};
 use super::meta::Meta;
 use super::request::ChatRequest;
 
-/// The text items of the user's turn: the message, and the context between marks.
+/// The text items of the user's turn: the message, and the context between marks. Each is redacted,
+/// then capped: a secret that the cap cut in two would slip through a redactor behind it.
 ///
 /// Both are text to the model and to Codex, whatever they begin with: they travel as members of a
 /// JSON object, never as an argument.
 pub(super) fn input(
     request: &ChatRequest,
+    redactor: &Redactor,
     settings: &ChatSettings,
     meta: &mut Meta,
 ) -> Vec<String> {
-    let mut message = request.message.clone();
-    if let Some(truncation) = cap(&mut message, settings.max_input_chars, Keep::Head) {
-        meta.truncated.insert("message", truncation);
-    }
-    let mut input = vec![message];
-    if let Some(context) = &request.context {
-        let mut context = context.clone();
-        if let Some(truncation) = cap(&mut context, settings.max_context_chars, Keep::HeadAndTail) {
-            meta.truncated.insert("context", truncation);
+    let mut prepare = |field, text: &str, limit, keep| {
+        let redacted = redactor.redact(text);
+        meta.redactions.request.add(&redacted.counts());
+        let mut text = redacted.text;
+        if let Some(truncation) = cap(&mut text, limit, keep) {
+            meta.truncated.insert(field, truncation);
         }
+        text
+    };
+    let mut input = vec![prepare(
+        "message",
+        &request.message,
+        settings.max_input_chars,
+        Keep::Head,
+    )];
+    if let Some(context) = &request.context {
+        let context = prepare(
+            "context",
+            context,
+            settings.max_context_chars,
+            Keep::HeadAndTail,
+        );
         input.push(delimit(&context));
     }
     input

@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use redact::Redactor;
 use secrecy::SecretString;
 use toml::de::DeValue;
 
-use super::{address, path, secret, text};
+use super::{address, path, redaction, secret, text};
 
 /// A list longer than this is a mistake, and would be searched on every request.
 const LIST_LIMIT: usize = 256;
@@ -35,6 +36,7 @@ pub(super) enum Kind {
     Directory,
     ExecutableFile,
     CertificateFile,
+    RedactionRulesFile,
     /// Also read from a file: `<path>_file`, `<VARIABLE>_FILE`.
     Secret,
     List(Item),
@@ -57,6 +59,11 @@ pub(super) enum Value {
     Address(SocketAddr),
     Path(PathBuf),
     Secret(SecretString),
+    /// A file of redaction rules, and what it made of the built-in ones.
+    Rules {
+        path: PathBuf,
+        redactor: Redactor,
+    },
     List(Vec<String>),
 }
 
@@ -120,6 +127,7 @@ impl Kind {
             Self::Directory => "the path of a directory, made if it is missing".to_owned(),
             Self::ExecutableFile => "the path of an executable file".to_owned(),
             Self::CertificateFile => "the path of a file of PEM certificates".to_owned(),
+            Self::RedactionRulesFile => "the path of a file of redaction rules".to_owned(),
             Self::Secret => "a secret of visible ASCII characters".to_owned(),
             Self::List(Item::Host) => "a list of host names without ports".to_owned(),
             Self::List(Item::Origin) => "a list of origins such as https://chat.example".to_owned(),
@@ -156,6 +164,7 @@ impl Kind {
             Self::Directory => path::directory(said).map(Value::Path),
             Self::ExecutableFile => path::executable(said).map(Value::Path),
             Self::CertificateFile => path::certificates(said).map(Value::Path),
+            Self::RedactionRulesFile => redaction::rules(said),
             Self::Secret => secret::from_text(said).map(Value::Secret),
             Self::Switch | Self::Count { .. } | Self::List(_) => Err(self.must_be()),
         }
@@ -171,7 +180,7 @@ impl Value {
             Self::Count(count) => count.to_string(),
             Self::Text(text) => text.clone(),
             Self::Address(address) => address.to_string(),
-            Self::Path(path) => path.display().to_string(),
+            Self::Path(path) | Self::Rules { path, .. } => path.display().to_string(),
             Self::Secret(_) => "********".to_owned(),
             Self::List(items) if items.is_empty() => "(none)".to_owned(),
             Self::List(items) => items.join(","),

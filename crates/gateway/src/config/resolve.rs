@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use redact::Redactor;
 use secrecy::SecretString;
 
 use super::Loaded;
@@ -62,6 +63,7 @@ fn settings(origins: &Origins) -> Result<Settings, Problem> {
         chat: chat(origins, provider.model())?,
         codex: codex(origins)?,
         provider,
+        redactor: redactor(origins, "redaction.rules_file")?,
         log: LogSettings {
             filter: text(origins, "log.filter")?,
             format: log_format(origins, "log.format")?,
@@ -203,6 +205,14 @@ fn optional_path(origins: &Origins, path: &str) -> Result<Option<PathBuf>, Probl
     match origins.value(path) {
         Some(Value::Path(path)) => Ok(Some(path.clone())),
         Some(Value::Unset) => Ok(None),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn redactor(origins: &Origins, path: &str) -> Result<Redactor, Problem> {
+    match origins.value(path) {
+        Some(Value::Rules { redactor, .. }) => Ok(redactor.clone()),
+        Some(Value::Unset) => Ok(Redactor::with_default_rules()),
         _ => Err(disagreement(path)),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use redact::Redactor;
 use secrecy::SecretString;
 
 /// Everything an operator can set, after every check has passed.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub chat: ChatSettings,
     pub codex: CodexSettings,
     pub provider: ProviderSettings,
+    /// `PORTCULLIS_REDACT_RULES`: the built-in rules, as that file changed them.
+    pub redactor: Redactor,
     pub log: LogSettings,
 }
 

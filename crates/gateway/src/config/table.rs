@@ -4,6 +4,7 @@
 //! its line in `resolve.rs`; the tests name whichever is missing.
 
 use super::kind::{Item, Kind};
+use super::redaction::REDACT_RULES_VARIABLE;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
@@ -29,12 +30,11 @@ pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
 /// Variables of the design that later versions read, each with the values that say what this version
 /// does anyway. Those are taken with a warning; any other would give false safety if it were ignored.
-pub(super) const LATER_VARIABLES: [(&str, &[&str]); 7] = [
+pub(super) const LATER_VARIABLES: [(&str, &[&str]); 6] = [
     ("PORTCULLIS_ADMIN_BIND", &[]),
     ("PORTCULLIS_AUTH", &["none"]),
     ("PORTCULLIS_DATABASE_URL", &[]),
     ("PORTCULLIS_JOB_TTL_SEC", &[]),
-    ("PORTCULLIS_REDACT_RULES", &[]),
     ("PORTCULLIS_SANDBOX", &["off", "auto"]),
     ("PORTCULLIS_SKILLS_DIR", &[]),
 ];
@@ -260,6 +260,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AZURE_OPENAI_API_VERSION",
         Kind::ApiVersion,
         "The value of api-version; required with provider.kind azure.",
+    ),
+    optional(
+        "redaction.rules_file",
+        REDACT_RULES_VARIABLE,
+        Kind::RedactionRulesFile,
+        "Rules that add to, change or switch off the built-in ones; docs/redaction.md says how.",
     ),
     always(
         "log.filter",

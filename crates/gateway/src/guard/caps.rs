@@ -128,16 +128,11 @@ impl OutputCap {
     }
 
     /// The rest at the end of the answer: what was held, or the mark in its place.
-    pub fn finish(self) -> String {
-        if !self.full {
-            return self.held;
-        }
+    pub fn finish(&mut self) -> String {
+        let held = std::mem::take(&mut self.held);
         let mark = output_mark(self.limit);
-        if mark.chars().count() <= self.limit {
-            mark
-        } else {
-            self.held
-        }
+        let marked = self.full && mark.chars().count() <= self.limit;
+        if marked { mark } else { held }
     }
 
     /// What was cut, if anything. The original is what came before the turn was ended.

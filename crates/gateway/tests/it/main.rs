@@ -33,4 +33,8 @@ mod pool;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod redaction;
+#[cfg(test)]
+mod redaction_filter;
+#[cfg(test)]
 mod refusals;

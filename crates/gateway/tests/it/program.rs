@@ -17,7 +17,7 @@ use crate::world::{is_alive, processes_of, until};
     clippy::disallowed_methods,
     reason = "the test is the user who starts the program"
 )]
-fn portcullis(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn portcullis(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command
         .args(arguments)

@@ -39,7 +39,7 @@ fn sent_by_the_cli() -> Value {
         "reasoning": {"summary": "auto"},
         "store": false,
         "include": ["reasoning.encrypted_content"],
-        "prompt_cache_key": "01a202f4-93df",
+        "prompt_cache_key": "01a202f4-93df-7000-8000-000000000001",
         "client_metadata": {"x-codex-installation-id": "959d2931"}
     })
 }
@@ -59,7 +59,7 @@ fn a_chat_is_cut_to_its_text() {
                     {"type": "input_text", "text": "<context-0123456789ab>\nabc\n</context-0123456789ab>"}
                 ]}
             ],
-            "prompt_cache_key": "01a202f4-93df"
+            "prompt_cache_key": "01a202f4-93df-7000-8000-000000000001"
         })
     );
 }

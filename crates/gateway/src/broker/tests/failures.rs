@@ -227,6 +227,7 @@ async fn bad_settings_stop_the_start_and_never_show_the_key() {
         let error = crate::broker::Broker::start(
             listener,
             &settings,
+            redact::Redactor::with_default_rules(),
             &tracker,
             tokio_util::sync::CancellationToken::new(),
         );

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redact::Redactor;
+
 use super::*;
 use crate::config::{CodexDriver, LogFormat, Origin, ProviderSettings};
 
@@ -13,6 +15,7 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
         chat,
         codex,
         provider,
+        redactor,
         log,
     } = good(&[]);
     assert_eq!(server.bind.to_string(), "127.0.0.1:8000");
@@ -47,6 +50,7 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
         panic!("openai is the default");
     };
     assert_eq!(openai.base_url, "https://api.openai.com/v1");
+    assert_eq!(redactor.rules(), Redactor::with_default_rules().rules());
     assert_eq!((log.filter.as_str(), log.format), ("info", LogFormat::Json));
 }
 

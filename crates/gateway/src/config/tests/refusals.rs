@@ -88,7 +88,6 @@ fn a_variable_of_a_later_version_is_refused_by_that_name() {
         "PORTCULLIS_AUTH",
         "PORTCULLIS_ADMIN_BIND",
         "PORTCULLIS_JOB_TTL_SEC",
-        "PORTCULLIS_REDACT_RULES",
     ] {
         let problem = problem(keyed(&[(name, "x")]));
         assert!(

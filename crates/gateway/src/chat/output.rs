@@ -1,0 +1,116 @@
+use codex_client::{ItemKind, ItemStatus};
+use redact::{StreamRedactor, Untrusted};
+
+use crate::guard::caps::OutputCap;
+use crate::run::{RunEvent, RunWriter};
+
+use super::meta::Meta;
+use super::{Call, DRIVER};
+
+/// The answer on its way to the caller: redacted, then capped, and begun with `start`.
+///
+/// In this order: a secret that the cap cut in two would slip through a redactor behind it.
+pub(super) struct Output<'call> {
+    writer: &'call RunWriter,
+    call: &'call Call,
+    meta: &'call mut Meta,
+    redactor: StreamRedactor,
+    cap: OutputCap,
+    started: bool,
+}
+
+impl<'call> Output<'call> {
+    pub(super) fn new(
+        writer: &'call RunWriter,
+        call: &'call Call,
+        meta: &'call mut Meta,
+        redactor: StreamRedactor,
+        limit_chars: usize,
+    ) -> Self {
+        let cap = OutputCap::new(limit_chars);
+        Self {
+            writer,
+            call,
+            meta,
+            redactor,
+            cap,
+            started: false,
+        }
+    }
+
+    /// Takes more of the answer and passes on what is decided by now.
+    pub(super) async fn pass_on(&mut self, raw: &Untrusted) {
+        let text = self.redactor.feed_untrusted(raw);
+        self.send(&text).await;
+    }
+
+    /// Something beside the answer: metadata only.
+    pub(super) async fn tell(&mut self, kind: ItemKind, status: ItemStatus) {
+        self.begin().await;
+        let event = RunEvent::Item {
+            kind: kind.as_str(),
+            title: kind.title(),
+            status: status.as_str(),
+        };
+        self.writer.append(event).await;
+    }
+
+    /// The answer is over its limit: nothing more will be passed on.
+    pub(super) fn is_full(&self) -> bool {
+        self.cap.is_full()
+    }
+
+    /// The whole answer is here.
+    pub(super) async fn finish(mut self) {
+        self.begin().await;
+        self.end().await;
+    }
+
+    /// The turn failed. What had begun to be answered is completed as far as it came; an answer that
+    /// had not begun is left to the failure.
+    pub(super) async fn break_off(mut self) {
+        if self.started {
+            self.end().await;
+        }
+    }
+
+    async fn end(&mut self) {
+        let rest = self.redactor.finish();
+        self.send(&rest).await;
+        self.meta.redactions.response = self.redactor.counts();
+        if let Some(truncation) = self.cap.truncation() {
+            self.meta.truncated.insert("answer", truncation);
+        }
+        let rest = self.cap.finish();
+        self.append(rest).await;
+    }
+
+    async fn send(&mut self, text: &str) {
+        let text = self.cap.feed(text);
+        self.append(text).await;
+    }
+
+    async fn append(&mut self, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        self.meta
+            .first_token
+            .get_or_insert_with(|| self.call.accepted.elapsed());
+        self.begin().await;
+        self.writer.append(RunEvent::Delta { text }).await;
+    }
+
+    async fn begin(&mut self) {
+        if !self.started {
+            self.started = true;
+            let model = self.meta.model.clone();
+            self.writer
+                .append(RunEvent::Start {
+                    model,
+                    driver: DRIVER,
+                })
+                .await;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `portcullis redact`: the redaction engine as a filter.
+
+use std::io::{self, BufWriter, Read as _, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use redact::{Finding, Redactor};
+
+use crate::config::{self, Environment};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Say on stderr what was replaced: one line of JSON each, with rule, offset and length in bytes
+    /// of the input; never the value.
+    #[arg(long)]
+    findings: bool,
+    /// A file of redaction rules; without it, the one that `PORTCULLIS_REDACT_RULES` names.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+/// What is read at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+    let named = arguments.rules.clone().or_else(|| {
+        Environment::from_process()
+            .get(config::REDACT_RULES_VARIABLE)
+            .map(PathBuf::from)
+    });
+    let redactor = config::redactor(named.as_deref())?;
+    let findings = arguments
+        .findings
+        .then(|| BufWriter::new(io::stderr().lock()));
+    copy(&redactor, findings).map_err(|error| format!("redact: {error}"))
+}
+
+fn copy(redactor: &Redactor, mut told: Option<impl Write>) -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut stream = redactor.stream();
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut redacted = Vec::with_capacity(PIECE_BYTES);
+    loop {
+        let read = input.read(&mut piece)?;
+        redacted.clear();
+        let findings = if read == 0 {
+            stream.finish_bytes(&mut redacted)
+        } else {
+            stream.feed_bytes(&piece[..read], &mut redacted);
+            stream.take_findings()
+        };
+        output.write_all(&redacted)?;
+        // What is decided is shown: the filter may stand behind a program that goes on for hours.
+        output.flush()?;
+        if let Some(told) = &mut told {
+            tell(told, &findings)?;
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn tell(told: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    for finding in findings {
+        serde_json::to_writer(&mut *told, finding)?;
+        told.write_all(b"\n")?;
+    }
+    told.flush()
+}

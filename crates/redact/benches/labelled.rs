@@ -1,0 +1,109 @@
+//! The labelled cases and how they are scored; shared by the bench and the test.
+
+#![allow(
+    missing_docs,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "figures for people, and a broken case file must stop the run"
+)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use redact::Redactor;
+use serde::Deserialize;
+
+/// One labelled text.
+#[derive(Deserialize)]
+pub struct Case {
+    pub kind: String,
+    pub text: String,
+    pub secrets: Vec<String>,
+}
+
+/// What became of the cases of one kind.
+#[derive(Default, Clone, Copy)]
+pub struct Score {
+    pub cases: usize,
+    pub right: usize,
+}
+
+impl Score {
+    pub fn ratio(self) -> f64 {
+        self.right as f64 / self.cases.max(1) as f64
+    }
+}
+
+/// Scores by kind; negatives are the kind `negative`.
+pub type Scores = BTreeMap<String, Score>;
+
+/// The cases of a file, or `None` where they are not checked out.
+pub fn load(file: &str) -> Option<Vec<Case>> {
+    let folder = std::env::var_os("REDACTION_CASES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/redaction"),
+        PathBuf::from,
+    );
+    let text = std::fs::read_to_string(folder.join(file)).ok()?;
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a labelled case"))
+            .collect(),
+    )
+}
+
+/// Whether a case belongs to the half that was held back while the rules were written.
+pub fn is_held_back(case: &Case) -> bool {
+    let hash = case
+        .text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    hash >> 40 & 1 == 1
+}
+
+/// Whether the output hides all secrets, or leaves a negative alone.
+///
+/// A secret is hidden when no run of max(8, 30 %) of its characters is left.
+pub fn is_right(case: &Case, output: &str) -> bool {
+    if case.secrets.is_empty() {
+        return output == case.text;
+    }
+    case.secrets.iter().all(|secret| is_hidden(secret, output))
+}
+
+fn is_hidden(secret: &str, output: &str) -> bool {
+    let characters: Vec<char> = secret.chars().collect();
+    if characters.len() <= 8 {
+        return !output.contains(secret);
+    }
+    let run = ((characters.len() as f64 * 0.3).ceil() as usize).max(8);
+    !characters
+        .windows(run)
+        .any(|window| output.contains(&window.iter().collect::<String>()))
+}
+
+/// Scores the cases that `selected` picks.
+pub fn score<'a>(redactor: &Redactor, cases: impl Iterator<Item = &'a Case>) -> Scores {
+    let mut scores = Scores::new();
+    for case in cases {
+        let output = redactor.redact(&case.text).text;
+        let score = scores.entry(case.kind.clone()).or_default();
+        score.cases += 1;
+        score.right += usize::from(is_right(case, &output));
+    }
+    scores
+}
+
+/// The positives of all kinds together.
+pub fn positives(scores: &Scores) -> Score {
+    let mut sum = Score::default();
+    for (_, score) in scores.iter().filter(|(kind, _)| *kind != "negative") {
+        sum.cases += score.cases;
+        sum.right += score.right;
+    }
+    sum
+}

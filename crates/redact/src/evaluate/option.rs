@@ -1,0 +1,109 @@
+//! Options of command lines: `curl -u user:password`, `mysql -psecret`.
+
+use super::value::{Writing, is_secret};
+use super::{Head, NeedMore, Span, Verdict, Visibility, Window};
+use crate::bytes::{ByteSet, DIGIT, WORD};
+use crate::rules::{OptionRule, ValuePolicy};
+
+const VALUE_LIMIT_BYTES: usize = 200;
+const BARE_END: ByteSet = ByteSet::of(b" \t\r\n\"'`<>|;&()\\\0\x1b");
+
+pub(super) fn heads(rule: &OptionRule, index: usize) -> Vec<Head> {
+    let heads = rule.options.iter().map(|option| Head {
+        literal: format!(" {option}").into_bytes(),
+        ignoring_case: Vec::new(),
+        rule: index,
+        is_secret: false,
+        starts_token: false,
+        visibility: Visibility::Literal,
+        digits: None,
+        followed_by: crate::bytes::ANY,
+    });
+    heads.collect()
+}
+
+pub(super) fn verdict(
+    rule: &OptionRule,
+    window: Window<'_>,
+    position: usize,
+    after: usize,
+) -> Verdict {
+    let mut hold_from = window.bytes().len();
+    match value_start(rule, window, after, &mut hold_from) {
+        Err(NeedMore) => Verdict::Wait { hold_from },
+        Ok(None) => Verdict::No,
+        Ok(Some(_)) if !names_program(rule, window.before(position)) => Verdict::No,
+        Ok(Some((start, end_set))) => Verdict::at(start, judge(window, start, end_set)),
+    }
+}
+
+/// Whether one of the programs stands on the line in front of the option.
+fn names_program(rule: &OptionRule, before: &[u8]) -> bool {
+    if rule.programs.is_empty() {
+        return true;
+    }
+    let line_start = (0..before.len())
+        .rev()
+        .find(|index| before[*index] == b'\n' && (*index == 0 || before[*index - 1] != b'\\'));
+    let line = before[line_start.map_or(0, |index| index + 1)..].to_ascii_lowercase();
+    rule.programs.iter().any(|program| {
+        let program = program.as_bytes();
+        (0..line.len()).any(|index| {
+            line[index..].starts_with(program)
+                && (index == 0 || !WORD.has(line[index - 1]))
+                && line
+                    .get(index + program.len())
+                    .is_none_or(|next| !WORD.has(*next))
+        })
+    })
+}
+
+type Start = Option<(usize, ByteSet)>;
+
+fn value_start(
+    rule: &OptionRule,
+    window: Window<'_>,
+    after: usize,
+    hold_from: &mut usize,
+) -> Result<Start, NeedMore> {
+    let is_long = after >= 3 && rule.options.iter().any(|option| option.starts_with("--"));
+    let start = window.run_end(after, ByteSet::of(b" ="), 8)?;
+    if start == after && (is_long || rule.holds_user) {
+        return Ok(None);
+    }
+    *hold_from = if rule.holds_user {
+        window.bytes().len()
+    } else {
+        start.min(window.bytes().len())
+    };
+    if matches!(window.at(start)?, Some(b'-' | b'$' | b'/' | b'@') | None) {
+        return Ok(None);
+    }
+    let (start, end_set) = match window.at(start)? {
+        Some(quote @ (b'"' | b'\'')) => (start + 1, ByteSet::of(b"\r\n\\").with(quote)),
+        Some(b'\\') if matches!(window.at(start + 1)?, Some(b'"' | b'\'')) => {
+            (start + 2, ByteSet::of(b"\r\n\\\"'"))
+        }
+        _ => (start, BARE_END),
+    };
+    if !rule.holds_user {
+        *hold_from = start.min(window.bytes().len());
+        return Ok(Some((start, end_set)));
+    }
+    let user = window.run_end(start, end_set.with(b':').inverted(), VALUE_LIMIT_BYTES)?;
+    if window.at(user)? != Some(b':') || window.slice(start, user).starts_with(b"$") {
+        return Ok(None);
+    }
+    *hold_from = (user + 1).min(window.bytes().len());
+    Ok(Some((user + 1, end_set)))
+}
+
+fn judge(window: Window<'_>, start: usize, end_set: ByteSet) -> Result<Option<Span>, NeedMore> {
+    let end = window.run_end(start, end_set.inverted(), VALUE_LIMIT_BYTES)?;
+    let value = window.slice(start, end);
+    let is_number = value
+        .iter()
+        .all(|byte| DIGIT.has(*byte) || *byte == b':' || *byte == b'.');
+    let is_found = !is_number && is_secret(ValuePolicy::Password, value, Writing::Argument);
+    Ok(is_found.then(|| Span::closed(start, end)))
+}

@@ -1,0 +1,296 @@
+//! Redaction of a text that arrives in pieces. Batch redaction is one piece and a finish.
+
+use std::sync::Arc;
+
+use crate::evaluate::{Match, Matched, Outcome, RuleSet, Tail};
+use crate::finding::{Counts, Finding};
+use crate::redactor::into_text;
+use crate::scan::Candidates;
+use crate::untrusted::Untrusted;
+use crate::window::{LOOK_BACK_BYTES, Window};
+
+/// Large pieces are worked on in blocks that stay in the cache.
+const BLOCK_BYTES: usize = 32 * 1024;
+
+/// What was emitted long ago is dropped when it takes more than this.
+const KEEP_BYTES: usize = 4 * 1024;
+
+/// Redacts one text piece by piece.
+///
+/// It keeps back only what may still become a secret, at most
+/// [`HOLD_BACK_LIMIT_BYTES`](crate::HOLD_BACK_LIMIT_BYTES). Once a secret is certain, its marker is
+/// written and the rest of it is swallowed. It never lets a byte out before it is decided, and a
+/// text is never complete without [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct StreamRedactor {
+    rules: Arc<RuleSet>,
+    /// What was emitted lately, then what is kept back.
+    text: Vec<u8>,
+    /// Where in the whole text `text` starts.
+    text_offset: u64,
+    /// Up to where `text` has been emitted or swallowed.
+    emitted: usize,
+    /// Up to where no candidate is left.
+    scanned: usize,
+    mode: Mode,
+    candidates: Candidates,
+    findings: Vec<RawFinding>,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Scanning,
+    /// The marker is written; the rest of the secret goes nowhere.
+    Swallowing(Tail),
+    /// Behind the head of an image: nothing is looked at, everything passes.
+    Passing(Tail),
+}
+
+#[derive(Debug)]
+struct RawFinding {
+    rule: usize,
+    offset_bytes: u64,
+    len_bytes: u64,
+}
+
+impl StreamRedactor {
+    pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
+        Self {
+            rules,
+            text: Vec::new(),
+            text_offset: 0,
+            emitted: 0,
+            scanned: 0,
+            mode: Mode::Scanning,
+            candidates: Candidates::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece and returns what is safe to show by now.
+    pub fn feed(&mut self, piece: &str) -> String {
+        let mut output = Vec::with_capacity(piece.len());
+        self.feed_bytes(piece.as_bytes(), &mut output);
+        into_text(output)
+    }
+
+    /// Opens a raw piece, takes it and returns what is safe to show by now.
+    pub fn feed_untrusted(&mut self, raw: &Untrusted) -> String {
+        self.feed(raw.open())
+    }
+
+    /// Takes the next piece and appends what is safe to show to `output`. The bytes need not be
+    /// UTF-8; a character may be cut anywhere.
+    pub fn feed_bytes(&mut self, piece: &[u8], output: &mut Vec<u8>) {
+        for block in piece.chunks(BLOCK_BYTES) {
+            self.text.extend_from_slice(block);
+            self.advance(false, output);
+            self.forget();
+        }
+    }
+
+    /// Ends the text: returns what was kept back, and makes the redactor ready for another text.
+    ///
+    /// The findings since the last [`take_findings`](Self::take_findings) remain.
+    pub fn finish(&mut self) -> String {
+        let mut output = Vec::new();
+        self.end_text(&mut output);
+        into_text(output)
+    }
+
+    /// Ends the text: appends what was kept back to `output`, and returns the findings.
+    pub fn finish_bytes(&mut self, output: &mut Vec<u8>) -> Vec<Finding> {
+        self.end_text(output);
+        self.take_findings()
+    }
+
+    /// The findings up to now, and forgets them. One that is still being swallowed comes later.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        let open = if matches!(self.mode, Mode::Swallowing(_)) {
+            self.findings.pop()
+        } else {
+            None
+        };
+        let closed = std::mem::replace(&mut self.findings, open.into_iter().collect());
+        let named = closed.into_iter().map(|finding| Finding {
+            rule: self.rules.id(finding.rule).to_owned(),
+            offset_bytes: finding.offset_bytes,
+            len_bytes: finding.len_bytes,
+        });
+        named.collect()
+    }
+
+    /// The findings since they were last taken, counted by rule.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for finding in &self.findings {
+            counts.record(self.rules.id(finding.rule));
+        }
+        counts
+    }
+
+    /// How many bytes are kept back.
+    pub fn held_bytes(&self) -> usize {
+        self.text.len() - self.emitted
+    }
+
+    fn end_text(&mut self, output: &mut Vec<u8>) {
+        self.advance(true, output);
+        self.text.clear();
+        self.text_offset = 0;
+        self.emitted = 0;
+        self.scanned = 0;
+        self.mode = Mode::Scanning;
+    }
+
+    fn advance(&mut self, is_complete: bool, output: &mut Vec<u8>) {
+        let mut are_marked = false;
+        loop {
+            if !self.follow_tail(is_complete, output) {
+                return;
+            }
+            if !are_marked {
+                self.rules.finder.mark(
+                    &self.rules.heads,
+                    &self.text,
+                    self.scanned,
+                    &mut self.candidates,
+                );
+                are_marked = true;
+            }
+            let (outcome, revisit) = self.next_match(is_complete);
+            let hold_from = outcome.hold_from.unwrap_or(self.text.len());
+            match outcome.found {
+                Some(found)
+                    if outcome
+                        .hold_from
+                        .is_none_or(|hold_from| found.start < hold_from) =>
+                {
+                    self.commit(found, output);
+                }
+                _ => {
+                    self.emit_to(hold_from, output);
+                    self.scanned = revisit.unwrap_or(self.text.len());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The match that starts first, and the first candidate that has to be asked again.
+    fn next_match(&self, is_complete: bool) -> (Outcome, Option<usize>) {
+        let window = Window::new(&self.text, is_complete);
+        let mut best = Outcome::default();
+        let mut revisit = None;
+        let mut from = self.scanned;
+        while let Some(position) = self.candidates.next(&self.rules.heads, &self.text, from) {
+            if best
+                .found
+                .as_ref()
+                .is_some_and(|found| position > found.start)
+            {
+                break;
+            }
+            let outcome = self.rules.evaluate(window, position);
+            if let Some(hold_from) = outcome.hold_from {
+                best.wait(hold_from);
+                revisit.get_or_insert(position);
+            }
+            if let Some(found) = outcome.found {
+                // It may have to wait for another candidate, and is then found again.
+                revisit.get_or_insert(position);
+                best.offer(found);
+            }
+            from = position + 1;
+        }
+        (best, revisit)
+    }
+
+    fn commit(&mut self, found: Match, output: &mut Vec<u8>) {
+        self.scanned = found.end;
+        let Matched::Secret { rule } = found.what else {
+            self.emit_to(found.end, output);
+            if let Some(tail) = found.tail {
+                self.mode = Mode::Passing(tail);
+            }
+            return;
+        };
+        self.emit_to(found.start, output);
+        output.extend_from_slice(self.rules.marker(rule));
+        self.emitted = found.end;
+        self.findings.push(RawFinding {
+            rule,
+            offset_bytes: self.text_offset + found.start as u64,
+            len_bytes: (found.end - found.start) as u64,
+        });
+        if let Some(tail) = found.tail {
+            self.mode = Mode::Swallowing(tail);
+        }
+    }
+
+    /// Goes to the end of the current tail; `false` when the text ends before it.
+    fn follow_tail(&mut self, is_complete: bool, output: &mut Vec<u8>) -> bool {
+        let (tail, is_secret) = match &mut self.mode {
+            Mode::Scanning => return true,
+            Mode::Swallowing(tail) => (tail, true),
+            Mode::Passing(tail) => (tail, false),
+        };
+        let (length, is_over) = tail.follow(&self.text[self.scanned..], is_complete);
+        let end = self.scanned + length;
+        self.scanned = end;
+        if is_secret {
+            self.emitted = end;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.len_bytes += length as u64;
+            }
+        } else {
+            self.emit_to(end, output);
+        }
+        if is_over {
+            self.mode = Mode::Scanning;
+        }
+        is_over
+    }
+
+    fn emit_to(&mut self, end: usize, output: &mut Vec<u8>) {
+        if end > self.emitted {
+            output.extend_from_slice(&self.text[self.emitted..end]);
+            self.emitted = end;
+        }
+    }
+
+    fn forget(&mut self) {
+        let needed_from = self
+            .emitted
+            .min(self.scanned)
+            .saturating_sub(LOOK_BACK_BYTES * 2);
+        if needed_from > KEEP_BYTES {
+            self.text.drain(..needed_from);
+            self.text_offset += needed_from as u64;
+            self.emitted -= needed_from;
+            self.scanned -= needed_from;
+        }
+    }
+}
+
+impl Tail {
+    /// How many of the bytes belong to the tail, and whether it ends there.
+    fn follow(&mut self, bytes: &[u8], is_complete: bool) -> (usize, bool) {
+        match self {
+            Self::Bytes(set) => {
+                let length = bytes
+                    .iter()
+                    .position(|byte| !set.has(*byte))
+                    .unwrap_or(bytes.len());
+                let is_over = length < bytes.len() || is_complete;
+                // The full stop of a sentence stays; whether it is one shows in the next byte.
+                let full_stop = usize::from(bytes[..length].last() == Some(&b'.'));
+                (length - full_stop, is_over)
+            }
+            Self::Key(key) => {
+                let (length, is_over) = key.follow(bytes);
+                (length, is_over || is_complete)
+            }
+        }
+    }
+}

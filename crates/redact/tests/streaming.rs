@@ -1,0 +1,274 @@
+//! Proves that the cuts of a text do not matter, and that little is kept back.
+
+#![allow(clippy::print_stderr, reason = "what is skipped must be seen")]
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use redact::{HOLD_BACK_LIMIT_BYTES, Redactor};
+
+#[path = "../benches/labelled.rs"]
+#[allow(dead_code, reason = "shared with the bench, which uses all of it")]
+mod labelled;
+
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::with_default_rules);
+
+/// Feeds the pieces and checks the bound after each.
+fn in_pieces<'a>(
+    redactor: &Redactor,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (Vec<u8>, Vec<redact::Finding>) {
+    let mut stream = redactor.stream();
+    let mut output = Vec::new();
+    for piece in pieces {
+        stream.feed_bytes(piece, &mut output);
+        assert!(
+            stream.held_bytes() <= HOLD_BACK_LIMIT_BYTES,
+            "{} bytes are kept back",
+            stream.held_bytes()
+        );
+    }
+    let findings = stream.finish_bytes(&mut output);
+    (output, findings)
+}
+
+fn check_all_sizes(redactor: &Redactor, text: &[u8]) {
+    let mut whole = Vec::new();
+    let findings = redactor.redact_bytes(text, &mut whole);
+    for size in [
+        1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 64, 128, 200, 256, 333, 512, 1000,
+    ] {
+        let (output, found) = in_pieces(redactor, text.chunks(size));
+        assert_eq!(
+            String::from_utf8_lossy(&output),
+            String::from_utf8_lossy(&whole),
+            "pieces of {size}"
+        );
+        assert_eq!(found, findings, "findings in pieces of {size}");
+        if size > text.len() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn every_labelled_text_comes_out_the_same_in_pieces_of_every_size() {
+    let redactor = &*REDACTOR;
+    for file in ["public.jsonl", "pii_optional.jsonl"] {
+        let Some(cases) = labelled::load(file) else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "the labelled cases are missing"
+            );
+            eprintln!("SKIPPED: the labelled cases are not there; set REDACTION_CASES");
+            return;
+        };
+        for case in &cases {
+            check_all_sizes(redactor, case.text.as_bytes());
+        }
+        // All texts in one: secrets that touch each other, and blocks instead of short pieces.
+        let joined: String = cases.iter().map(|case| case.text.as_str()).collect();
+        check_all_sizes(redactor, joined.as_bytes());
+        let lines: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
+        check_all_sizes(redactor, lines.join("\n").as_bytes());
+    }
+}
+
+#[test]
+fn every_single_cut_of_every_labelled_text_gives_the_same() {
+    let redactor = &*REDACTOR;
+    for case in labelled::load("public.jsonl")
+        .unwrap_or_default()
+        .iter()
+        .filter(|case| case.text.len() < 400)
+    {
+        let text = case.text.as_bytes();
+        let mut whole = Vec::new();
+        redactor.redact_bytes(text, &mut whole);
+        for cut in 1..text.len() {
+            let (head, tail) = text.split_at(cut);
+            let (output, _) = in_pieces(redactor, [head, tail].into_iter());
+            assert_eq!(
+                String::from_utf8_lossy(&output),
+                String::from_utf8_lossy(&whole),
+                "cut at {cut}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_fuzzer_found_stays_found() {
+    let texts = [
+        " Authorization ~r:izat0U-=+&",
+        "Authorization: Bearer -----BEGIN 0[",
+        "Bearer %21U411data:image/png;bas2D\n,1 0555imaapi\0key~",
+    ];
+    let words = "nothing to see here ".repeat(20);
+    check_all_sizes(
+        &REDACTOR,
+        format!("{words} eyJp-qpass=ordet-ap1-eyJp-qpass=orde.e-cdef0061728394abcdef {words}")
+            .as_bytes(),
+    );
+    for text in texts {
+        check_all_sizes(&REDACTOR, text.as_bytes());
+    }
+}
+
+/// Text made of whole, half and adjacent secrets, names, quotes and what stands between them.
+#[expect(clippy::too_many_lines, reason = "a list")]
+fn fragments() -> impl Strategy<Value = Vec<u8>> {
+    let alphabet = prop::sample::select(vec![
+        "password",
+        "Password=",
+        "PASSWORD: ",
+        "token",
+        "api_key",
+        "secret",
+        " is ",
+        "=",
+        ": ",
+        " = \"",
+        "\"",
+        "'",
+        "\\n",
+        "\\\"",
+        "\n",
+        " ",
+        "  ",
+        "ghp_",
+        "sk-",
+        "sk-proj-",
+        "AKIA",
+        "xoxb-",
+        "eyJhbGciOiJIUzI1NiJ9",
+        ".",
+        "-",
+        "_",
+        "glpat-",
+        "AIza",
+        "SG.",
+        "s.",
+        "$2a$12$",
+        "Q~",
+        "8Q~",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "-----",
+        "://",
+        "https://",
+        "user:",
+        "@host",
+        "postgres://u:",
+        "Authorization: ",
+        "Bearer ",
+        "Basic ",
+        "dXNlcjpwYXNzd29yZA==",
+        "[REDACTED:jwt]",
+        "[REDACTED:",
+        "]",
+        "data:image/png;base64,",
+        "4111",
+        " 1111",
+        "4111111111111111",
+        "5555 5555 5555 4444",
+        "GB29",
+        " NWBK",
+        " 6016 1331 9268 19",
+        "DE89370400440532013000",
+        "mc5811222000010123456789030",
+        "is",
+        "me",
+        "Zx8Kq2",
+        "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW",
+        "0123456789abcdef0123456789abcdef",
+        "-us5",
+        "NRAL",
+        "1234567890",
+        ":AA",
+        "xxxxxxxx",
+        "hunter2!",
+        "curl -u ",
+        "mysql -p",
+        "--password ",
+        "%3D",
+        "\u{1b}[31m",
+        "\\u0022",
+        "é",
+        "“",
+        "비번:",
+        "<password>",
+        "</",
+        "|",
+        "{",
+        "}",
+        "(",
+        ")",
+        ",",
+        ";",
+        "&",
+        "$",
+        "${X}",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "                                        ",
+    ]);
+    let piece = prop_oneof![
+        8 => alphabet.prop_map(|text| text.as_bytes().to_vec()),
+        1 => "[A-Za-z0-9]{1,40}".prop_map(String::into_bytes),
+        1 => "[0-9 ]{1,24}".prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 1..6),
+    ];
+    prop::collection::vec(piece, 1..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cuts_of_any_fragments_give_the_same(text in fragments(), cuts in prop::collection::vec(1_usize..24, 1..80)) {
+        let redactor = &*REDACTOR;
+        let mut whole = Vec::new();
+        let findings = redactor.redact_bytes(&text, &mut whole);
+        let mut pieces = Vec::new();
+        let mut rest = &text[..];
+        for size in cuts.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (piece, after) = rest.split_at((*size).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        let (output, found) = in_pieces(redactor, pieces.into_iter());
+        prop_assert_eq!(String::from_utf8_lossy(&output), String::from_utf8_lossy(&whole));
+        prop_assert_eq!(found, findings);
+    }
+
+    #[test]
+    fn blocks_find_what_short_pieces_find(parts in prop::collection::vec(fragments(), 1..6), size in 1_usize..40) {
+        let redactor = &*REDACTOR;
+        let text = parts.join(&b" some words in between that are nothing at all \n"[..]);
+        let mut whole = Vec::new();
+        redactor.redact_bytes(&text, &mut whole);
+        let (output, _) = in_pieces(redactor, text.chunks(size));
+        prop_assert_eq!(String::from_utf8_lossy(&output), String::from_utf8_lossy(&whole));
+    }
+
+    #[test]
+    fn any_bytes_in_any_pieces_give_the_same(text in prop::collection::vec(any::<u8>(), 0..600), size in 1_usize..64) {
+        let redactor = &*REDACTOR;
+        let mut whole = Vec::new();
+        redactor.redact_bytes(&text, &mut whole);
+        let (output, _) = in_pieces(redactor, text.chunks(size));
+        prop_assert_eq!(output, whole);
+    }
+
+    #[test]
+    fn markers_are_never_altered(text in fragments()) {
+        let redactor = &*REDACTOR;
+        let once = redactor.redact(&String::from_utf8_lossy(&text)).text;
+        let markers = |text: &str| text.matches("[REDACTED:").count();
+        let twice = redactor.redact(&once).text;
+        prop_assert!(markers(&twice) >= markers(&once));
+    }
+}
