@@ -1,0 +1,110 @@
+//! Requests to the process and their replies.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::protocol::{self, RpcError};
+
+use super::{Condition, Worker};
+
+/// A healthy process answers in milliseconds; one that does not within this time is replaced.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often, and after which pause, a request is repeated that the process was too busy for.
+const OVERLOAD_RETRIES: u32 = 3;
+const OVERLOAD_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) type Reply = Result<Box<RawValue>, RpcError>;
+
+#[derive(Debug, Error)]
+pub(crate) enum CallError {
+    #[error("the process ended")]
+    Gone,
+    #[error("no reply within {} s", REPLY_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("JSON-RPC error {}", .0.code)]
+    Refused(RpcError),
+    #[error("a reply that is not of the protocol")]
+    Malformed,
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Worker {
+    /// One request and its reply, repeated while the process says that it is overloaded.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<T, CallError> {
+        let mut attempt = 0;
+        loop {
+            match self.call_once(method, parameters).await {
+                Err(CallError::Refused(error))
+                    if error.code == protocol::OVERLOADED && attempt < OVERLOAD_RETRIES =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(OVERLOAD_PAUSE * attempt).await;
+                }
+                Err(error) => return Err(error),
+                Ok(reply) => {
+                    return serde_json::from_str(reply.get()).map_err(|_| CallError::Malformed);
+                }
+            }
+        }
+    }
+
+    async fn call_once(
+        &self,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<Box<RawValue>, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let id = {
+            let mut state = self.state.lock();
+            if state.condition == Condition::Gone {
+                return Err(CallError::Gone);
+            }
+            state.last_request += 1;
+            let id = state.last_request;
+            state.pending.insert(id, sender);
+            id
+        };
+        let exchange = async {
+            let line = protocol::request(id, method, parameters);
+            self.outgoing
+                .send(line)
+                .await
+                .map_err(|_| CallError::Gone)?;
+            receiver
+                .await
+                .map_err(|_| CallError::Gone)?
+                .map_err(CallError::Refused)
+        };
+        let reply = timeout(REPLY_TIMEOUT, exchange).await;
+        self.state.lock().pending.remove(&id);
+        reply.unwrap_or(Err(CallError::Timeout))
+    }
+
+    /// A request whose reply nobody waits for.
+    pub(super) fn send_request(&self, method: &str, parameters: &Value) {
+        let id = {
+            let mut state = self.state.lock();
+            state.last_request += 1;
+            state.last_request
+        };
+        self.send(protocol::request(id, method, parameters));
+    }
+
+    pub(super) fn send(&self, line: Vec<u8>) {
+        if self.outgoing.try_send(line).is_err() && self.condition() != Condition::Gone {
+            self.quarantine("it does not read its input");
+        }
+    }
+}
