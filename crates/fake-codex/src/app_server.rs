@@ -8,6 +8,7 @@ mod turn;
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{self, BufRead},
     process::{self, ExitCode},
     sync::{
@@ -15,6 +16,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use outbox::Outbox;
@@ -50,11 +52,18 @@ pub(crate) fn serve(startup: Startup) -> ExitCode {
         outbox,
         is_initialized: AtomicBool::new(false),
         has_stopped_reading: AtomicBool::new(false),
+        closes_input: AtomicBool::new(false),
         turns_completed: AtomicU64::new(0),
         state: Mutex::default(),
         turns: TaskTracker::new(),
     });
     for line in io::stdin().lock().split(b'\n') {
+        if server.closes_input.load(Ordering::Relaxed) {
+            match close_input() {
+                Ok(()) => server.has_stopped_reading.store(true, Ordering::Relaxed),
+                Err(error) => return refuse(&error.to_string()),
+            }
+        }
         if server.has_stopped_reading.load(Ordering::Relaxed) {
             loop {
                 thread::park();
@@ -76,6 +85,7 @@ struct Server {
     outbox: Outbox,
     is_initialized: AtomicBool,
     has_stopped_reading: AtomicBool,
+    closes_input: AtomicBool,
     refusals_left: AtomicU64,
     turns_completed: AtomicU64,
     state: Mutex<State>,
@@ -169,10 +179,11 @@ impl Server {
             return self.outbox.reply(id, Err(invalid("Not initialized")));
         }
         let is_refused = |left: u64| left.checked_sub(1);
-        if self
-            .refusals_left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_refused)
-            .is_ok()
+        if self.startup.refuses_threads_now()
+            || self
+                .refusals_left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_refused)
+                .is_ok()
         {
             let refusal = (OVERLOADED, "Server overloaded; retry later.".to_owned());
             return self.outbox.reply(id, Err(refusal));
@@ -187,6 +198,20 @@ impl Server {
     }
 
     fn start_turn(self: &Arc<Self>, id: &Value, params: &Value, runtime: &Runtime) {
+        let refusal = Script::of(&shapes::input_text(&params["input"])).ok();
+        let refusal = refusal.as_ref().and_then(refused_start);
+        if let Some((code, pause)) = refusal {
+            let (server, id) = (Arc::clone(self), id.clone());
+            self.turns.spawn_on(
+                async move {
+                    time::sleep(pause).await;
+                    let refusal = (code, "not now".to_owned());
+                    server.outbox.reply(&id, Err(refusal));
+                },
+                runtime.handle(),
+            );
+            return;
+        }
         match self.open_turn(params) {
             Ok(turn) => {
                 let shape = shapes::turn(&turn.id, "inProgress", &Value::Null, &[]);
@@ -285,6 +310,19 @@ impl Server {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused_start(script: &Script) -> Option<(i32, Duration)> {
+    script.find(|behaviour| match behaviour {
+        Behaviour::RefuseTurnStart { code, pause } => Some((*code, *pause)),
+        _ => None,
+    })
+}
+
+/// Whoever writes to it gets a broken pipe from now on.
+fn close_input() -> io::Result<()> {
+    let nothing = File::open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdin(nothing)?)
 }
 
 fn invalid(message: &str) -> (i32, String) {

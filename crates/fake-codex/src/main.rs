@@ -22,6 +22,7 @@
 //! | `fake:reasoning` | a reasoning item before the answer |
 //! | `fake:usage:<in>,<out>` | claims this usage |
 //! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
+//! | `fake:refuse-turn-start:<code>:<ms>` | `turn/start` is refused with that JSON-RPC code, after a pause; there is no turn |
 //! | `fake:fail:<info>` | ends as `failed` before any delta; `<info>` is a `codexErrorInfo`: `unauthorized`, `httpConnectionFailed:503` … |
 //! | `fake:fail-after-delta:<info>` | the same, after one delta |
 //! | `fake:error-then-complete` | an `error` that will be retried, then a normal end |
@@ -33,6 +34,8 @@
 //! | `fake:flood-stdout:<n>` | n notifications of an unknown method, then a normal end |
 //! | `fake:flood-stderr:<MB>` | that much on standard error, then a normal end |
 //! | `fake:stop-reading` | never reads standard input again; the turn ends normally |
+//! | `fake:close-input` | closes standard input at the next line and lives on; the turn ends normally |
+//! | `fake:threads` | answers how many threads the process holds |
 //! | `fake:crash` | exits with 3 after one delta |
 //! | `fake:kill` | kills itself with `SIGKILL` after one delta |
 //! | `fake:die-mid-line` | exits with 3 in the middle of its second delta's line |
@@ -51,6 +54,7 @@
 //! | `slow_start_ms = 500` | waits before it reads anything |
 //! | `hang_in_initialize = true` | never answers `initialize` |
 //! | `refuse_thread_start = 2` | refuses the first n `thread/start` with -32001 |
+//! | `refuse_thread_start_while = "/path"` | refuses `thread/start` with -32001 while that file exists |
 //! | `crash_after_turns = 3` | exits with 3 right after the n-th `turn/completed` |
 //! | `ignore_signals = true` | ignores `SIGINT` and `SIGTERM`, and so does its grandchild |
 //! | `leave_grandchild = true` | starts a process in its own group that holds its pipes and never ends |

@@ -9,6 +9,7 @@ pub(crate) struct Script(Vec<Behaviour>);
 pub(crate) enum Behaviour {
     BadUtf8,
     Big { chars: usize },
+    CloseInput,
     Count { deltas: usize },
     Crash,
     DieMidLine,
@@ -26,9 +27,11 @@ pub(crate) enum Behaviour {
     Kill,
     NoDelta,
     Reasoning,
+    RefuseTurnStart { code: i32, pause: Duration },
     ServerRequest { method: String },
     Slow { pause: Duration },
     StopReading,
+    Threads,
     Usage { input: u64, output: u64 },
     WrongThread,
 }
@@ -65,6 +68,7 @@ impl Behaviour {
             "big" => Self::Big {
                 chars: value.parse().ok()?,
             },
+            "close-input" => Self::CloseInput,
             "count" => Self::Count {
                 deltas: value.parse().ok()?,
             },
@@ -94,6 +98,13 @@ impl Behaviour {
             "kill" => Self::Kill,
             "no-delta" => Self::NoDelta,
             "reasoning" => Self::Reasoning,
+            "refuse-turn-start" => {
+                let (code, pause_ms) = value.split_once(':')?;
+                Self::RefuseTurnStart {
+                    code: code.parse().ok()?,
+                    pause: Duration::from_millis(pause_ms.parse().ok()?),
+                }
+            }
             "server-request" if !value.is_empty() => Self::ServerRequest {
                 method: value.to_owned(),
             },
@@ -101,6 +112,7 @@ impl Behaviour {
                 pause: Duration::from_millis(value.parse().ok()?),
             },
             "stop-reading" => Self::StopReading,
+            "threads" => Self::Threads,
             "usage" => {
                 let (input, output) = value.split_once(',')?;
                 Self::Usage {

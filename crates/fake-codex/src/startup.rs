@@ -29,6 +29,7 @@ pub(crate) struct Startup {
     slow_start_ms: u64,
     pub(crate) hang_in_initialize: bool,
     pub(crate) refuse_thread_start: u64,
+    refuse_thread_start_while: Option<PathBuf>,
     pub(crate) crash_after_turns: Option<u64>,
     pub(crate) ignore_signals: bool,
     leave_grandchild: bool,
@@ -56,6 +57,12 @@ impl Startup {
         variable("FAKE_CODEX_VERSION")
             .or_else(|| self.version.clone())
             .unwrap_or_else(|| PINNED_VERSION.to_owned())
+    }
+
+    pub(crate) fn refuses_threads_now(&self) -> bool {
+        self.refuse_thread_start_while
+            .as_ref()
+            .is_some_and(|path| path.exists())
     }
 
     pub(crate) fn slow_start(&self) -> Duration {

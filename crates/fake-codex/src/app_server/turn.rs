@@ -116,6 +116,7 @@ impl Turn {
                 .server
                 .has_stopped_reading
                 .store(true, Ordering::Relaxed),
+            Behaviour::CloseInput => self.server.closes_input.store(true, Ordering::Relaxed),
             Behaviour::WrongThread => {
                 let thread_id = Uuid::now_v7().to_string();
                 let delta = json!({
@@ -152,6 +153,7 @@ impl Turn {
             return vec![self.server.ask(method, params).await.to_string()];
         }
         let scripted = script.find(|behaviour| match behaviour {
+            Behaviour::Threads => Some(vec![self.server.state().threads.len().to_string()]),
             Behaviour::Count { deltas } => {
                 Some((0..*deltas).map(|number| format!("tok{number} ")).collect())
             }
