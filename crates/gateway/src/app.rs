@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Broker, BrokerStartError};
-use crate::chat::Chat;
+use crate::chat::{Chat, ChatParts};
 use crate::config::{CodexSettings, ProviderSettings, Settings};
 use crate::guard::Guard;
 use crate::health::Health;
-use crate::http::{self, Face};
+use crate::http::{self, BodyBudget, Face};
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -96,16 +96,16 @@ impl App {
         let broker = start_broker(&settings, &shutdown).await?;
         let client = start_client(&settings, &installation, &broker, &shutdown.tasks)?;
         let guard = Guard::new(settings.limits, shutdown.draining.clone());
-        let chat = Chat::new(
-            settings.chat,
-            settings.provider.model().to_owned(),
-            settings.redactor,
-            guard.clone(),
+        let chat = Chat::new(ChatParts {
+            model: settings.provider.model().to_owned(),
+            settings: settings.chat,
+            redactor: settings.redactor,
+            guard: guard.clone(),
             broker,
-            client.clone(),
-            shutdown.calls.clone(),
-            shutdown.stopping.clone(),
-        );
+            client: client.clone(),
+            tracker: shutdown.calls.clone(),
+            stopping: shutdown.stopping.clone(),
+        });
         let health = Health {
             installation,
             client: client.clone(),
@@ -114,6 +114,7 @@ impl App {
         let face = Arc::new(Face {
             chat,
             health,
+            bodies: BodyBudget::new(settings.server.max_body_bytes),
             settings: settings.server,
         });
         Ok(Self {

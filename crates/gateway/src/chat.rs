@@ -38,19 +38,22 @@ const TENANT: &str = "default";
 /// becomes of it is read from the [`RunFollower`].
 #[derive(Clone)]
 pub struct Chat {
-    parts: Arc<Parts>,
+    parts: Arc<ChatParts>,
 }
 
-struct Parts {
-    settings: ChatSettings,
-    model: String,
-    redactor: Redactor,
-    guard: Guard,
-    broker: Broker,
-    client: CodexClient,
-    tracker: TaskTracker,
+/// What a chat call needs of the gateway.
+pub struct ChatParts {
+    pub settings: ChatSettings,
+    /// The model of a call that names none.
+    pub model: String,
+    pub redactor: Redactor,
+    pub guard: Guard,
+    pub broker: Broker,
+    pub client: CodexClient,
+    /// Where the tasks of calls run.
+    pub tracker: TaskTracker,
     /// Cancelled when running turns have had their time to end at shutdown.
-    stopping: CancellationToken,
+    pub stopping: CancellationToken,
 }
 
 /// What belongs to a call whatever it asks for. Made when its head has arrived.
@@ -72,26 +75,7 @@ impl Call {
 }
 
 impl Chat {
-    pub fn new(
-        settings: ChatSettings,
-        model: String,
-        redactor: Redactor,
-        guard: Guard,
-        broker: Broker,
-        client: CodexClient,
-        tracker: TaskTracker,
-        stopping: CancellationToken,
-    ) -> Self {
-        let parts = Parts {
-            settings,
-            model,
-            redactor,
-            guard,
-            broker,
-            client,
-            tracker,
-            stopping,
-        };
+    pub fn new(parts: ChatParts) -> Self {
         Self {
             parts: Arc::new(parts),
         }
@@ -113,7 +97,7 @@ impl Chat {
     }
 }
 
-impl Parts {
+impl ChatParts {
     /// One call, and its one terminal event on every path.
     async fn run(&self, request: ChatRequest, call: Call, writer: RunWriter) {
         let mut record = CallRecord::new(&call, &request);
@@ -132,23 +116,20 @@ impl Parts {
         };
         let event = match outcome {
             Ok(meta) => {
-                record.completed(&meta);
+                record.completed();
                 RunEvent::Done {
                     meta: meta.to_json(),
                 }
             }
-            Err(problem) if record.codex_started() => {
-                let problem = problem.after_codex_started();
-                record.failed(&problem);
-                RunEvent::Failed { problem }
-            }
-            Err(problem) => {
+            Err(mut problem) => {
+                if record.has_codex_started() {
+                    problem = problem.after_codex_started();
+                }
                 record.failed(&problem);
                 RunEvent::Failed { problem }
             }
         };
         writer.finish(event);
-        record.log();
     }
 
     /// The straight line. Dropping this future at any point interrupts the turn, revokes its token
@@ -163,6 +144,7 @@ impl Parts {
         let _permit: Permit = self.guard.admit(call.deadline).await?;
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
+        record.model(&model);
         let mut meta = Meta::new(call, model.clone(), DRIVER, request.ignored_extra.clone());
         let input = prompt::input(&request, &self.redactor, &self.settings, &mut meta);
         let grant = Grant {
@@ -180,7 +162,7 @@ impl Parts {
         };
         let (token, started) = self.start_turn(&turn, &grant, call, record).await?;
         let outcome = match started {
-            Ok(stream) => self.follow_turn(stream, writer, call, &mut meta).await,
+            Ok(stream) => self.follow_turn(stream, writer, record, &mut meta).await,
             Err(failure) => Err(codex_failed(&failure)),
         };
         meta.usage = token.usage();
@@ -204,9 +186,11 @@ impl Parts {
         loop {
             let lease = self.lease(call).await?;
             let token = self.broker.issue(lease.credential(), grant.clone());
-            record.starting_codex();
+            // From here on it may have begun, until it says that it has not.
+            record.codex_started(true);
             let started = lease.start_turn(turn).await;
             let is_lost = started.as_ref().is_err_and(TurnFailure::is_of_the_process);
+            record.codex_started(started.is_ok() || is_lost || token.model_calls() > 0);
             if !(is_lost && is_first && token.model_calls() == 0) {
                 return Ok((token, started));
             }
@@ -236,11 +220,11 @@ impl Parts {
         &self,
         mut stream: TurnStream,
         writer: &RunWriter,
-        call: &Call,
+        record: &mut CallRecord,
         meta: &mut Meta,
     ) -> Result<(), Problem> {
         let limit_chars = self.settings.max_output_chars;
-        let mut output = Output::new(writer, call, meta, self.redactor.stream(), limit_chars);
+        let mut output = Output::new(writer, record, meta, self.redactor.stream(), limit_chars);
         loop {
             match stream.next().await {
                 Some(TurnEvent::Delta(text)) => {

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -114,7 +116,9 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    hide_memory();
     allow_descriptors();
+    warn_of_inheritable_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -122,6 +126,26 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     let outcome = runtime.block_on(serve_until_signalled(loaded.settings, &search_path));
     runtime.shutdown_timeout(LAST_MOMENT);
     outcome
+}
+
+/// Keeps other processes of the same user, Codex's above all, from reading this one's environment and
+/// memory through `/proc`, and the kernel from writing them to a core file: the provider's key is there.
+fn hide_memory() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this user can read this one's memory");
+    }
+}
+
+/// What whoever started this program left open, and every child of it would have.
+fn warn_of_inheritable_descriptors() {
+    match runner::inheritable_descriptors() {
+        Ok(open) if open.is_empty() => {}
+        Ok(open) => tracing::warn!(
+            ?open,
+            "these descriptors were inherited, and Codex inherits them"
+        ),
+        Err(error) => tracing::warn!(%error, "inherited descriptors could not be looked for"),
+    }
 }
 
 /// As many descriptors as the system lets this process have. The usual soft limit of 1024 is there for

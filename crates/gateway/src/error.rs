@@ -123,11 +123,15 @@ impl Problem {
         }
     }
 
-    /// Several things wrong at once; `detail` of the document counts them.
-    pub fn invalid(code: ErrorCode, errors: Vec<FieldError>) -> Self {
+    /// Several things wrong at once: `count` of them, the first of which are `errors`.
+    pub fn invalid(code: ErrorCode, errors: Vec<FieldError>, count: usize) -> Self {
         let detail = match errors.as_slice() {
             [only] => format!("{}: {}", only.pointer, only.detail),
-            many => format!("{} values are not valid; see errors.", many.len()),
+            many if many.len() == count => format!("{count} values are not valid; see errors."),
+            many => format!(
+                "{count} values are not valid; errors has the first {}.",
+                many.len()
+            ),
         };
         Self {
             errors,
@@ -194,6 +198,7 @@ mod tests {
         let problem = Problem::invalid(
             ErrorCode::InvalidRequest,
             vec![FieldError::new(&["stream"], "no")],
+            1,
         );
         assert_eq!(problem.detail, "/stream: no");
     }

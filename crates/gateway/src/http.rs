@@ -1,7 +1,9 @@
 //! The HTTP face: routes, and what every request passes on its way to them. No business rule here.
 
 pub mod accept;
+mod body;
 mod chat;
+mod cross_origin;
 mod guardrails;
 mod health;
 mod index;
@@ -9,6 +11,7 @@ mod negotiate;
 mod problem;
 mod request_id;
 mod sse;
+mod write_timeout;
 
 use std::sync::Arc;
 
@@ -20,11 +23,14 @@ use crate::chat::Chat;
 use crate::config::ServerSettings;
 use crate::health::Health;
 
+pub use body::BodyBudget;
+
 /// What the handlers reach.
 pub struct Face {
     pub chat: Chat,
     pub health: Health,
     pub settings: ServerSettings,
+    pub bodies: BodyBudget,
 }
 
 /// The whole public surface. The layers run from the last line up: a request gets its id first.

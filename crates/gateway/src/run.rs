@@ -1,8 +1,8 @@
-//! One call, from its acceptance to its single terminal event: an id, and a log of numbered events.
+//! One call, from its acceptance to its single terminal event: a log of numbered events between the
+//! work, which appends ([`RunWriter`]), and the HTTP answer, which follows ([`RunFollower`]).
 //!
-//! The work appends ([`RunWriter`]), the HTTP answer follows ([`RunFollower`]). Memory is bounded:
-//! what every follower has read makes room first, and a follower that is behind holds the work back
-//! instead of filling the log. Dropping the [`RunFollower`] of a synchronous call cancels the run.
+//! Memory is bounded: an event is let go when it has been read, and a follower that is behind holds the
+//! work back instead of filling the log. Dropping the follower cancels the run.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -126,10 +126,10 @@ fn answer(texts: &[&str]) -> String {
     )
 }
 
-/// The text between `<context-XXXXXXXXXXXX>` and its end, as the gateway frames a caller's context.
+/// The text between `<context-…>` and its end, as the gateway frames a caller's context.
 fn context_of(text: &str) -> Option<&str> {
     let (tag, rest) = text.strip_prefix("<context-")?.split_once(">\n")?;
-    let is_tag = tag.len() == 12 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_tag = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
     let inner = rest.trim_end().strip_suffix(&format!("</context-{tag}>"))?;
     is_tag.then(|| inner.strip_suffix('\n').unwrap_or(inner))
 }
@@ -140,23 +140,30 @@ mod tests {
 
     #[test]
     fn context_is_what_the_gateway_framed() {
-        let framed = "<context-0123456789ab>\nline 1\nline 2\n</context-0123456789ab>";
+        let framed = "<context-0123456789abcdef0123456789abcdef>\nline 1\nline 2\n</context-0123456789abcdef0123456789abcdef>";
         assert_eq!(context_of(framed), Some("line 1\nline 2"));
         assert_eq!(
-            context_of("<context-0123456789ab>\n\n</context-0123456789ab>"),
+            context_of(
+                "<context-0123456789abcdef0123456789abcdef>\n\n</context-0123456789abcdef0123456789abcdef>"
+            ),
             Some("")
         );
         assert_eq!(context_of("<context-zzz>\nx\n</context-zzz>"), None);
         assert_eq!(
-            context_of("<context-0123456789ab>\nx\n</context-0123456789ac>"),
+            context_of(
+                "<context-0123456789abcdef0123456789abcdef>\nx\n</context-0123456789abcdef0123456789abcdee>"
+            ),
             None
         );
-        assert_eq!(context_of("what is <context-0123456789ab>?"), None);
+        assert_eq!(
+            context_of("what is <context-0123456789abcdef0123456789abcdef>?"),
+            None
+        );
     }
 
     #[test]
     fn answer_shows_what_came() {
-        let context = "<context-0123456789ab>\näöü\n</context-0123456789ab>";
+        let context = "<context-0123456789abcdef0123456789abcdef>\näöü\n</context-0123456789abcdef0123456789abcdef>";
         let text = answer(&["Grüße 👋\nsecond line", context]);
         assert!(
             text.contains("has 19 characters and begins: “Grüße 👋…”"),

@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// For the head of a request, and for an idle connection. A child is on the same machine and sends its
 /// head in one piece.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two attempts to accept when the system is out of descriptors: freeing one takes a turn's end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -158,23 +158,38 @@ fn lean_input(input: &mut Vec<Value>, tools: ToolGrant) -> Result<(), Refusal> {
         ) {
             return Err(Refusal::InputNotGranted);
         }
-        // Ids of the CLI's own making: they trace a thread, and nothing refers to them.
-        item.remove("id");
-        match item.get("content") {
-            Some(Value::String(_)) => {}
-            Some(Value::Array(parts)) if parts.iter().all(is_text) => {}
-            Some(Value::Array(_)) => return Err(Refusal::InputNotGranted),
+        let content = match item.remove("content") {
+            Some(Value::String(text)) => Value::String(text),
+            Some(Value::Array(parts)) => {
+                parts.into_iter().map(lean_part).collect::<Result<_, _>>()?
+            }
             _ => return Err(Refusal::Malformed),
-        }
+        };
+        let Some(Value::String(role)) = item.remove("role") else {
+            return Err(Refusal::Malformed);
+        };
+        // Rebuilt, so that ids of the CLI's own making, which trace a thread, stay here.
+        *item = Map::from_iter([
+            ("type".to_owned(), json!("message")),
+            ("role".to_owned(), json!(role)),
+            ("content".to_owned(), content),
+        ]);
     }
     Ok(())
 }
 
-fn is_text(part: &Value) -> bool {
-    matches!(
-        part.get("type").and_then(Value::as_str),
-        Some("input_text" | "output_text" | "refusal")
-    )
+/// A part of text, rebuilt from its type and its text. Any other part could name something stored.
+fn lean_part(part: Value) -> Result<Value, Refusal> {
+    let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+    let member = match kind {
+        "input_text" | "output_text" => "text",
+        "refusal" => "refusal",
+        _ => return Err(Refusal::InputNotGranted),
+    };
+    match part.get(member) {
+        Some(Value::String(text)) => Ok(json!({ "type": kind, member: text })),
+        _ => Err(Refusal::Malformed),
+    }
 }
 
 fn text_chars(value: &Value) -> usize {

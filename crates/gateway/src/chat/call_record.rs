@@ -3,11 +3,12 @@ use std::time::{Duration, Instant};
 use crate::broker::Usage;
 use crate::error::{ErrorCode, Problem};
 
-use super::meta::{Meta, milliseconds};
+use super::meta::milliseconds;
 use super::request::ChatRequest;
 use super::{Call, DRIVER};
 
-/// What is recorded of a call: sizes, times and outcome, never content. One log line, at its end.
+/// What is recorded of a call: sizes, times and outcome, never content. One log line, when it is
+/// dropped: whatever happens to the call, a panic included, it leaves exactly one.
 #[derive(Debug)]
 pub(super) struct CallRecord {
     request_id: String,
@@ -19,8 +20,8 @@ pub(super) struct CallRecord {
     first_token: Option<Duration>,
     model: Option<String>,
     usage: Usage,
-    outcome: Option<ErrorCode>,
-    detail: Option<String>,
+    /// The failure that it ended with, until it is known to have ended well.
+    failure: Option<(ErrorCode, String)>,
 }
 
 impl CallRecord {
@@ -35,8 +36,7 @@ impl CallRecord {
             first_token: None,
             model: None,
             usage: Usage::default(),
-            outcome: None,
-            detail: None,
+            failure: Some((ErrorCode::Internal, String::new())),
         }
     }
 
@@ -44,37 +44,51 @@ impl CallRecord {
         self.queued = Some(self.accepted.elapsed());
     }
 
-    pub(super) fn starting_codex(&mut self) {
-        self.codex_started = true;
+    /// The model that the call uses, once it is decided.
+    pub(super) fn model(&mut self, model: &str) {
+        self.model = Some(model.to_owned());
     }
 
-    pub(super) fn codex_started(&self) -> bool {
+    /// Whether Codex may have begun to work: then the same call again would run the work again.
+    pub(super) fn codex_started(&mut self, started: bool) {
+        self.codex_started = started;
+    }
+
+    pub(super) fn has_codex_started(&self) -> bool {
         self.codex_started
+    }
+
+    /// The time to the first token; the first call of this decides it.
+    pub(super) fn first_token(&mut self) -> Duration {
+        *self
+            .first_token
+            .get_or_insert_with(|| self.accepted.elapsed())
     }
 
     pub(super) fn usage(&mut self, usage: Usage) {
         self.usage = usage;
     }
 
-    pub(super) fn completed(&mut self, meta: &Meta) {
-        self.model = Some(meta.model.clone());
-        self.first_token = meta.first_token;
+    pub(super) fn completed(&mut self) {
+        self.failure = None;
     }
 
     pub(super) fn failed(&mut self, problem: &Problem) {
-        self.outcome = Some(problem.code);
-        self.detail = Some(problem.detail.clone());
+        self.failure = Some((problem.code, problem.detail.clone()));
     }
+}
 
-    pub(super) fn log(self) {
+impl Drop for CallRecord {
+    fn drop(&mut self) {
+        let code = self.failure.as_ref().map(|(code, _)| *code);
         tracing::info!(
             request_id = %self.request_id,
             mode = "chat",
             driver = DRIVER,
             model = self.model,
-            status = self.outcome.map_or(200, ErrorCode::status),
-            code = self.outcome.map(ErrorCode::as_str),
-            detail = self.detail,
+            status = code.map_or(200, ErrorCode::status),
+            code = code.map(ErrorCode::as_str),
+            detail = self.failure.as_ref().map(|(_, detail)| detail.as_str()),
             duration_ms = milliseconds(self.accepted.elapsed()),
             queued_ms = self.queued.map(milliseconds),
             first_token_ms = self.first_token.map(milliseconds),

@@ -4,15 +4,16 @@ use redact::{StreamRedactor, Untrusted};
 use crate::guard::caps::OutputCap;
 use crate::run::{RunEvent, RunWriter};
 
+use super::DRIVER;
+use super::call_record::CallRecord;
 use super::meta::Meta;
-use super::{Call, DRIVER};
 
 /// The answer on its way to the caller: redacted, then capped, and begun with `start`.
 ///
 /// In this order: a secret that the cap cut in two would slip through a redactor behind it.
 pub(super) struct Output<'call> {
     writer: &'call RunWriter,
-    call: &'call Call,
+    record: &'call mut CallRecord,
     meta: &'call mut Meta,
     redactor: StreamRedactor,
     cap: OutputCap,
@@ -22,7 +23,7 @@ pub(super) struct Output<'call> {
 impl<'call> Output<'call> {
     pub(super) fn new(
         writer: &'call RunWriter,
-        call: &'call Call,
+        record: &'call mut CallRecord,
         meta: &'call mut Meta,
         redactor: StreamRedactor,
         limit_chars: usize,
@@ -30,7 +31,7 @@ impl<'call> Output<'call> {
         let cap = OutputCap::new(limit_chars);
         Self {
             writer,
-            call,
+            record,
             meta,
             redactor,
             cap,
@@ -94,9 +95,7 @@ impl<'call> Output<'call> {
         if text.is_empty() {
             return;
         }
-        self.meta
-            .first_token
-            .get_or_insert_with(|| self.call.accepted.elapsed());
+        self.meta.first_token = Some(self.record.first_token());
         self.begin().await;
         self.writer.append(RunEvent::Delta { text }).await;
     }

@@ -51,7 +51,7 @@ pub(super) fn input(
 /// that a context which pretends to end early would have to hold its own digest. The same context
 /// always gets the same marks, which keeps a provider's prompt cache useful.
 fn delimit(context: &str) -> String {
-    const NAME_BYTES: usize = 6;
+    const NAME_BYTES: usize = 16;
     let mut name = String::from("context-");
     for byte in Sha256::digest(context).iter().take(NAME_BYTES) {
         // Writing to a String cannot fail.

@@ -23,6 +23,9 @@ pub struct ChatRequest {
 /// The protocol takes any word; these are the ones that models are known to take.
 const REASONING_EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];
 
+/// Wrong fields that are told one by one; a body may hold hundreds of thousands.
+const MAX_ERRORS: usize = 64;
+
 const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
 
 /// Names in `meta.ignored_extra`: how many are told, and how much of each.
@@ -45,6 +48,7 @@ impl ChatRequest {
         Reader {
             fields,
             errors: Vec::new(),
+            error_count: 0,
         }
         .read(settings)
     }
@@ -70,6 +74,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
 struct Reader {
     fields: Map<String, Value>,
     errors: Vec<FieldError>,
+    error_count: usize,
 }
 
 impl Reader {
@@ -102,7 +107,11 @@ impl Reader {
             self.wrong(&[name], "is not a field of this request");
         }
         if !self.errors.is_empty() {
-            return Err(Problem::invalid(ErrorCode::InvalidRequest, self.errors));
+            return Err(Problem::invalid(
+                ErrorCode::InvalidRequest,
+                self.errors,
+                self.error_count,
+            ));
         }
         if is_tool {
             return Err(no_skill(skill.as_deref()));
@@ -158,7 +167,10 @@ impl Reader {
     }
 
     fn wrong(&mut self, tokens: &[&str], detail: &str) {
-        self.errors.push(FieldError::new(tokens, detail));
+        self.error_count += 1;
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(FieldError::new(tokens, detail));
+        }
     }
 }
 
@@ -214,7 +226,8 @@ impl Extra {
         if errors.is_empty() {
             Ok(extra)
         } else {
-            Err(Problem::invalid(ErrorCode::InvalidExtra, errors))
+            let count = errors.len();
+            Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count))
         }
     }
 

@@ -73,7 +73,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "server.header_timeout_sec",
         "PORTCULLIS_HEADER_TIMEOUT_SEC",
         count(1, 120, "seconds"),
-        "From the first byte of a request to the end of its head; then the connection is closed.",
+        "How long a connection may take for the head of a request, and stand idle before it.",
     ),
     always(
         "server.drain_sec",
@@ -154,7 +154,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             options: &["auto", "app-server"],
             later: &["exec", "contract"],
         },
-        "How the CLI is spoken to; auto picks by what it answers to --help.",
+        "How the CLI is spoken to; in this version auto is app-server.",
     ),
     always(
         "codex.version_strict",

@@ -137,9 +137,11 @@ impl OutputCap {
 
     /// What was cut, if anything. The original is what came before the turn was ended.
     pub fn truncation(&self) -> Option<Truncation> {
+        let has_mark = output_mark(self.limit).chars().count() <= self.limit;
+        let in_place_of_mark = if has_mark { 0 } else { self.held_chars };
         self.full.then_some(Truncation {
             original_chars: self.seen_chars,
-            kept_chars: self.passed_chars,
+            kept_chars: self.passed_chars + in_place_of_mark,
         })
     }
 }

@@ -17,9 +17,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::write_timeout::WriteTimeout;
+
 /// Connections at once; the next one waits in the kernel's queue. Each costs a descriptor and some
 /// kilobytes, and most of them wait for a model.
 const MAX_CONNECTIONS: usize = 1024;
+
+/// A client that takes nothing of its answer for this long is not there any more.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// After a failed accept, as when the descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,6 +64,7 @@ pub async fn serve(
             }
         };
         let service = TowerToHyperService::new(router.clone());
+        let stream = WriteTimeout::new(stream, WRITE_LIMIT);
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tracker.spawn(async move {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
+use http::{HeaderMap, HeaderValue};
 
 use crate::config::ServerSettings;
 use crate::error::{ErrorCode, Problem};
 
 use super::request_id::RequestId;
-use super::{Face, problem};
+use super::{Face, cross_origin, problem};
 
 pub(super) async fn check_host_and_origin(
     State(face): State<Arc<Face>>,
@@ -23,13 +23,24 @@ pub(super) async fn check_host_and_origin(
     request: Request,
     next: Next,
 ) -> Response {
-    match check(&request, &face.settings) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => problem::response(&refusal, &request_id),
-    }
+    let origin = match check(&request, &face.settings) {
+        Ok(origin) => origin,
+        Err(refusal) => return problem::response(&refusal, &request_id),
+    };
+    let Some(origin) = origin else {
+        return next.run(request).await;
+    };
+    let mut response = if cross_origin::is_preflight(request.method(), request.headers()) {
+        cross_origin::preflight()
+    } else {
+        next.run(request).await
+    };
+    cross_origin::allow(&mut response, &origin);
+    response
 }
 
-fn check(request: &Request, settings: &ServerSettings) -> Result<(), Problem> {
+/// The origin of the page that asks, if a page does.
+fn check(request: &Request, settings: &ServerSettings) -> Result<Option<HeaderValue>, Problem> {
     let host = host(request);
     let allowed = host
         .as_ref()
@@ -41,8 +52,10 @@ fn check(request: &Request, settings: &ServerSettings) -> Result<(), Problem> {
         ));
     }
     match origin(request.headers()) {
-        Origin::None => Ok(()),
-        Origin::Of(origin) if origin_is_allowed(&origin, host.as_ref(), settings) => Ok(()),
+        Origin::None => Ok(None),
+        Origin::Of(origin) if origin_is_allowed(&origin, host.as_ref(), settings) => {
+            Ok(request.headers().get(ORIGIN).cloned())
+        }
         Origin::Of(_) | Origin::Unreadable => Err(Problem::new(
             ErrorCode::OriginNotAllowed,
             "Pages of this origin may not call the gateway. PORTCULLIS_ALLOWED_ORIGINS names those that may.",

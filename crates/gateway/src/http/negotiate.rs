@@ -20,43 +20,18 @@ pub(super) struct Accepted {
 
 impl Accepted {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut accepted = Self {
-            json: false,
-            stream: false,
-        };
-        let mut ranges = headers
+        let ranges: Vec<Range> = headers
             .get_all(ACCEPT)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|range| !range.is_empty())
-            .peekable();
-        if ranges.peek().is_none() {
-            return Self {
-                json: true,
-                stream: true,
-            };
+            .filter(|range| !range.trim().is_empty())
+            .map(Range::of)
+            .collect();
+        Self {
+            json: takes(&ranges, "application/json"),
+            stream: takes(&ranges, "text/event-stream"),
         }
-        for range in ranges {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused = parts.any(|parameter| {
-                parameter
-                    .strip_prefix("q=")
-                    .is_some_and(|weight| weight.parse().is_ok_and(|weight: f32| weight <= 0.0))
-            });
-            if refused {
-                continue;
-            }
-            match media.as_str() {
-                "*/*" => (accepted.json, accepted.stream) = (true, true),
-                "application/*" | "application/json" => accepted.json = true,
-                "text/*" | "text/event-stream" => accepted.stream = true,
-                _ => {}
-            }
-        }
-        accepted
     }
 
     /// Whether any form of a chat answer could be accepted at all.
@@ -83,6 +58,42 @@ impl Accepted {
             Err(not_acceptable())
         }
     }
+}
+
+/// One media range with whether it is wanted at all (its weight is not zero).
+struct Range {
+    media: String,
+    wanted: bool,
+}
+
+impl Range {
+    fn of(text: &str) -> Self {
+        let mut parts = text.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|parameter| {
+            let weight = parameter
+                .strip_prefix("q=")
+                .or(parameter.strip_prefix("Q="));
+            weight.is_some_and(|weight| weight.parse().is_ok_and(|weight: f32| weight <= 0.0))
+        });
+        Self {
+            media,
+            wanted: !refused,
+        }
+    }
+}
+
+/// The most specific range that covers a media type decides (RFC 9110, section 12.5.1).
+fn takes(ranges: &[Range], media: &str) -> bool {
+    if ranges.is_empty() {
+        return true;
+    }
+    let family = media.split_once('/').map_or(media, |(family, _)| family);
+    let family = format!("{family}/*");
+    [media, family.as_str(), "*/*"]
+        .iter()
+        .find_map(|covering| ranges.iter().find(|range| range.media == *covering))
+        .is_some_and(|range| range.wanted)
 }
 
 fn not_acceptable() -> Problem {
@@ -133,6 +144,10 @@ mod tests {
         );
         assert_eq!(
             form(&["application/json", "text/event-stream;q=0"], None, true),
+            Some(Json)
+        );
+        assert_eq!(
+            form(&["text/event-stream;q=0, */*"], None, true),
             Some(Json)
         );
         assert_eq!(form(&["*/*"], Some(false), true), Some(Json));

@@ -136,6 +136,49 @@ async fn a_request_that_is_not_for_here_is_refused() {
     app.stop().await;
 }
 
+/// A browser asks first, and shows the answer to the page only if it may see it.
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_can_call_and_no_other_can() {
+    let settings = [("PORTCULLIS_ALLOWED_ORIGINS", "https://chat.example")];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    let preflight = async |origin: &str| {
+        let mut exchange = Exchange::open(app.address).await;
+        let headers = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", "content-type"),
+        ];
+        exchange
+            .send(head("OPTIONS /chat", app.address, &headers))
+            .await;
+        exchange.head().await
+    };
+    let allowed = preflight("https://chat.example").await;
+    assert_eq!(allowed.status, 204);
+    assert_eq!(
+        allowed.headers["access-control-allow-origin"],
+        "https://chat.example"
+    );
+    assert!(allowed.headers["access-control-allow-methods"].contains("POST"));
+    assert!(allowed.headers["access-control-allow-headers"].contains("content-type"));
+    let refused = preflight("https://evil.example").await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.headers.contains_key("access-control-allow-origin"));
+
+    let body = json!({ "message": "Hello?" }).to_string();
+    let mut answer = app
+        .send_with(&[("Origin", "https://chat.example")], &body)
+        .await;
+    let seen = answer.head().await;
+    assert_eq!(
+        seen.headers["access-control-allow-origin"],
+        "https://chat.example"
+    );
+    assert_eq!(seen.headers["vary"], "origin");
+    answer.frames().await;
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn paths_and_methods_that_do_not_exist_say_so() {
     let app = TestApp::with_fake_codex("", &[]).await;

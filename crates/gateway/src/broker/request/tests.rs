@@ -30,7 +30,7 @@ fn sent_by_the_cli() -> Value {
             {"type": "message", "id": "msg_c2f9", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
             {"type": "message", "id": "msg_01a2", "role": "user", "content": [
                 {"type": "input_text", "text": "hello?"},
-                {"type": "input_text", "text": "<context-0123456789ab>\nabc\n</context-0123456789ab>"}
+                {"type": "input_text", "text": "<context-0123456789abcdef0123456789abcdef>\nabc\n</context-0123456789abcdef0123456789abcdef>"}
             ]}
         ],
         "tools": [{"type": "function", "name": "request_user_input", "parameters": {}}],
@@ -56,7 +56,7 @@ fn a_chat_is_cut_to_its_text() {
                 {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
                 {"type": "message", "role": "user", "content": [
                     {"type": "input_text", "text": "hello?"},
-                    {"type": "input_text", "text": "<context-0123456789ab>\nabc\n</context-0123456789ab>"}
+                    {"type": "input_text", "text": "<context-0123456789abcdef0123456789abcdef>\nabc\n</context-0123456789abcdef0123456789abcdef>"}
                 ]}
             ],
             "prompt_cache_key": "01a202f4-93df-7000-8000-000000000001"
@@ -166,5 +166,8 @@ fn reasoning_items_without_their_content_are_dropped() {
     let mut body = sent_by_the_cli();
     body["input"] = json!([{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "hi"}]);
     let lean = rebuild(&body, Some("low")).expect("granted");
-    assert_eq!(lean["input"], json!([{"role": "user", "content": "hi"}]));
+    assert_eq!(
+        lean["input"],
+        json!([{"type": "message", "role": "user", "content": "hi"}])
+    );
 }

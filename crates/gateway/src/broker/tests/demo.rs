@@ -53,7 +53,7 @@ fn issue(bench: &Bench) -> crate::broker::TurnToken {
 async fn it_streams_what_it_received() {
     let bench = Bench::start(&ProviderSettings::Demo).await;
     let token = issue(&bench);
-    let context = "<context-0123456789ab>\nline 1\nline 2\n</context-0123456789ab>";
+    let context = "<context-0123456789abcdef0123456789abcdef>\nline 1\nline 2\n</context-0123456789abcdef0123456789abcdef>";
     let response = bench
         .ask(&question(&["Was heißt 👋🏽 «שלום»?\nsecond", context]))
         .await;

@@ -76,6 +76,18 @@ fn every_wrong_field_is_told_at_once() {
 }
 
 #[test]
+fn a_flood_of_wrong_fields_is_counted_and_not_repeated() {
+    let fields: Vec<String> = (0..10_000).map(|field| format!("\"f{field}\":1")).collect();
+    let problem = parse(&format!("{{{}}}", fields.join(","))).unwrap_err();
+    assert_eq!(problem.errors.len(), MAX_ERRORS);
+    assert!(
+        problem.detail.starts_with("10000 values"),
+        "{}",
+        problem.detail
+    );
+}
+
+#[test]
 fn every_wrong_extra_is_told_at_once() {
     let (code, pointers) = refused(
         r#"{"message":"hi","extra":{"model":"other","reasoning_effort":9,"output_schema":"x","skills":["a"]}}"#,
