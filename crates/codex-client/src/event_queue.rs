@@ -29,6 +29,8 @@ struct State {
     message_id: Option<String>,
     /// The consumer has been told the end.
     ended: bool,
+    /// Nobody wants the turn any more.
+    abandoned: bool,
     /// The process has said that the turn is over, or is gone: nothing is left to interrupt.
     settled: bool,
 }
@@ -116,6 +118,15 @@ impl EventQueue {
         // Both a consumer and a settling task may wait.
         self.changed.notify_one();
         self.changed.notify_waiters();
+    }
+
+    /// Nobody wants the turn any more: what has not started need not.
+    pub(crate) fn abandon(&self) {
+        self.state.lock().abandoned = true;
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state.lock().abandoned
     }
 
     pub(crate) fn is_settled(&self) -> bool {

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::event_queue::EventQueue;
 use crate::home;
 use crate::turn::{Turn, TurnFailure, TurnStream};
-use crate::worker::{Blueprint, Condition, PreparedThread, Slot, Worker};
+use crate::worker::{Blueprint, Condition, Place, Slot, Worker};
 
 /// What the client needs to know; every value has been checked by whoever made it.
 #[derive(Clone, Debug)]
@@ -72,8 +72,8 @@ struct Pool {
 struct State {
     members: Vec<Member>,
     starting: usize,
-    /// Calls that wait for a place now.
-    waiting: usize,
+    /// The tenants of the calls that wait for a place now.
+    waiting: Vec<String>,
     /// Launches, or first turns, that failed without a success between them.
     failures: u32,
     not_before: Option<Instant>,
@@ -150,20 +150,26 @@ impl CodexClient {
     /// A thread of a process that serves `tenant` alone. Waits for a free place until `deadline`.
     pub async fn lease(&self, tenant: &str, deadline: Deadline) -> Result<ThreadLease, LeaseError> {
         let mut changed = self.pool.blueprint.changed.subscribe();
-        let _waiting = Waiting::new(&self.pool);
+        let mut waiting = None;
         loop {
             changed.mark_unchanged();
             if self.pool.closing.is_cancelled() {
                 return Err(LeaseError::Closing);
             }
             if let Some(slot) = self.pool.take_slot(tenant) {
-                match timeout_at(deadline.instant(), slot.worker().take_thread()).await {
-                    Ok(Ok(thread)) => return Ok(ThreadLease { slot, thread }),
-                    // The process has been quarantined, or is gone: look for another one.
-                    Ok(Err(_)) => continue,
+                match timeout_at(deadline.instant(), slot.furnish()).await {
+                    Ok(Ok(place)) => return Ok(ThreadLease { place }),
+                    Ok(Err(error)) => {
+                        // An overloaded process is asked again, unless another one takes the call.
+                        if error.is_overload() {
+                            waiting.get_or_insert_with(|| Waiting::new(&self.pool, tenant));
+                        }
+                        continue;
+                    }
                     Err(_) => return Err(LeaseError::Busy),
                 }
             }
+            waiting.get_or_insert_with(|| Waiting::new(&self.pool, tenant));
             if let Some(reason) = self.pool.refusal() {
                 return Err(LeaseError::Unavailable { reason });
             }
@@ -230,8 +236,9 @@ impl CodexClient {
 }
 
 impl Pool {
-    /// The best place for a turn of `tenant`: on one of its own processes, one with a thread ready
-    /// before one without, the least loaded first; else on a process that belongs to nobody yet.
+    /// The best slot for a turn of `tenant`: on one of its own processes, one with a thread ready
+    /// before one without, the least loaded first; else on a process that belongs to nobody yet; else
+    /// on one that was overloaded.
     fn take_slot(&self, tenant: &str) -> Option<Slot> {
         let mut state = self.state.lock();
         let mut candidates: Vec<&mut Member> = state
@@ -241,6 +248,7 @@ impl Pool {
             .collect();
         candidates.sort_by_key(|member| {
             (
+                member.worker.is_overloaded() && !member.worker.has_prepared_thread(),
                 member.tenant.is_none(),
                 !member.worker.has_prepared_thread(),
                 member.worker.active_turns(),
@@ -287,19 +295,26 @@ impl Member {
     }
 }
 
-/// Counts a call that waits, so that the keeper can start a process for it.
-struct Waiting<'pool>(&'pool Pool);
+/// A call that waits, counted so that the keeper can start a process for it.
+struct Waiting<'call> {
+    pool: &'call Pool,
+    tenant: &'call str,
+}
 
-impl<'pool> Waiting<'pool> {
-    fn new(pool: &'pool Pool) -> Self {
-        pool.state.lock().waiting += 1;
-        Self(pool)
+impl<'call> Waiting<'call> {
+    fn new(pool: &'call Pool, tenant: &'call str) -> Self {
+        pool.state.lock().waiting.push(tenant.to_owned());
+        pool.blueprint.announce();
+        Self { pool, tenant }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().waiting -= 1;
+        let waiting = &mut self.pool.state.lock().waiting;
+        if let Some(at) = waiting.iter().position(|tenant| tenant == self.tenant) {
+            waiting.swap_remove(at);
+        }
     }
 }
 
@@ -307,22 +322,21 @@ impl Drop for Waiting<'_> {
 /// told of it; a lease that is dropped gives its place back.
 #[derive(Debug)]
 pub struct ThreadLease {
-    slot: Slot,
-    thread: PreparedThread,
+    place: Place,
 }
 
 impl ThreadLease {
     /// What the process will show to the broker in this turn.
     pub fn credential(&self) -> &SecretString {
-        &self.thread.credential
+        self.place.credential()
     }
 
     /// Starts the turn. From here on, dropping the future or the stream interrupts it.
     pub async fn start_turn(self, turn: &Turn) -> Result<TurnStream, TurnFailure> {
-        let Self { slot, thread } = self;
-        let worker = Arc::clone(slot.worker());
-        let queue = Arc::new(EventQueue::new(thread.id, worker.max_unread_bytes()));
-        let stream = TurnStream::new(Arc::clone(&worker), Arc::clone(&queue), slot);
+        let worker = Arc::clone(self.place.worker());
+        let thread_id = self.place.thread_id().to_owned();
+        let queue = Arc::new(EventQueue::new(thread_id, worker.max_unread_bytes()));
+        let stream = TurnStream::new(Arc::clone(&worker), Arc::clone(&queue), self.place);
         worker.start_turn(&queue, turn).await?;
         Ok(stream)
     }

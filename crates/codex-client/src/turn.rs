@@ -5,7 +5,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::event_queue::EventQueue;
-use crate::worker::{Slot, Worker};
+use crate::worker::{Place, Worker};
 
 /// One question to the model. Every text in it is input, never an option or an instruction.
 #[derive(Clone, Debug)]
@@ -159,16 +159,16 @@ pub struct TurnStream {
     worker: Arc<Worker>,
     queue: Arc<EventQueue>,
     /// Taken when the turn is settled; the place on the worker is free only then.
-    slot: Option<Slot>,
+    place: Option<Place>,
     fetched_any: bool,
 }
 
 impl TurnStream {
-    pub(crate) fn new(worker: Arc<Worker>, queue: Arc<EventQueue>, slot: Slot) -> Self {
+    pub(crate) fn new(worker: Arc<Worker>, queue: Arc<EventQueue>, place: Place) -> Self {
         Self {
             worker,
             queue,
-            slot: Some(slot),
+            place: Some(place),
             fetched_any: false,
         }
     }
@@ -188,8 +188,8 @@ impl TurnStream {
 
 impl Drop for TurnStream {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.worker.settle(Arc::clone(&self.queue), slot);
+        if let Some(place) = self.place.take() {
+            self.worker.settle(Arc::clone(&self.queue), place);
         }
     }
 }

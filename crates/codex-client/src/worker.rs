@@ -25,8 +25,10 @@ use crate::home::Home;
 use crate::profile;
 use crate::protocol;
 
-use calls::{CallError, Reply};
-pub(crate) use threads::PreparedThread;
+pub(crate) use calls::CallError;
+use calls::Reply;
+pub(crate) use threads::Place;
+use threads::PreparedThread;
 pub(crate) use turns::Slot;
 
 /// Lines that the gateway has for the process and that it has not read yet.
@@ -69,6 +71,8 @@ struct State {
     turns: HashMap<String, Arc<EventQueue>>,
     prepared: VecDeque<PreparedThread>,
     preparing: bool,
+    /// Whether the last `thread/start` was refused because the process had too much to do.
+    is_overloaded: bool,
     active: usize,
     turns_started: u64,
     turns_completed: u64,
@@ -97,6 +101,13 @@ pub(crate) enum LaunchError {
     Thread(CallError),
     #[error("the pool was shut down meanwhile")]
     Closing,
+}
+
+impl Blueprint {
+    /// Wakes whoever waits for a change of the pool or of one of its workers.
+    pub(crate) fn announce(&self) {
+        self.changed.send_modify(|version| *version += 1);
+    }
 }
 
 impl fmt::Debug for Worker {
@@ -185,6 +196,10 @@ impl Worker {
         !self.state.lock().prepared.is_empty()
     }
 
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.state.lock().is_overloaded
+    }
+
     pub(crate) fn age(&self) -> Duration {
         self.born.elapsed()
     }
@@ -231,6 +246,6 @@ impl Worker {
     }
 
     fn announce(&self) {
-        self.blueprint.changed.send_modify(|version| *version += 1);
+        self.blueprint.announce();
     }
 }

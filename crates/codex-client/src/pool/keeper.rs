@@ -115,7 +115,7 @@ impl Pool {
                 .sum();
             let unclaimed = fresh.iter().any(|member| member.tenant.is_none());
             let needed = free < self.limits.turns_per_process.div_ceil(2)
-                || (state.waiting > 0 && !unclaimed);
+                || (!state.waiting.is_empty() && !unclaimed);
             // A worn process is still at work while its successor starts, so it does not count.
             let room = fresh.len() < self.limits.max_processes;
             let replace = !worn.is_empty() && fresh.is_empty();
@@ -133,12 +133,17 @@ impl Pool {
 
     /// With every process taken, a tenant without one waits for another tenant's idle process to go.
     fn make_room(&self, state: &State) {
-        if state.waiting == 0 {
+        // A process of a tenant that waits itself stays: it is what that tenant waits for.
+        let is_another_s = |member: &Member| {
+            let owner = member.tenant.as_ref();
+            owner.is_some_and(|owner| !state.waiting.contains(owner))
+        };
+        if state.waiting.is_empty() {
             return;
         }
         let idle = state
             .ready()
-            .filter(|member| member.tenant.is_some() && member.worker.active_turns() == 0)
+            .filter(|member| is_another_s(member) && member.worker.active_turns() == 0)
             .min_by_key(|member| member.idle_since);
         let all_taken = state.ready().count() >= self.limits.max_processes;
         if let (Some(member), true) = (idle, all_taken) {
@@ -173,7 +178,7 @@ impl Pool {
                 }
             }
         }
-        self.blueprint.changed.send_modify(|version| *version += 1);
+        self.blueprint.announce();
     }
 
     fn next_look(&self) -> Duration {

@@ -36,6 +36,24 @@ pub(crate) enum CallError {
     Random(getrandom::Error),
 }
 
+impl CallError {
+    pub(crate) fn is_overload(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code == protocol::OVERLOADED)
+    }
+}
+
+/// A request whose reply is waited for; forgotten when dropped, answered or not.
+struct Pending<'worker> {
+    worker: &'worker Worker,
+    id: u64,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.worker.state.lock().pending.remove(&self.id);
+    }
+}
+
 impl Worker {
     /// One request and its reply, repeated while the process says that it is overloaded.
     pub(super) async fn call<T: DeserializeOwned>(
@@ -43,14 +61,25 @@ impl Worker {
         method: &str,
         parameters: &Value,
     ) -> Result<T, CallError> {
+        self.call_while(|| true, method, parameters).await
+    }
+
+    /// The same, but not repeated once it `is_wanted` no more.
+    pub(super) async fn call_while<T: DeserializeOwned>(
+        &self,
+        is_wanted: impl Fn() -> bool,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<T, CallError> {
         let mut attempt = 0;
         loop {
             match self.call_once(method, parameters).await {
-                Err(CallError::Refused(error))
-                    if error.code == protocol::OVERLOADED && attempt < OVERLOAD_RETRIES =>
-                {
+                Err(error) if error.is_overload() && attempt < OVERLOAD_RETRIES => {
                     attempt += 1;
-                    tokio::time::sleep(OVERLOAD_PAUSE * attempt).await;
+                    tokio::time::sleep(OVERLOAD_PAUSE * attempt + jitter()).await;
+                    if !is_wanted() {
+                        return Err(error);
+                    }
                 }
                 Err(error) => return Err(error),
                 Ok(reply) => {
@@ -76,6 +105,7 @@ impl Worker {
             state.pending.insert(id, sender);
             id
         };
+        let _pending = Pending { worker: self, id };
         let exchange = async {
             let line = protocol::request(id, method, parameters);
             self.outgoing
@@ -87,9 +117,9 @@ impl Worker {
                 .map_err(|_| CallError::Gone)?
                 .map_err(CallError::Refused)
         };
-        let reply = timeout(REPLY_TIMEOUT, exchange).await;
-        self.state.lock().pending.remove(&id);
-        reply.unwrap_or(Err(CallError::Timeout))
+        timeout(REPLY_TIMEOUT, exchange)
+            .await
+            .unwrap_or(Err(CallError::Timeout))
     }
 
     /// A request whose reply nobody waits for.
@@ -107,4 +137,10 @@ impl Worker {
             self.quarantine("it does not read its input");
         }
     }
+}
+
+/// So that calls that were refused together do not come back together.
+fn jitter() -> Duration {
+    let random = getrandom::u32().unwrap_or_default();
+    OVERLOAD_PAUSE.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

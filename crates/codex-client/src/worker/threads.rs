@@ -6,10 +6,10 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::profile;
-use crate::protocol::ThreadStarted;
+use crate::protocol::{self, ThreadStarted};
 
 use super::calls::CallError;
-use super::{Condition, Worker};
+use super::{Condition, Slot, Worker};
 
 /// A thread that waits for its turn. Its credential is worth nothing until the broker is told.
 #[derive(Debug)]
@@ -18,20 +18,22 @@ pub(crate) struct PreparedThread {
     pub(crate) credential: SecretString,
 }
 
-impl Worker {
-    /// A thread prepared ahead, or else one made now.
-    pub(crate) async fn take_thread(self: &Arc<Self>) -> Result<PreparedThread, CallError> {
-        let prepared = self.state.lock().prepared.pop_front();
-        if let Some(thread) = prepared {
-            return Ok(thread);
-        }
-        let started = self.start_thread().await;
-        if let Err(error) = &started {
-            self.quarantine(&format!("a thread could not be started: {error}"));
-        }
-        started
-    }
+/// A thread that has been handed out. When it is dropped the process is told to forget it: it costs a
+/// megabyte there, and is never used a second time.
+#[derive(Debug)]
+struct OwnedThread {
+    worker: Arc<Worker>,
+    prepared: PreparedThread,
+}
 
+/// What a turn needs of a worker: a thread, and the slot that is free again once the thread is gone.
+#[derive(Debug)]
+pub(crate) struct Place {
+    thread: OwnedThread,
+    slot: Slot,
+}
+
+impl Worker {
     /// Fills the stock of prepared threads in the background, one after the other.
     pub(crate) fn prepare_threads(self: &Arc<Self>) {
         {
@@ -52,19 +54,86 @@ impl Worker {
                     worker.announce();
                     worker.prepare_threads();
                 }
-                Err(error) => worker.quarantine(&format!("a thread could not be started: {error}")),
+                Err(error) => worker.judge_failed_thread(&error),
             }
         });
+    }
+
+    /// A thread prepared ahead, or else one made now.
+    async fn take_thread(self: &Arc<Self>) -> Result<OwnedThread, CallError> {
+        let prepared = self.state.lock().prepared.pop_front();
+        if let Some(prepared) = prepared {
+            return Ok(OwnedThread::new(Arc::clone(self), prepared));
+        }
+        let worker = Arc::clone(self);
+        // In a task of its own: when the caller leaves meanwhile, the thread is known all the same, and
+        // dropped with the task's outcome.
+        let starting = self.blueprint.tracker.spawn(async move {
+            let started = worker.start_thread().await;
+            if let Err(error) = &started {
+                worker.judge_failed_thread(error);
+            }
+            started.map(|prepared| OwnedThread::new(worker, prepared))
+        });
+        starting.await.unwrap_or(Err(CallError::Gone))
     }
 
     pub(super) async fn start_thread(&self) -> Result<PreparedThread, CallError> {
         let credential = new_credential().map_err(CallError::Random)?;
         let parameters = profile::thread_start(&self.working_dir, credential.expose_secret());
-        let started: ThreadStarted = self.call("thread/start", &parameters).await?;
+        let outcome: Result<ThreadStarted, CallError> =
+            self.call("thread/start", &parameters).await;
+        let is_overloaded = outcome.as_ref().is_err_and(CallError::is_overload);
+        self.state.lock().is_overloaded = is_overloaded;
         Ok(PreparedThread {
-            id: started.thread.id,
+            id: outcome?.thread.id,
             credential,
         })
+    }
+
+    /// A process that ended is buried anyway, and one that has too much to do does as it should.
+    fn judge_failed_thread(&self, error: &CallError) {
+        if !matches!(error, CallError::Gone) && !error.is_overload() {
+            self.quarantine(&format!("a thread could not be started: {error}"));
+        }
+    }
+}
+
+impl OwnedThread {
+    fn new(worker: Arc<Worker>, prepared: PreparedThread) -> Self {
+        Self { worker, prepared }
+    }
+}
+
+impl Drop for OwnedThread {
+    fn drop(&mut self) {
+        self.worker.send_request(
+            "thread/unsubscribe",
+            &protocol::thread_unsubscribe(&self.prepared.id),
+        );
+    }
+}
+
+impl Slot {
+    /// The slot with a thread for its turn.
+    pub(crate) async fn furnish(self) -> Result<Place, CallError> {
+        let thread = self.worker().take_thread().await?;
+        Ok(Place { thread, slot: self })
+    }
+}
+
+impl Place {
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        self.slot.worker()
+    }
+
+    pub(crate) fn thread_id(&self) -> &str {
+        &self.thread.prepared.id
+    }
+
+    /// What the process will show to the broker in the turn.
+    pub(crate) fn credential(&self) -> &SecretString {
+        &self.thread.prepared.credential
     }
 }
 

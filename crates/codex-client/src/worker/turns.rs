@@ -1,7 +1,8 @@
-//! The turns of a process: a place for each, its start, and what is done when nobody wants it any more.
+//! The turns of a process: a slot for each, its start, and what is done when nobody wants it any more.
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::event_queue::EventQueue;
@@ -9,71 +10,90 @@ use crate::protocol::{self, TurnStarted};
 use crate::turn::{Turn, TurnEnd, TurnFailure};
 
 use super::calls::CallError;
+use super::threads::Place;
 use super::{Condition, Worker};
 
-/// A turn's place on a worker; free again when dropped.
+/// One of the turns that a worker takes at once; free again when dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     worker: Arc<Worker>,
 }
 
 impl Worker {
-    /// A place for one turn, if the process takes any.
+    /// A slot for one turn, if the process takes any.
     pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
-        let mut state = self.state.lock();
-        let free = state.active < self.blueprint.turns_per_process;
-        // A process that cannot be written to is dead, a moment before its burial.
-        if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
-            return None;
+        {
+            let mut state = self.state.lock();
+            let free = state.active < self.blueprint.turns_per_process;
+            // A process that cannot be written to is dead, a moment before its burial.
+            if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
+                return None;
+            }
+            state.active += 1;
+            state.turns_started += 1;
         }
-        state.active += 1;
-        state.turns_started += 1;
+        self.announce();
         Some(Slot {
             worker: Arc::clone(self),
         })
     }
 
-    /// Starts `turn` on `thread`. The queue has the turn's events from its first one on.
+    /// Starts `turn` on the thread of `queue`, which has the turn's events from its first one on.
     pub(crate) async fn start_turn(
-        &self,
+        self: &Arc<Self>,
         queue: &Arc<EventQueue>,
         turn: &Turn,
     ) -> Result<(), TurnFailure> {
+        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.blueprint.model);
         self.state
             .lock()
             .turns
             .insert(queue.thread_id().to_owned(), Arc::clone(queue));
-        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.blueprint.model);
-        match self.call::<TurnStarted>("turn/start", &parameters).await {
+        let (worker, queue) = (Arc::clone(self), Arc::clone(queue));
+        // In a task of its own: when the caller leaves meanwhile, the queue is told all the same whether
+        // there is a turn to interrupt.
+        let starting = self.blueprint.tracker.spawn(async move {
+            let outcome = worker.request_turn(&queue, &parameters).await;
+            if let Err(failure) = &outcome {
+                queue.settle(TurnEnd::Failed(failure.clone()));
+            }
+            outcome
+        });
+        starting.await.unwrap_or(Err(TurnFailure::Crashed))
+    }
+
+    async fn request_turn(
+        &self,
+        queue: &EventQueue,
+        parameters: &Value,
+    ) -> Result<(), TurnFailure> {
+        let is_wanted = || !queue.is_abandoned();
+        match self
+            .call_while::<TurnStarted>(is_wanted, "turn/start", parameters)
+            .await
+        {
             Ok(started) => {
                 queue.set_turn_id(&started.turn.id);
                 Ok(())
             }
-            Err(error) => {
-                let failure = match error {
-                    CallError::Refused(error) if error.code == protocol::OVERLOADED => {
-                        TurnFailure::Overloaded
-                    }
-                    CallError::Refused(error) => TurnFailure::Refused { code: error.code },
-                    CallError::Timeout | CallError::Malformed | CallError::Random(_) => {
-                        self.quarantine("turn/start was not answered");
-                        TurnFailure::Unresponsive
-                    }
-                    CallError::Gone => TurnFailure::Crashed,
-                };
-                queue.settle(TurnEnd::Failed(failure.clone()));
-                Err(failure)
+            Err(error) if error.is_overload() => Err(TurnFailure::Overloaded),
+            Err(CallError::Refused(error)) => Err(TurnFailure::Refused { code: error.code }),
+            Err(CallError::Timeout | CallError::Malformed | CallError::Random(_)) => {
+                self.quarantine("turn/start was not answered");
+                Err(TurnFailure::Unresponsive)
             }
+            Err(CallError::Gone) => Err(TurnFailure::Crashed),
         }
     }
 
     /// Ends what is left of a turn whose stream was dropped, then frees its place. A turn that the
     /// process does not end within the grace takes the process with it.
-    pub(crate) fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, slot: Slot) {
+    pub(crate) fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, place: Place) {
         if queue.is_settled() {
-            self.release(&queue, slot);
+            self.release(&queue, place);
             return;
         }
+        queue.abandon();
         let worker = Arc::clone(self);
         self.blueprint.tracker.spawn(async move {
             let interrupted = timeout(worker.blueprint.kill_grace, async {
@@ -91,17 +111,13 @@ impl Worker {
                     .kill("a turn was not interrupted within the grace")
                     .await;
             }
-            worker.release(&queue, slot);
+            worker.release(&queue, place);
         });
     }
 
-    fn release(&self, queue: &EventQueue, slot: Slot) {
+    fn release(&self, queue: &EventQueue, place: Place) {
         self.state.lock().turns.remove(queue.thread_id());
-        self.send_request(
-            "thread/unsubscribe",
-            &protocol::thread_unsubscribe(queue.thread_id()),
-        );
-        drop(slot);
+        drop(place);
     }
 }
 

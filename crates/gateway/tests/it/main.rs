@@ -31,6 +31,8 @@ mod hostile;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]
+mod pool_under_load;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod redaction;

@@ -1,0 +1,114 @@
+//! Calls that share processes with others: who leaves, who waits, and what an overloaded, crashing or
+//! closed process costs the rest.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use runner::Deadline;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::caller::text_of;
+use crate::test_app::TestApp;
+use crate::world::{PATIENCE, until};
+
+/// A caller that leaves while its turn is being refused leaves nothing to wait for, and nothing to
+/// kill: the others on the process go on.
+#[tokio::test]
+async fn a_caller_that_leaves_a_refused_turn_costs_its_neighbour_nothing() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let pids = app.pids().await;
+    // Longer than the grace of 1 s after the last departure.
+    let mut neighbour = app
+        .send(&json!({ "message": "fake:slow:100 fake:count:30" }))
+        .await;
+    neighbour.expect_frame("start").await;
+    for (refusal, stay_ms) in [
+        // Leaves in a pause between two tries, …
+        ("fake:refuse-turn-start:-32001:0", 30),
+        ("fake:refuse-turn-start:-32001:0", 120),
+        // … and before the refusal comes.
+        ("fake:refuse-turn-start:-32001:200", 50),
+        ("fake:refuse-turn-start:-32600:200", 50),
+    ] {
+        let leaver = app.send(&json!({ "message": refusal })).await;
+        until("its turn", || app.client.status().active_turns == 2).await;
+        sleep(Duration::from_millis(stay_ms)).await;
+        drop(leaver);
+        until("its end", || app.client.status().active_turns == 1).await;
+    }
+    let frames = neighbour.frames().await;
+    assert_eq!(frames.last().unwrap().event, "done");
+    assert!(text_of(&frames).ends_with("tok29 "));
+    assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
+
+/// When the last places are taken, the process for the next call is started at that moment, not when
+/// the pool is looked over the next time.
+#[tokio::test]
+async fn a_call_for_which_there_is_no_place_is_given_a_new_process_at_once() {
+    let settings = [("CODEX_POOL_MAX_PROCESSES", "2")];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    app.pids().await;
+    // Until its threads are prepared, which makes the pool look around too.
+    sleep(Duration::from_millis(300)).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(app.send(&json!({ "message": "fake:hang" })).await);
+    }
+    until("four turns", || app.client.status().active_turns == 4).await;
+    let begun = Instant::now();
+    assert_eq!(app.ask("fifth").await.chat(), "echo: fifth");
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    drop(callers);
+    app.stop().await;
+}
+
+/// Too much to do is not misbehaviour: the process is asked again, and kept.
+#[tokio::test]
+async fn an_overloaded_process_is_kept_and_its_calls_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let overloaded = directory.path().join("overloaded");
+    let startup = format!("refuse_thread_start_while = {overloaded:?}");
+    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "2")];
+    let app = TestApp::with_fake_codex(&startup, &settings).await;
+    let pids = app.pids().await;
+    fs::write(&overloaded, "").unwrap();
+    // What was prepared is used up, and nothing new can be.
+    for _ in 0..2 {
+        app.ask("prepared").await;
+    }
+    let caller = app
+        .send(&json!({ "message": "hello", "stream": false }))
+        .await;
+    sleep(Duration::from_millis(1200)).await;
+    assert_eq!(app.client.process_ids(), pids);
+    fs::remove_file(&overloaded).unwrap();
+    assert_eq!(caller.answer().await.chat(), "echo: hello");
+    assert_eq!(app.pids().await, pids);
+    assert_eq!(app.log.lines("quarantined").len(), 0);
+    app.stop().await;
+}
+
+/// A thread costs a process a megabyte until it is told that nobody wants it.
+#[tokio::test]
+async fn a_lease_that_is_dropped_leaves_no_thread() {
+    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "2")];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    let pids = app.pids().await;
+    for step in 0..30 {
+        let lease = || app.client.lease("default", Deadline::after(PATIENCE));
+        let (first, second) = tokio::join!(lease(), lease());
+        drop((first.unwrap(), second.unwrap()));
+        // The stock is used up: this one has a thread made for it, and may not wait until it is.
+        let _ = timeout(Duration::from_micros(step * 50), lease()).await;
+    }
+    app.is_idle().await;
+    let threads: usize = app.ask("fake:threads").await.chat().parse().unwrap();
+    // Its own, the stock, and one that is on its way.
+    assert!(threads <= 4, "{threads} threads");
+    assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
