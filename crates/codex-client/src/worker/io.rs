@@ -17,6 +17,9 @@ use super::{Condition, Worker};
 /// A process that reads nothing for this long is stuck.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A process whose input is closed and that has not ended after this time lives on.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Lines outside the protocol after which a process is no longer trusted.
 const MAX_PROTOCOL_ERRORS: u32 = 3;
 
@@ -50,9 +53,16 @@ async fn write_lines(
         let Some(line) = line else { return };
         match timeout(WRITE_TIMEOUT, stdin.write_line(&line)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
+            Ok(Err(_)) => break,
             Err(_) => return worker.kill("it does not read its input").await,
         }
+    }
+    // Nothing that was sent may be waited for: whether it was read is unknown.
+    drop(outgoing);
+    worker.state.lock().pending.clear();
+    // The pipe of a process that dies breaks a moment before its end is known.
+    if timeout(END_TIMEOUT, exited).await.is_err() {
+        worker.quarantine("it has closed its input");
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::caller::text_of;
 use crate::test_app::TestApp;
-use crate::world::{PATIENCE, until};
+use crate::world::{PATIENCE, is_alive, until};
 
 /// A caller that leaves while its turn is being refused leaves nothing to wait for, and nothing to
 /// kill: the others on the process go on.
@@ -110,5 +110,23 @@ async fn a_lease_that_is_dropped_leaves_no_thread() {
     // Its own, the stock, and one that is on its way.
     assert!(threads <= 4, "{threads} threads");
     assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
+
+/// It can be told nothing any more, so it is replaced at once.
+#[tokio::test]
+async fn a_process_that_closes_its_input_is_replaced() {
+    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "1")];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    let pids = app.pids().await;
+    assert_eq!(
+        app.ask("fake:close-input fake:count:2").await.chat(),
+        "tok0 tok1 "
+    );
+    let begun = Instant::now();
+    until("its end", || !is_alive(pids[0])).await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(app.ask("next").await.chat(), "echo: next");
     app.stop().await;
 }
