@@ -76,7 +76,9 @@ struct State {
     waiting: Vec<String>,
     /// Launches, or first turns, that failed without a success between them.
     failures: u32,
+    failed_at: Option<Instant>,
     not_before: Option<Instant>,
+    /// Why the last launch, or the last first turn, failed; gone with the next that does not.
     last_failure: Option<String>,
 }
 

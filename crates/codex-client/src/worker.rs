@@ -200,6 +200,10 @@ impl Worker {
         self.state.lock().is_overloaded
     }
 
+    pub(crate) fn born(&self) -> Instant {
+        self.born
+    }
+
     pub(crate) fn age(&self) -> Duration {
         self.born.elapsed()
     }

@@ -42,13 +42,7 @@ impl Pool {
     /// Removes processes that are gone, and stops retired ones whose last turn has ended.
     fn bury_the_dead(&self) {
         let mut state = self.state.lock();
-        let proven = state
-            .members
-            .iter()
-            .any(|member| member.worker.turns_completed() > 0);
-        if proven {
-            state.failures = 0;
-        }
+        state.forget_failures_once_proven();
         let (gone, members): (Vec<_>, Vec<_>) = std::mem::take(&mut state.members)
             .into_iter()
             .partition(|member| member.worker.condition() == Condition::Gone);
@@ -168,6 +162,7 @@ impl Pool {
                         worker.retire();
                     }
                     state.not_before = None;
+                    state.last_failure = None;
                     state.members.push(Member::new(worker));
                 }
                 Err(LaunchError::Closing) => {}
@@ -197,11 +192,28 @@ impl State {
             .filter(|member| member.worker.condition() == Condition::Ready)
     }
 
+    /// A process that was launched after the last failure and has done a turn shows that the failures
+    /// are over. An older one shows nothing: what it was launched with may have changed.
+    fn forget_failures_once_proven(&mut self) {
+        let proven = self.members.iter().any(|member| {
+            let is_newer = self
+                .failed_at
+                .is_none_or(|moment| member.worker.born() > moment);
+            is_newer && member.worker.turns_completed() > 0
+        });
+        if proven {
+            self.failures = 0;
+            self.last_failure = None;
+        }
+    }
+
     /// Each failure in a row doubles the pause before the next launch.
     fn count_failure(&mut self, reason: String) {
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(Instant::now() + pause.min(LONGEST_PAUSE));
+        let now = Instant::now();
+        self.failed_at = Some(now);
+        self.not_before = Some(now + pause.min(LONGEST_PAUSE));
         self.last_failure = Some(reason);
     }
 }

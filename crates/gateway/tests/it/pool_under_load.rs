@@ -66,6 +66,34 @@ async fn a_call_for_which_there_is_no_place_is_given_a_new_process_at_once() {
     app.stop().await;
 }
 
+/// That one process has proven itself says nothing of those that are started now.
+#[tokio::test]
+async fn launches_that_fail_are_spaced_out_although_another_process_works() {
+    let settings = [
+        ("CODEX_POOL_MAX_PROCESSES", "3"),
+        ("CODEX_POOL_TURNS_PER_PROCESS", "1"),
+    ];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    assert_eq!(app.ask("hello").await.chat(), "echo: hello");
+    until("the last start", || app.client.status().starting == 0).await;
+    let set_up = app.directory.path().join("fake-codex.toml");
+    fs::write(&set_up, "exit_at_start = 7").unwrap();
+    // With every place taken, another process is wanted all the time.
+    let mut running = Vec::new();
+    for _ in app.pids().await {
+        running.push(app.send(&json!({ "message": "fake:hang" })).await);
+    }
+    let failures = || app.log.lines("codex worker did not start").len();
+    until("a failure", || failures() >= 1).await;
+    let begun = Instant::now();
+    until("four failures", || failures() >= 4).await;
+    let took = begun.elapsed();
+    // Pauses of 250 ms, 500 ms and 1 s lie between them.
+    assert!(took >= Duration::from_millis(1700), "{took:?}");
+    drop(running);
+    app.stop().await;
+}
+
 /// Too much to do is not misbehaviour: the process is asked again, and kept.
 #[tokio::test]
 async fn an_overloaded_process_is_kept_and_its_calls_wait() {
@@ -92,6 +120,24 @@ async fn an_overloaded_process_is_kept_and_its_calls_wait() {
     app.stop().await;
 }
 
+/// It can be told nothing any more, so it is replaced at once.
+#[tokio::test]
+async fn a_process_that_closes_its_input_is_replaced() {
+    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "1")];
+    let app = TestApp::with_fake_codex("", &settings).await;
+    let pids = app.pids().await;
+    assert_eq!(
+        app.ask("fake:close-input fake:count:2").await.chat(),
+        "tok0 tok1 "
+    );
+    let begun = Instant::now();
+    until("its end", || !is_alive(pids[0])).await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(app.ask("next").await.chat(), "echo: next");
+    app.stop().await;
+}
+
 /// A thread costs a process a megabyte until it is told that nobody wants it.
 #[tokio::test]
 async fn a_lease_that_is_dropped_leaves_no_thread() {
@@ -110,23 +156,5 @@ async fn a_lease_that_is_dropped_leaves_no_thread() {
     // Its own, the stock, and one that is on its way.
     assert!(threads <= 4, "{threads} threads");
     assert_eq!(app.pids().await, pids);
-    app.stop().await;
-}
-
-/// It can be told nothing any more, so it is replaced at once.
-#[tokio::test]
-async fn a_process_that_closes_its_input_is_replaced() {
-    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "1")];
-    let app = TestApp::with_fake_codex("", &settings).await;
-    let pids = app.pids().await;
-    assert_eq!(
-        app.ask("fake:close-input fake:count:2").await.chat(),
-        "tok0 tok1 "
-    );
-    let begun = Instant::now();
-    until("its end", || !is_alive(pids[0])).await;
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    assert_eq!(app.ask("next").await.chat(), "echo: next");
     app.stop().await;
 }
