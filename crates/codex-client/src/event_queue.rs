@@ -25,8 +25,8 @@ struct State {
     unread_bytes: usize,
     /// Known once the process has answered `turn/start`.
     turn_id: Option<String>,
-    /// The message that the last text belonged to, and whether any of it came as deltas.
-    message_id: Option<String>,
+    /// The messages that text came of, the one that spoke last at the end.
+    message_ids: VecDeque<String>,
     /// The consumer has been told the end.
     ended: bool,
     /// Nobody wants the turn any more.
@@ -40,6 +40,9 @@ const MESSAGE_SEPARATOR: &str = "\n\n";
 
 /// Items beside the answer; a turn that makes more than this unread is not shown all of them.
 const MAX_UNREAD_EVENTS: usize = 1024;
+
+/// Messages of one turn that may overlap; a turn has one or two.
+const MAX_KNOWN_MESSAGES: usize = 64;
 
 impl EventQueue {
     pub(crate) fn new(thread_id: String, limit_bytes: usize) -> Self {
@@ -77,25 +80,19 @@ impl EventQueue {
 
     pub(crate) fn push_delta(&self, message_id: &str, text: String) {
         let mut state = self.state.lock();
-        if state.message_id.as_deref() == Some(message_id) {
-            state.push_text(text, self.limit_bytes);
-        } else {
-            let first = state.message_id.replace(message_id.to_owned()).is_none();
-            let text = if first {
-                text
-            } else {
-                format!("{MESSAGE_SEPARATOR}{text}")
-            };
-            state.push_text(text, self.limit_bytes);
-        }
+        let text = match state.switch_to(message_id) {
+            Switch::Same | Switch::First => text,
+            Switch::Another => format!("{MESSAGE_SEPARATOR}{text}"),
+        };
+        state.push_text(text, self.limit_bytes);
         drop(state);
         self.changed.notify_one();
     }
 
-    /// A whole message. It is news only where no delta of it came before.
+    /// A whole message. It is news only where nothing of it came before.
     pub(crate) fn push_message(&self, message_id: &str, text: String) {
-        let came_as_deltas = self.state.lock().message_id.as_deref() == Some(message_id);
-        if !came_as_deltas && !text.is_empty() {
+        let is_known = self.state.lock().knows(message_id);
+        if !is_known && !text.is_empty() {
             self.push_delta(message_id, text);
         }
     }
@@ -172,7 +169,39 @@ impl EventQueue {
     }
 }
 
+enum Switch {
+    First,
+    Same,
+    Another,
+}
+
 impl State {
+    fn knows(&self, message_id: &str) -> bool {
+        self.message_ids.iter().any(|known| known == message_id)
+    }
+
+    /// Notes that the next text belongs to this message.
+    fn switch_to(&mut self, message_id: &str) -> Switch {
+        if self
+            .message_ids
+            .back()
+            .is_some_and(|last| last == message_id)
+        {
+            return Switch::Same;
+        }
+        let is_first = self.message_ids.is_empty();
+        self.message_ids.retain(|known| known != message_id);
+        if self.message_ids.len() == MAX_KNOWN_MESSAGES {
+            self.message_ids.pop_front();
+        }
+        self.message_ids.push_back(message_id.to_owned());
+        if is_first {
+            Switch::First
+        } else {
+            Switch::Another
+        }
+    }
+
     fn push_text(&mut self, text: String, limit_bytes: usize) {
         if self.ended {
             return;
@@ -259,5 +288,17 @@ mod tests {
         assert_eq!(queue.next().await, Some(delta("first")));
         queue.push_message("b", "second".to_owned());
         assert_eq!(queue.next().await, Some(delta("\n\nsecond")));
+    }
+
+    #[tokio::test]
+    async fn messages_that_overlap_are_each_delivered_once() {
+        let queue = EventQueue::new("thread".to_owned(), 100);
+        queue.push_delta("a", "first".to_owned());
+        queue.push_delta("b", "second".to_owned());
+        queue.push_message("a", "first".to_owned());
+        queue.push_message("b", "second".to_owned());
+        queue.push_message("c", "third".to_owned());
+        queue.push_message("c", "third".to_owned());
+        assert_eq!(queue.next().await, Some(delta("first\n\nsecond\n\nthird")));
     }
 }
