@@ -160,6 +160,9 @@ pub(crate) enum TurnStatus {
     Interrupted,
     Failed,
     InProgress,
+    /// A name that the pinned version does not have.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Deserialize)]

@@ -226,3 +226,21 @@ async fn the_replies_are_read() {
     let turn: TurnStarted = serde_json::from_value(started).unwrap();
     assert!(!turn.turn.id.is_empty());
 }
+
+/// A newer CLI may know more of them. The turn is over all the same.
+#[test]
+fn a_turn_that_ends_in_an_unknown_status_has_ended() {
+    let line = json!({
+        "method": "turn/completed",
+        "params": { "threadId": "thread", "turn": { "id": "turn", "status": "somethingNew" } },
+    })
+    .to_string();
+    let incoming = parse(line.as_bytes());
+    assert!(
+        matches!(
+            incoming,
+            Ok(Incoming::Notification(Notification::TurnCompleted { .. }))
+        ),
+        "{incoming:?}"
+    );
+}

@@ -148,7 +148,7 @@ impl Worker {
                 queue.settle(match status {
                     TurnStatus::Completed => TurnEnd::Completed,
                     TurnStatus::Interrupted => TurnEnd::Failed(TurnFailure::Interrupted),
-                    TurnStatus::Failed | TurnStatus::InProgress => {
+                    TurnStatus::Failed | TurnStatus::InProgress | TurnStatus::Unknown => {
                         TurnEnd::Failed(TurnFailure::Codex(error.unwrap_or(CodexErrorClass::Other)))
                     }
                 });
