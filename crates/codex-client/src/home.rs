@@ -1,12 +1,20 @@
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirEntry, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 /// Beginning of the name of every home, by which an earlier run's are recognised.
 const PREFIX: &str = "portcullis-codex-";
+
+/// Stands before [`PREFIX`] until the home is locked.
+const UNNAMED: &str = ".new-";
+
+/// A home without its name that is older than this belongs to nobody: it gets its name within
+/// milliseconds.
+const UNNAMED_AGE: Duration = Duration::from_mins(1);
 
 /// A worker's private `CODEX_HOME`: made for one process, removed with it.
 ///
@@ -26,7 +34,7 @@ impl Home {
         let path = state_dir.join(&name);
         // It gets its name only when it is locked: a neighbour that starts just now must not take
         // it for one that was left behind.
-        let unnamed = state_dir.join(format!(".new-{name}"));
+        let unnamed = state_dir.join(format!("{UNNAMED}{name}"));
         fs::create_dir_all(state_dir)?;
         fs::create_dir(&unnamed)?;
         fs::set_permissions(&unnamed, Permissions::from_mode(0o700))?;
@@ -76,11 +84,7 @@ pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in entries {
         let entry = entry?;
-        let is_home = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
-        if !is_home || !entry.file_type()?.is_dir() {
+        if !is_home(&entry) {
             continue;
         }
         // Locked: another gateway on this machine is using it. Not ours to open: another user's.
@@ -91,8 +95,32 @@ pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// Whether it is a home, and not one that a neighbour is just making. One that vanishes meanwhile is
+/// none any more.
+fn is_home(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let Ok(metadata) = entry.metadata() else {
+        return false;
+    };
+    let is_old = || {
+        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age > UNNAMED_AGE)
+    };
+    let is_named = name.starts_with(PREFIX);
+    let was_never_named = || {
+        name.strip_prefix(UNNAMED)
+            .is_some_and(|rest| rest.starts_with(PREFIX))
+    };
+    metadata.is_dir() && (is_named || was_never_named() && is_old())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -116,6 +144,24 @@ mod tests {
         assert!(state_dir.path().join("somebody-else").exists());
         let mode = fs::metadata(used.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    /// Killed between the making of the directory and its naming.
+    #[test]
+    fn a_home_that_never_got_its_name_is_removed_once_it_is_old() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let old = state_dir.path().join(".new-portcullis-codex-1");
+        let new = state_dir.path().join(".new-portcullis-codex-2");
+        for unnamed in [&old, &new] {
+            fs::create_dir(unnamed).unwrap();
+        }
+        let hour_ago = SystemTime::now() - Duration::from_hours(1);
+        File::open(&old).unwrap().set_modified(hour_ago).unwrap();
+
+        assert_eq!(remove_left_behind(state_dir.path()).unwrap(), 1);
+
+        assert!(!old.exists());
+        assert!(new.exists(), "a neighbour may be making it just now");
     }
 
     #[test]
