@@ -77,6 +77,7 @@ struct State {
     turns_started: u64,
     turns_completed: u64,
     protocol_errors: u32,
+    rss_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,8 +209,14 @@ impl Worker {
         self.born.elapsed()
     }
 
+    /// Reads its resident memory from the system; [`Worker::rss_bytes`] is what this found last.
+    pub(crate) fn measure_memory(&self) {
+        let rss_bytes = self.process.rss_bytes();
+        self.state.lock().rss_bytes = rss_bytes;
+    }
+
     pub(crate) fn rss_bytes(&self) -> Option<u64> {
-        self.process.rss_bytes()
+        self.state.lock().rss_bytes
     }
 
     pub(crate) fn process_id(&self) -> u32 {

@@ -20,8 +20,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) async fn keep(pool: Arc<Pool>) {
     let mut changed = pool.blueprint.changed.subscribe();
+    let mut measured: Option<Instant> = None;
     loop {
         changed.mark_unchanged();
+        if measured.is_none_or(|moment| moment.elapsed() >= INSPECTION_INTERVAL) {
+            measured = Some(Instant::now());
+            pool.measure_memory();
+        }
         pool.bury_the_dead();
         if pool.closing.is_cancelled() {
             let state = pool.state.lock();
@@ -39,6 +44,18 @@ pub(super) async fn keep(pool: Arc<Pool>) {
 }
 
 impl Pool {
+    /// Outside the lock that every lease needs: each process is a file to read.
+    fn measure_memory(&self) {
+        let workers: Vec<_> = {
+            let state = self.state.lock();
+            let members = state.members.iter();
+            members.map(|member| Arc::clone(&member.worker)).collect()
+        };
+        for worker in workers {
+            worker.measure_memory();
+        }
+    }
+
     /// Removes processes that are gone, and stops retired ones whose last turn has ended.
     fn bury_the_dead(&self) {
         let mut state = self.state.lock();
@@ -51,6 +68,8 @@ impl Pool {
             // One that has done work is replaced at once; one that has not would do the same again.
             if !member.stopping && member.worker.turns_completed() == 0 {
                 state.count_failure("a Codex process ended before its first turn did".to_owned());
+                // A call that waits may have to be refused now.
+                self.blueprint.announce();
             }
         }
         for member in &mut state.members {
