@@ -165,7 +165,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "codex.kill_grace_sec",
         "CODEX_KILL_GRACE_SEC",
-        count(0, 30, "seconds"),
+        count(1, 30, "seconds"),
         "Between the interrupt of a turn and the kill of its process.",
     ),
     optional(

@@ -172,7 +172,7 @@ fn a_refused_provider_or_key_is_not_called_missing_as_well() {
 fn numbers_have_bounds_on_both_sides() {
     let bounds = [
         ("CODEX_TIMEOUT_SEC", ["1", "120"], ["0", "121"]),
-        ("CODEX_KILL_GRACE_SEC", ["0", "30"], ["-1", "31"]),
+        ("CODEX_KILL_GRACE_SEC", ["1", "30"], ["0", "31"]),
         (
             "PORTCULLIS_MAX_BODY_BYTES",
             ["1024", "67108864"],
