@@ -291,6 +291,12 @@ async fn a_cli_that_starts_again_is_used_again() {
     until("a process", || app.client.status().ready > 0).await;
     assert_eq!(app.ask("hello").await.chat(), "echo: hello");
     assert_eq!(app.get("/readyz").await.status, 200);
+    // That it once did not start is no news when a process ends for another reason.
+    let slow = "slow_start_ms = 1000";
+    fs::write(app.directory.path().join("fake-codex.toml"), slow).unwrap();
+    kill(app.pids().await[0]);
+    until("its end", || app.client.status().ready == 0).await;
+    assert_eq!(app.client.status().failure, None);
     app.stop().await;
 }
 

@@ -158,3 +158,20 @@ async fn a_lease_that_is_dropped_leaves_no_thread() {
     assert_eq!(app.pids().await, pids);
     app.stop().await;
 }
+
+/// With every process taken, an idle one goes for a tenant that has none; one in use does not.
+#[tokio::test]
+async fn a_tenant_without_a_process_is_given_the_place_of_an_idle_one() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let pids = app.pids().await;
+    let lease = |tenant| app.client.lease(tenant, Deadline::after(PATIENCE));
+    let first = lease("first").await.unwrap();
+    let mut second = Box::pin(lease("second"));
+    let waited = timeout(Duration::from_millis(300), &mut second).await;
+    assert!(waited.is_err(), "two tenants on one process");
+    assert!(is_alive(pids[0]));
+    drop(first);
+    drop(second.await.unwrap());
+    assert_ne!(app.pids().await, pids);
+    app.stop().await;
+}
