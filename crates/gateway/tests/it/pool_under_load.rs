@@ -100,14 +100,12 @@ async fn an_overloaded_process_is_kept_and_its_calls_wait() {
     let directory = tempfile::tempdir().unwrap();
     let overloaded = directory.path().join("overloaded");
     let startup = format!("refuse_thread_start_while = {overloaded:?}");
-    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "2")];
+    let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "1")];
     let app = TestApp::with_fake_codex(&startup, &settings).await;
     let pids = app.pids().await;
     fs::write(&overloaded, "").unwrap();
-    // What was prepared is used up, and nothing new can be.
-    for _ in 0..2 {
-        app.ask("prepared").await;
-    }
+    // The one thread that was prepared is used up, and no new one can be.
+    assert_eq!(app.ask("prepared").await.chat(), "echo: prepared");
     let caller = app
         .send(&json!({ "message": "hello", "stream": false }))
         .await;
