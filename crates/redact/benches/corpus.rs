@@ -4,24 +4,24 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Size of one message: what the largest context and message of the gateway make together.
-pub const MESSAGE_BYTES: usize = 208 * 1024;
+pub(crate) const MESSAGE_BYTES: usize = 208 * 1024;
 
 /// A generator of numbers that needs no seed from outside.
-pub struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(0x9e37_79b9_7f4a_7c15)
     }
 
-    pub fn next(&mut self, below: usize) -> usize {
+    pub(crate) fn next(&mut self, below: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % below
     }
 
-    pub fn text(&mut self, alphabet: &[u8], length: usize) -> String {
+    pub(crate) fn text(&mut self, alphabet: &[u8], length: usize) -> String {
         (0..length)
             .map(|_| char::from(alphabet[self.next(alphabet.len())]))
             .collect()
@@ -32,8 +32,12 @@ const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const HEXADECIMAL: &[u8] = b"0123456789abcdef";
 
 /// Rust sources of the registry's cache, or generated code where there is none.
-pub fn code(bytes: usize) -> String {
+pub(crate) fn code(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 64 * 1024);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where cargo keeps the sources that are measured on"
+    )]
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -72,7 +76,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Log lines: times, levels, ids, addresses, durations.
-pub fn logs(bytes: usize) -> String {
+pub(crate) fn logs(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 512);
     let mut numbers = Numbers::new();
     let words = [
@@ -109,7 +113,7 @@ pub fn logs(bytes: usize) -> String {
 }
 
 /// English sentences.
-pub fn prose(bytes: usize) -> String {
+pub(crate) fn prose(bytes: usize) -> String {
     let words = "the of and a to in is you that it he was for on are as with his they I at be this have from or one had by word but not what all were we when your can said there use an each which she do how their if will up other about out many then them these so some her would make like him into time has look two more write go see number no way could people my than first water been call who oil its now find long down day did get come made may part over new sound take only little work know place year live me back give most very after thing our just name good sentence man think say great where help through much before line right too mean old any same tell boy follow came want show also around form three small set put end does another well large must big even such because turn here why ask went men read need land different home us move try kind hand picture again change off play spell air away animal house point page letter mother answer found study still learn should password token secret key account card".split(' ').collect::<Vec<_>>();
     let mut text = String::with_capacity(bytes + 16);
     let mut numbers = Numbers::new();
@@ -124,7 +128,7 @@ pub fn prose(bytes: usize) -> String {
 }
 
 /// The text with a secret in one of a hundred lines.
-pub fn with_secrets(text: &str) -> String {
+pub(crate) fn with_secrets(text: &str) -> String {
     let mut numbers = Numbers::new();
     let mut output = String::with_capacity(text.len() + text.len() / 16);
     for (index, line) in text.lines().enumerate() {
@@ -160,7 +164,7 @@ pub fn with_secrets(text: &str) -> String {
 }
 
 /// Messages of [`MESSAGE_BYTES`], half code and half logs, with secrets.
-pub fn messages(count: usize) -> Vec<String> {
+pub(crate) fn messages(count: usize) -> Vec<String> {
     let bytes = count * MESSAGE_BYTES;
     let (code, logs) = (
         with_secrets(&code(bytes / 2)),

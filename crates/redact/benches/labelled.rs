@@ -18,30 +18,34 @@ use serde::Deserialize;
 
 /// One labelled text.
 #[derive(Deserialize)]
-pub struct Case {
-    pub kind: String,
-    pub text: String,
-    pub secrets: Vec<String>,
+pub(crate) struct Case {
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    pub(crate) secrets: Vec<String>,
 }
 
 /// What became of the cases of one kind.
 #[derive(Default, Clone, Copy)]
-pub struct Score {
-    pub cases: usize,
-    pub right: usize,
+pub(crate) struct Score {
+    pub(crate) cases: usize,
+    pub(crate) right: usize,
 }
 
 impl Score {
-    pub fn ratio(self) -> f64 {
+    pub(crate) fn ratio(self) -> f64 {
         self.right as f64 / self.cases.max(1) as f64
     }
 }
 
 /// Scores by kind; negatives are the kind `negative`.
-pub type Scores = BTreeMap<String, Score>;
+pub(crate) type Scores = BTreeMap<String, Score>;
 
 /// The cases of a file, or `None` where they are not checked out.
-pub fn load(file: &str) -> Option<Vec<Case>> {
+pub(crate) fn load(file: &str) -> Option<Vec<Case>> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how a person names another folder of cases"
+    )]
     let folder = std::env::var_os("REDACTION_CASES").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/redaction"),
         PathBuf::from,
@@ -55,7 +59,7 @@ pub fn load(file: &str) -> Option<Vec<Case>> {
 }
 
 /// Whether a case belongs to the half that was held back while the rules were written.
-pub fn is_held_back(case: &Case) -> bool {
+pub(crate) fn is_held_back(case: &Case) -> bool {
     let hash = case
         .text
         .bytes()
@@ -68,7 +72,7 @@ pub fn is_held_back(case: &Case) -> bool {
 /// Whether the output hides all secrets, or leaves a negative alone.
 ///
 /// A secret is hidden when no run of max(8, 30 %) of its characters is left.
-pub fn is_right(case: &Case, output: &str) -> bool {
+pub(crate) fn is_right(case: &Case, output: &str) -> bool {
     if case.secrets.is_empty() {
         return output == case.text;
     }
@@ -87,7 +91,7 @@ fn is_hidden(secret: &str, output: &str) -> bool {
 }
 
 /// Scores the cases that `selected` picks.
-pub fn score<'a>(redactor: &Redactor, cases: impl Iterator<Item = &'a Case>) -> Scores {
+pub(crate) fn score<'a>(redactor: &Redactor, cases: impl Iterator<Item = &'a Case>) -> Scores {
     let mut scores = Scores::new();
     for case in cases {
         let output = redactor.redact(&case.text).text;
@@ -99,7 +103,7 @@ pub fn score<'a>(redactor: &Redactor, cases: impl Iterator<Item = &'a Case>) -> 
 }
 
 /// The positives of all kinds together.
-pub fn positives(scores: &Scores) -> Score {
+pub(crate) fn positives(scores: &Scores) -> Score {
     let mut sum = Score::default();
     for (_, score) in scores.iter().filter(|(kind, _)| *kind != "negative") {
         sum.cases += score.cases;

@@ -11,16 +11,29 @@ pub(crate) fn is_token_start(window: Window<'_>, position: usize) -> bool {
         .checked_sub(1)
         .and_then(|previous| window.bytes().get(previous))
     {
-        Some(byte) if WORD.has(*byte) => ends_markup(window.before(position)),
+        Some(byte) if IN_WORD[usize::from(*byte)] => ends_markup(window.before(position)),
         _ => true,
     }
 }
 
+static IN_WORD: [bool; 256] = WORD.table();
+
+#[inline]
 fn ends_markup(before: &[u8]) -> bool {
-    // All of it starts with one of these, a few bytes back.
-    let near = &before[before.len().saturating_sub(20)..];
-    near.iter().any(|byte| matches!(byte, b'\\' | b'%' | b'['))
-        && (ends_with_escape(before) || ends_with_colour(before))
+    match before {
+        // Most positions in words end here: what starts an escape stands at one of four places.
+        [.., sixth, fifth, fourth, third, second, last]
+            if *last != b'm'
+                && !matches!(second, b'\\')
+                && !matches!(third, b'%')
+                && !matches!(fourth, b'\\')
+                && !matches!(fifth, b'%')
+                && !matches!(sixth, b'\\') =>
+        {
+            false
+        }
+        _ => ends_with_escape(before) || ends_with_colour(before),
+    }
 }
 
 /// Whether a number may start at `position`: as a token, and not as a part of a longer number,

@@ -12,23 +12,25 @@ mod iban;
 mod jwt;
 mod name;
 mod option;
+mod outcome;
 mod personal;
 mod placeholder;
 mod private_key;
 mod token;
 mod url;
 mod value;
+mod word_list;
 
 pub(crate) use assignment::sensitive_value;
-pub(crate) use private_key::KeyTail;
+pub(crate) use outcome::{Match, Matched, Outcome, Span, Tail, Verdict};
 
 use crate::boundary::is_token_start;
 use crate::bytes::ByteSet;
 use crate::redactor::RuleSummary;
 use crate::rules::{Rule, RuleKind};
 use crate::scan::{
-    BEFORE_LONG_WORD, BEFORE_LONG_WORD_BYTES, Finder, FirstByte, Head, Heads, LONG_WORD_BYTES,
-    Visibility,
+    BEFORE_LONG_WORD, BEFORE_LONG_WORD_BYTES, Candidates, Finder, FirstByte, Head, Heads,
+    LONG_WORD_BYTES, Visibility,
 };
 use crate::window::{NeedMore, Window};
 
@@ -37,123 +39,13 @@ const MOST_LEAD_BYTES: usize = 48;
 
 const MARKER_START: &str = "[REDACTED:";
 
-/// A secret, or a place that is to be left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Match {
-    pub(crate) what: Matched,
-    pub(crate) start: usize,
-    /// As far as it was looked at.
-    pub(crate) end: usize,
-    /// How it goes on behind `end`.
-    pub(crate) tail: Option<Tail>,
-    priority: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Matched {
-    Secret {
-        rule: usize,
-    },
-    /// One of our markers, or an image: nothing in it is looked at.
-    Protected,
-}
-
-/// What still belongs to a match behind the part that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tail {
-    /// All bytes of a set. A `.` belongs to it only in front of another byte of the set.
-    Bytes(ByteSet),
-    /// The rest of a PEM block.
-    Key(KeyTail),
-}
-
-/// What an evaluator found, before it is known by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) tail: Option<Tail>,
-}
-
-impl Span {
-    pub(crate) fn closed(start: usize, end: usize) -> Self {
-        Self {
-            start,
-            end,
-            tail: None,
-        }
-    }
-}
-
-/// The answer of one evaluator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    No,
-    /// Ask again; if it becomes a secret, it starts at `hold_from` or behind it.
-    Wait {
-        hold_from: usize,
-    },
-    Found(Span),
-}
-
-impl Verdict {
-    /// For a secret that starts at `start`, if it is one.
-    fn at(start: usize, judged: Result<Option<Span>, NeedMore>) -> Self {
-        match judged {
-            Ok(Some(span)) => Self::Found(span),
-            Ok(None) => Self::No,
-            Err(NeedMore) => Self::Wait { hold_from: start },
-        }
-    }
-
-    /// For an evaluator that finds the start first; as long as it is not there, nothing is held.
-    fn located(
-        window: Window<'_>,
-        start: Result<Option<usize>, NeedMore>,
-        judge: impl FnOnce(usize) -> Result<Option<Span>, NeedMore>,
-    ) -> Self {
-        match start {
-            Ok(Some(start)) => Self::at(start, judge(start)),
-            Ok(None) => Self::No,
-            Err(NeedMore) => Self::Wait {
-                hold_from: window.bytes().len(),
-            },
-        }
-    }
-}
-
-/// What all rules together say of one candidate.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) found: Option<Match>,
-    pub(crate) hold_from: Option<usize>,
-}
-
-impl Outcome {
-    pub(crate) fn wait(&mut self, hold_from: usize) {
-        self.hold_from = Some(
-            self.hold_from
-                .map_or(hold_from, |earlier| earlier.min(hold_from)),
-        );
-    }
-
-    pub(crate) fn offer(&mut self, offered: Match) {
-        let is_better = self.found.as_ref().is_none_or(|best| {
-            (offered.start, u8::MAX - offered.priority) < (best.start, u8::MAX - best.priority)
-        });
-        if is_better {
-            self.found = Some(offered);
-        }
-    }
-}
-
 /// The rules that are switched on, compiled.
 #[derive(Debug)]
 pub(crate) struct RuleSet {
     rules: Vec<CompiledRule>,
     summaries: Vec<RuleSummary>,
     pub(crate) heads: Heads,
-    pub(crate) finder: Finder,
+    finder: Finder,
 }
 
 #[derive(Debug)]
@@ -162,6 +54,7 @@ struct CompiledRule {
     marker: Vec<u8>,
     priority: u8,
     kind: RuleKind,
+    programs: option::Programs,
 }
 
 /// Heads of what is never looked into.
@@ -216,6 +109,16 @@ impl RuleSet {
             })
     }
 
+    /// Marks the candidates of `text` from `from` on.
+    pub(crate) fn mark(&self, text: &[u8], from: usize, candidates: &mut Candidates) {
+        let window = Window::new(text, false);
+        let is_nothing = |position| {
+            !self.heads.may_stand_at(text, position) || self.evaluate(window, position).is_nothing()
+        };
+        self.finder
+            .mark(&self.heads, text, from, is_nothing, candidates);
+    }
+
     /// Asks every rule whose head stands at `position`.
     pub(crate) fn evaluate(&self, window: Window<'_>, position: usize) -> Outcome {
         let mut outcome = Outcome::default();
@@ -267,7 +170,7 @@ impl RuleSet {
             }
             return;
         };
-        match verdict(&rule.kind, head, window, position) {
+        match verdict(rule, head, window, position) {
             Verdict::No => {}
             Verdict::Wait { hold_from } => outcome.wait(hold_from),
             Verdict::Found(span) => outcome.offer(Match {
@@ -299,6 +202,7 @@ impl CompiledRule {
             id: rule.id.clone(),
             priority: rule.priority,
             kind: rule.kind.clone(),
+            programs: option::Programs::new(&rule.kind),
         }
     }
 }
@@ -339,9 +243,9 @@ fn heads_of(kind: &RuleKind, rule: usize) -> Vec<Head> {
     }
 }
 
-fn verdict(kind: &RuleKind, head: &Head, window: Window<'_>, position: usize) -> Verdict {
+fn verdict(rule: &CompiledRule, head: &Head, window: Window<'_>, position: usize) -> Verdict {
     let after = position + head.len();
-    match kind {
+    match &rule.kind {
         RuleKind::Token(token) => {
             Verdict::at(position, token::judge(token, window, position, after))
         }
@@ -352,7 +256,9 @@ fn verdict(kind: &RuleKind, head: &Head, window: Window<'_>, position: usize) ->
         RuleKind::Assignment(assignment) => {
             assignment::verdict(assignment, window, position, after)
         }
-        RuleKind::Option(options) => option::verdict(options, window, position, after),
+        RuleKind::Option(options) => {
+            option::verdict(options, &rule.programs, window, position, after)
+        }
         RuleKind::UrlPassword { schemes } => url::verdict(schemes, window, position, after),
         RuleKind::BearerToken => authorization::bearer(window, position, after),
         RuleKind::BasicCredentials => authorization::basic(window, position, after),

@@ -83,10 +83,46 @@ pub(crate) struct AssignmentRule {
     /// Stems of sensitive names, in lower case; `Title` and `UPPER` spellings are implied.
     pub(crate) stems: Vec<String>,
     /// Words of which one must end right before the stem; none means any or nothing.
-    pub(crate) qualifiers: Vec<String>,
+    pub(crate) qualifiers: Qualifiers,
     /// What such a value must look like to be hidden.
     pub(crate) value: ValuePolicy,
 }
+
+/// Words in front of a stem, by their last letter, which rules out nearly all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Qualifiers {
+    by_last_letter: Vec<Vec<String>>,
+}
+
+impl Qualifiers {
+    /// `words` are in lower case.
+    pub(crate) fn new(words: Vec<String>) -> Self {
+        let mut by_last_letter = Vec::new();
+        if !words.is_empty() {
+            by_last_letter.resize(LETTERS, Vec::new());
+        }
+        for word in words {
+            if let Some(last) = word.bytes().next_back() {
+                by_last_letter[usize::from(last) % LETTERS].push(word);
+            }
+        }
+        Self { by_last_letter }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_last_letter.is_empty()
+    }
+
+    /// Those that may end with the letter, in lower case.
+    pub(crate) fn ending_with(&self, last: u8) -> &[String] {
+        self.by_last_letter
+            .get(usize::from(last) % LETTERS)
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Letters of both cases have the same low bits.
+const LETTERS: usize = 32;
 
 /// The data of a command-line rule.
 #[derive(Clone, Debug)]

@@ -14,6 +14,9 @@ mod byte_classes;
 mod heads;
 mod literals;
 mod long_words;
+mod repetition;
+
+use std::ops::Range;
 
 use byte_classes::ByteClasses;
 pub(crate) use heads::{FirstByte, Head, Heads, Visibility};
@@ -42,6 +45,8 @@ pub(crate) struct Candidates {
     classes: ByteClasses,
     /// From here on there are no bits; every position is a candidate when a head may stand there.
     direct_from: usize,
+    /// Where there is none.
+    settled: Vec<Range<usize>>,
 }
 
 impl Finder {
@@ -51,12 +56,14 @@ impl Finder {
         }
     }
 
-    /// Marks the candidates of `text` from `from` on.
+    /// Marks the candidates of `text` from `from` on. `is_nothing` says of a position that no rule
+    /// wants it.
     pub(crate) fn mark(
         &self,
         heads: &Heads,
         text: &[u8],
         from: usize,
+        is_nothing: impl Fn(usize) -> bool,
         candidates: &mut Candidates,
     ) {
         if text.len() - from < WORTH_A_PASS_BYTES || !heads.are_visible {
@@ -68,8 +75,46 @@ impl Finder {
         candidates.bits.clear();
         candidates.bits.resize(text.len() / 64 + 1, 0);
         candidates.classes.classify(text);
-        long_words::mark(heads, text, from, &candidates.classes, &mut candidates.bits);
-        self.literals.mark(text, from, &mut candidates.bits);
+        repetition::find(
+            text,
+            from,
+            heads.longest,
+            is_nothing,
+            &mut candidates.settled,
+        );
+        let mut start = from;
+        for settled in &candidates.settled {
+            self.mark_range(
+                heads,
+                text,
+                start..settled.start,
+                &candidates.classes,
+                &mut candidates.bits,
+            );
+            start = settled.end;
+        }
+        self.mark_range(
+            heads,
+            text,
+            start..text.len(),
+            &candidates.classes,
+            &mut candidates.bits,
+        );
+        for settled in &candidates.settled {
+            clear_bits(&mut candidates.bits, settled);
+        }
+    }
+
+    fn mark_range(
+        &self,
+        heads: &Heads,
+        text: &[u8],
+        range: Range<usize>,
+        classes: &ByteClasses,
+        bits: &mut [u64],
+    ) {
+        long_words::mark(heads, text, range.clone(), classes, bits);
+        self.literals.mark(text, range, bits);
     }
 }
 
@@ -109,4 +154,20 @@ fn set_bit(bits: &mut [u64], position: usize) {
     if let Some(word) = bits.get_mut(position / 64) {
         *word |= 1 << (position % 64);
     }
+}
+
+fn clear_bits(bits: &mut [u64], range: &Range<usize>) {
+    for index in range.start / 64..=range.end / 64 {
+        let Some(word) = bits.get_mut(index) else {
+            return;
+        };
+        let before = ones_from(range.start.saturating_sub(index * 64));
+        let behind = ones_from(range.end - index * 64);
+        *word &= !before | behind;
+    }
+}
+
+/// The bits from `bit` on, of which there may be none.
+fn ones_from(bit: usize) -> u64 {
+    if bit < 64 { u64::MAX << bit } else { 0 }
 }

@@ -150,12 +150,8 @@ impl StreamRedactor {
                 return;
             }
             if !are_marked {
-                self.rules.finder.mark(
-                    &self.rules.heads,
-                    &self.text,
-                    self.scanned,
-                    &mut self.candidates,
-                );
+                self.rules
+                    .mark(&self.text, self.scanned, &mut self.candidates);
                 are_marked = true;
             }
             let (outcome, revisit) = self.next_match(is_complete);

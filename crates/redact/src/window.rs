@@ -12,6 +12,10 @@ pub(crate) struct NeedMore;
 /// How far an evaluator may look back from where it was called; a stream keeps at least this much.
 pub(crate) const LOOK_BACK_BYTES: usize = 160;
 
+/// How far rules may look ahead from the end of their head. Held by the limits in the evaluators, which
+/// add up to less, and by the one on shapes.
+pub(crate) const LOOK_AHEAD_BYTES: usize = 1024;
+
 /// A text, or the part of it that has arrived.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {

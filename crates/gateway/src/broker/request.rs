@@ -160,9 +160,7 @@ fn lean_input(input: &mut Vec<Value>, tools: ToolGrant) -> Result<(), Refusal> {
         }
         let content = match item.remove("content") {
             Some(Value::String(text)) => Value::String(text),
-            Some(Value::Array(parts)) => {
-                parts.into_iter().map(lean_part).collect::<Result<_, _>>()?
-            }
+            Some(Value::Array(parts)) => parts.iter().map(lean_part).collect::<Result<_, _>>()?,
             _ => return Err(Refusal::Malformed),
         };
         let Some(Value::String(role)) = item.remove("role") else {
@@ -179,7 +177,7 @@ fn lean_input(input: &mut Vec<Value>, tools: ToolGrant) -> Result<(), Refusal> {
 }
 
 /// A part of text, rebuilt from its type and its text. Any other part could name something stored.
-fn lean_part(part: Value) -> Result<Value, Refusal> {
+fn lean_part(part: &Value) -> Result<Value, Refusal> {
     let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
     let member = match kind {
         "input_text" | "output_text" => "text",

@@ -114,7 +114,7 @@ mod tests {
         let reading = async {
             let mut piece = [0; 16];
             for _ in 0..4 {
-                sleep(LIMIT - Duration::from_secs(1)).await;
+                sleep(LIMIT / 2).await;
                 far.read_exact(&mut piece).await.unwrap();
             }
         };

@@ -1,7 +1,9 @@
 //! Names that announce a secret: `password`, `api_key`, `dbPassword`, `X-Auth-Token`.
 
+use super::word_list::WordList;
 use super::{Head, NeedMore, Visibility, Window};
 use crate::bytes::{ANY, ByteSet, WORD};
+use crate::rules::Qualifiers;
 
 /// How much of a stem has to be spelled in one of the three usual ways; the rest is in any case.
 const SPELLED_BYTES: usize = 4;
@@ -13,7 +15,7 @@ const BEHIND_SHORT_STEM: ByteSet = ByteSet::of(b":= \"");
 const SUFFIX_LIMIT_BYTES: usize = 40;
 
 /// Words behind a stem that make the name one of something else: `token_url`, `passwordLength`.
-const HARMLESS: &[&str] = &[
+static HARMLESS: WordList = WordList::new(&[
     "url",
     "uri",
     "path",
@@ -145,7 +147,7 @@ const HARMLESS: &[&str] = &[
     "port",
     "region",
     "env",
-];
+]);
 
 const NAME: ByteSet = WORD.with(b'-').with(b'.');
 
@@ -208,7 +210,7 @@ pub(super) struct Name {
 /// Reads the name around the stem that stands from `start` to `after`.
 pub(super) fn read(
     window: Window<'_>,
-    qualifiers: &[String],
+    qualifiers: &Qualifiers,
     start: usize,
     after: usize,
 ) -> Result<Option<Name>, NeedMore> {
@@ -270,7 +272,7 @@ pub(super) fn read(
 }
 
 /// `api_key`, `apiKey`, `API KEY`: one of the words stands right before the stem.
-fn is_qualified(before: &[u8], qualifiers: &[String]) -> bool {
+fn is_qualified(before: &[u8], qualifiers: &Qualifiers) -> bool {
     let joint = usize::from(matches!(before.last(), Some(b'_' | b'-' | b' ' | b'.')));
     let name = &before[..before.len() - joint];
     let Some(last) = name
@@ -280,17 +282,14 @@ fn is_qualified(before: &[u8], qualifiers: &[String]) -> bool {
     else {
         return false;
     };
-    qualifiers
-        .iter()
-        .filter(|word| word.as_bytes().last() == Some(&last))
-        .any(|word| {
-            let start = name.len().checked_sub(word.len());
-            start.is_some_and(|start| name[start..].eq_ignore_ascii_case(word.as_bytes()))
-        })
+    qualifiers.ending_with(last).iter().any(|word| {
+        let start = name.len().checked_sub(word.len());
+        start.is_some_and(|start| name[start..].eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 /// Whether the value under this JSON key or behind this name is sensitive, by the stem at `start`.
-pub(super) fn is_sensitive_key(key: &[u8], qualifiers: &[String], stem: &str) -> bool {
+pub(super) fn is_sensitive_key(key: &[u8], qualifiers: &Qualifiers, stem: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let plain = stem.as_bytes();
     let found = (0..=lower.len().saturating_sub(plain.len()))
@@ -325,22 +324,18 @@ fn goes_on_as_a_word(suffix: &[u8], is_upper: bool) -> bool {
 }
 
 fn has_harmless_word(suffix: &[u8]) -> bool {
-    let mut word = Vec::with_capacity(16);
-    let mut previous = b'_';
-    for byte in suffix.iter().chain(b"_") {
-        let is_hump = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
-        if (is_hump || !byte.is_ascii_alphabetic()) && !word.is_empty() {
-            if HARMLESS.iter().any(|harmless| harmless.as_bytes() == word) {
+    let mut start = 0;
+    for (index, byte) in suffix.iter().enumerate() {
+        let is_hump =
+            byte.is_ascii_uppercase() && index > 0 && suffix[index - 1].is_ascii_lowercase();
+        if is_hump || !byte.is_ascii_alphabetic() {
+            if HARMLESS.has(&suffix[start..index]) {
                 return true;
             }
-            word.clear();
+            start = if is_hump { index } else { index + 1 };
         }
-        if byte.is_ascii_alphabetic() {
-            word.push(byte.to_ascii_lowercase());
-        }
-        previous = *byte;
     }
-    false
+    HARMLESS.has(&suffix[start..])
 }
 
 /// `--db-password`, `-Password`: dashes, then perhaps words, right before the stem.

@@ -1,9 +1,11 @@
 //! Options of command lines: `curl -u user:password`, `mysql -psecret`.
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use super::value::{Writing, is_secret};
-use super::{Head, NeedMore, Span, Verdict, Visibility, Window};
+use super::{Head, NeedMore, Span, Tail, Verdict, Visibility, Window};
 use crate::bytes::{ByteSet, DIGIT, WORD};
-use crate::rules::{OptionRule, ValuePolicy};
+use crate::rules::{OptionRule, RuleKind, ValuePolicy};
 
 const VALUE_LIMIT_BYTES: usize = 200;
 const BARE_END: ByteSet = ByteSet::of(b" \t\r\n\"'`<>|;&()\\\0\x1b");
@@ -24,6 +26,7 @@ pub(super) fn heads(rule: &OptionRule, index: usize) -> Vec<Head> {
 
 pub(super) fn verdict(
     rule: &OptionRule,
+    programs: &Programs,
     window: Window<'_>,
     position: usize,
     after: usize,
@@ -32,30 +35,51 @@ pub(super) fn verdict(
     match value_start(rule, window, after, &mut hold_from) {
         Err(NeedMore) => Verdict::Wait { hold_from },
         Ok(None) => Verdict::No,
-        Ok(Some(_)) if !names_program(rule, window.before(position)) => Verdict::No,
+        Ok(Some(_)) if !programs.has_one(window.before(position)) => Verdict::No,
         Ok(Some((start, end_set))) => Verdict::at(start, judge(window, start, end_set)),
     }
 }
 
-/// Whether one of the programs stands on the line in front of the option.
-fn names_program(rule: &OptionRule, before: &[u8]) -> bool {
-    if rule.programs.is_empty() {
-        return true;
+/// The programs of which one must stand in front of the option; none means any.
+#[derive(Debug)]
+pub(super) struct Programs(Option<AhoCorasick>);
+
+impl Programs {
+    pub(super) fn new(kind: &RuleKind) -> Self {
+        let RuleKind::Option(rule) = kind else {
+            return Self(None);
+        };
+        if rule.programs.is_empty() {
+            return Self(None);
+        }
+        // One walk over the line without a branch for each byte: hostile text has an option everywhere.
+        let search = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .ascii_case_insensitive(true)
+            .prefilter(false)
+            .build(&rule.programs);
+        Self(search.ok())
     }
-    let line_start = (0..before.len())
-        .rev()
-        .find(|index| before[*index] == b'\n' && (*index == 0 || before[*index - 1] != b'\\'));
-    let line = before[line_start.map_or(0, |index| index + 1)..].to_ascii_lowercase();
-    rule.programs.iter().any(|program| {
-        let program = program.as_bytes();
-        (0..line.len()).any(|index| {
-            line[index..].starts_with(program)
-                && (index == 0 || !WORD.has(line[index - 1]))
-                && line
-                    .get(index + program.len())
-                    .is_none_or(|next| !WORD.has(*next))
-        })
-    })
+
+    /// Whether one of them stands on the line that ends in `before`.
+    fn has_one(&self, before: &[u8]) -> bool {
+        let Self(Some(search)) = self else {
+            return true;
+        };
+        let starts_behind =
+            |index: &usize| before[*index] == b'\n' && (*index == 0 || before[*index - 1] != b'\\');
+        let line_break = (0..before.len()).rev().find(starts_behind);
+        let line = &before[line_break.map_or(0, |index| index + 1)..];
+        // Whether any stands there is told faster than where all of them stand.
+        search.is_match(line)
+            && search.find_overlapping_iter(line).any(|found| {
+                let previous = found.start().checked_sub(1).map(|index| line[index]);
+                let next = line.get(found.end()).copied();
+                [previous, next]
+                    .iter()
+                    .all(|byte| byte.is_none_or(|byte| !WORD.has(byte)))
+            })
+    }
 }
 
 type Start = Option<(usize, ByteSet)>;
@@ -105,5 +129,10 @@ fn judge(window: Window<'_>, start: usize, end_set: ByteSet) -> Result<Option<Sp
         .iter()
         .all(|byte| DIGIT.has(*byte) || *byte == b':' || *byte == b'.');
     let is_found = !is_number && is_secret(ValuePolicy::Password, value, Writing::Argument);
-    Ok(is_found.then(|| Span::closed(start, end)))
+    let is_cut = end - start == VALUE_LIMIT_BYTES;
+    Ok(is_found.then(|| Span {
+        start,
+        end,
+        tail: is_cut.then_some(Tail::Bytes(end_set.inverted())),
+    }))
 }

@@ -1,6 +1,7 @@
 //! What a value looks like: a placeholder, code, a plain word, a password, something random.
 
 use super::placeholder::{contains, is_placeholder};
+use super::word_list::WordList;
 use crate::bytes::{ALPHANUMERIC, ByteSet, DIGIT};
 use crate::rules::ValuePolicy;
 
@@ -20,7 +21,7 @@ pub(crate) enum Writing {
 }
 
 /// Words that stand where a value would, in documentation, schemas and code.
-const NOT_VALUES: &[&str] = &[
+static NOT_VALUES: WordList = WordList::new(&[
     "password",
     "passwd",
     "passphrase",
@@ -108,7 +109,7 @@ const NOT_VALUES: &[&str] = &[
     "string1",
     "string2",
     "argon2",
-];
+]);
 
 /// Whether a value is a secret, by what the name in front of it promises.
 pub(crate) fn is_secret(policy: ValuePolicy, value: &[u8], writing: Writing) -> bool {
@@ -131,10 +132,7 @@ pub(crate) fn is_surely_random(value: &[u8]) -> bool {
 }
 
 fn is_stop_word(value: &[u8]) -> bool {
-    value.len() <= 12
-        && NOT_VALUES
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+    NOT_VALUES.has(value)
 }
 
 fn is_password(value: &[u8], writing: Writing) -> bool {

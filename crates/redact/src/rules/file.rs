@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    AssignmentRule, Example, OptionRule, Rule, RuleKind, RuleProblem, Shape, TokenRule, Validator,
-    ValuePolicy,
+    AssignmentRule, Example, OptionRule, Qualifiers, Rule, RuleKind, RuleProblem, Shape, TokenRule,
+    Validator, ValuePolicy,
 };
 
 const BUILT_IN: [(&str, &str); 9] = [
@@ -332,7 +332,7 @@ impl RawRule {
             ValueName::Random => ValuePolicy::Random,
             ValueName::Authorization => ValuePolicy::Authorization,
         };
-        let qualifiers = self.qualifiers.clone().unwrap_or_default();
+        let qualifiers = Qualifiers::new(self.qualifiers.clone().unwrap_or_default());
         reasons.is_empty().then_some(AssignmentRule {
             stems,
             qualifiers,

@@ -6,7 +6,7 @@ use crate::rules::DigitRun;
 use crate::window::{NeedMore, Window};
 
 /// How much of a literal the SIMD search looks for.
-const FRAGMENT_BYTES: usize = 8;
+pub(super) const FRAGMENT_BYTES: usize = 8;
 
 /// Kinds of bytes, a bit each: close enough to tell most words from most heads.
 static KINDS: [u8; 256] = kinds();
@@ -79,6 +79,8 @@ pub(crate) struct Heads {
     buckets: Vec<Vec<Head>>,
     /// Of heads that may stand inside a word, and of those that may not.
     first_bytes: [[FirstByte; 2]; 256],
+    /// Length of the longest head.
+    pub(crate) longest: usize,
     /// Whether the block passes see all heads.
     pub(crate) are_visible: bool,
     /// For each pair the kinds of third bytes, of heads that are found by long words.
@@ -95,6 +97,7 @@ impl Heads {
             buckets_by_pair: vec![0; 1 << 16],
             buckets: vec![Vec::new()],
             first_bytes: [[FirstByte::None; 2]; 256],
+            longest: 0,
             are_visible: true,
             thirds_of_long_words: vec![0; 1 << 16],
             thirds: vec![0; 1 << 16],
@@ -117,6 +120,7 @@ impl Heads {
         } else {
             FirstByte::Context
         });
+        self.longest = self.longest.max(head.len());
         self.are_visible &= head.visibility != Visibility::Direct;
         let kinds = head.kinds_of_third();
         self.thirds[pair] |= kinds;
@@ -189,7 +193,12 @@ impl Head {
     /// Whether this head stands at `position`, where a token starts or not.
     #[inline]
     pub(crate) fn stands_at(&self, window: Window<'_>, position: usize) -> Result<bool, NeedMore> {
-        // The pair of its first two bytes led here.
+        // The pair of its first two bytes led here; the third one rules out most heads of a bucket.
+        if let (Some(third), Some(found)) = (self.literal.get(2), window.bytes().get(position + 2))
+            && third != found
+        {
+            return Ok(false);
+        }
         Ok(
             (self.literal.len() == 2 || window.starts_with(position + 2, &self.literal[2..])?)
                 && (self.ignoring_case.is_empty()

@@ -1,8 +1,11 @@
 //! SIMD search for short literals.
 
+use std::ops::Range;
+
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 
+use super::heads::FRAGMENT_BYTES;
 use super::set_bit;
 
 /// From this length on, the SIMD search compares as much of a literal as it ever does.
@@ -45,9 +48,11 @@ impl Literals {
     }
 
     /// Marks every position at which a literal starts, also where two of them overlap.
-    pub(super) fn mark(&self, text: &[u8], from: usize, bits: &mut [u64]) {
+    pub(super) fn mark(&self, text: &[u8], range: Range<usize>, bits: &mut [u64]) {
+        // A literal at the end of the range may reach beyond it.
+        let text = &text[..text.len().min(range.end + FRAGMENT_BYTES)];
         for group in &self.groups {
-            let mut next = from;
+            let mut next = range.start;
             while let Some(position) = group.find(text, next) {
                 set_bit(bits, position);
                 next = position + 1;

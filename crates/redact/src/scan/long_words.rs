@@ -1,5 +1,7 @@
 //! Where tokens and numbers may start: in and right before long words, and around groups of digits.
 
+use std::ops::Range;
+
 use super::byte_classes::ByteClasses;
 use super::{BEFORE_LONG_WORD_BYTES, Heads, set_bit};
 use crate::boundary::is_token_start;
@@ -26,13 +28,14 @@ const BEFORE_GROUP_BYTES: usize = 20;
 pub(super) fn mark(
     heads: &Heads,
     text: &[u8],
-    from: usize,
+    range: Range<usize>,
     classes: &ByteClasses,
     bits: &mut [u64],
 ) {
     let words = &classes.words;
+    mark_rest_of_word(heads, text, range.start, bits);
     let mut marked_to = 0;
-    for index in from / 64..words.len() {
+    for index in range.start / 64..words.len().min(range.end / 64 + 1) {
         let long = long_words_at(words, index);
         let mut starts = long & !shifted_up(words, index, 1);
         while starts != 0 {
@@ -80,6 +83,21 @@ fn mark_word(heads: &Heads, text: &[u8], start: usize, bits: &mut [u64]) {
             mark_all(heads, text, start + 1..start + ESCAPE_BYTES + 1, bits);
         }
     }
+    mark_behind_dashes(heads, text, start, bits);
+}
+
+/// The word in which a search starts has its start behind it.
+fn mark_rest_of_word(heads: &Heads, text: &[u8], from: usize, bits: &mut [u64]) {
+    let is_inside = from
+        .checked_sub(1)
+        .is_some_and(|previous| IN_WORD[usize::from(text[previous])]);
+    if is_inside {
+        mark_all(heads, text, from..from + ESCAPE_BYTES + 1, bits);
+        mark_behind_dashes(heads, text, from, bits);
+    }
+}
+
+fn mark_behind_dashes(heads: &Heads, text: &[u8], start: usize, bits: &mut [u64]) {
     for (offset, byte) in text[start..].iter().enumerate() {
         if *byte == b'-' && heads.token_may_stand_at(text, start + offset + 1) {
             set_bit(bits, start + offset + 1);
