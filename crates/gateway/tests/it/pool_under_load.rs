@@ -118,7 +118,8 @@ async fn an_overloaded_process_is_kept_and_its_calls_wait() {
     app.stop().await;
 }
 
-/// It can be told nothing any more, so it is replaced at once.
+/// It can be told nothing any more: the next line that cannot be written says so, or else the next reply
+/// that does not come.
 #[tokio::test]
 async fn a_process_that_closes_its_input_is_replaced() {
     let settings = [("CODEX_POOL_TURNS_PER_PROCESS", "1")];
@@ -128,10 +129,7 @@ async fn a_process_that_closes_its_input_is_replaced() {
         app.ask("fake:close-input fake:count:2").await.chat(),
         "tok0 tok1 "
     );
-    let begun = Instant::now();
     until("its end", || !is_alive(pids[0])).await;
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(app.ask("next").await.chat(), "echo: next");
     app.stop().await;
 }
