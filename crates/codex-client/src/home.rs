@@ -42,12 +42,16 @@ impl Home {
         fs::rename(&unnamed, &path)?;
         let home = Self { path, _lock: lock };
         fs::create_dir(home.working_dir())?;
-        File::create_new(home.path.join("config.toml"))?.write_all(config_toml.as_bytes())?;
+        File::create_new(home.config_file())?.write_all(config_toml.as_bytes())?;
         Ok(home)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.path.join("config.toml")
     }
 
     /// An empty directory: where the process and its threads stand.
@@ -74,7 +78,8 @@ fn lock(home: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Removes the homes that an earlier run left when it was killed. Returns how many.
+/// Ends the processes and removes the homes that an earlier run left when it was killed. Returns how
+/// many homes.
 pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
     let entries = match fs::read_dir(state_dir) {
         Ok(entries) => entries,
@@ -88,7 +93,14 @@ pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
             continue;
         }
         // Locked: another gateway on this machine is using it. Not ours to open: another user's.
-        if lock(&entry.path()).is_ok() && fs::remove_dir_all(entry.path()).is_ok() {
+        if lock(&entry.path()).is_err() {
+            continue;
+        }
+        let alive = runner::end_left_behind("CODEX_HOME", &entry.path())?;
+        if alive > 0 {
+            tracing::error!(alive, "processes of an earlier run cannot be ended");
+        }
+        if fs::remove_dir_all(entry.path()).is_ok() {
             removed += 1;
         }
     }

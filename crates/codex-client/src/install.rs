@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runner::{CommandSpec, Deadline, Limits, Line, Stdin};
+use runner::{CommandSpec, Deadline, Limits, Line, PrivateDirectory, Stdin};
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
+
+use crate::confinement::SandboxSettings;
 
 /// The version in `codex/package.json`, which everything here was checked against.
 pub const PINNED_VERSION: &str = "0.169.0";
@@ -30,14 +32,30 @@ impl Installation {
         self.version == PINNED_VERSION
     }
 
-    /// Asks `program` for its version.
-    pub async fn probe(program: PathBuf, tracker: &TaskTracker) -> Result<Self, InstallError> {
+    /// Asks `program` for its version, in a sandbox if one is given: then the answer is also the proof
+    /// that the sandbox can be made here, and that the program runs in it. `meeting_dir` is a directory
+    /// that no other user can enter.
+    pub async fn probe(
+        program: PathBuf,
+        sandbox: Option<(&SandboxSettings, &Path)>,
+        tracker: &TaskTracker,
+    ) -> Result<Self, InstallError> {
+        let sandbox = sandbox.map(|(settings, meeting_dir)| {
+            let private = PrivateDirectory {
+                path: PathBuf::from("/home"),
+                directories: Vec::new(),
+                files: Vec::new(),
+                size_bytes: settings.scratch_bytes,
+            };
+            settings.sandbox(private, meeting_dir.to_owned(), None)
+        });
         let spec = CommandSpec {
             program: program.clone(),
             args: vec!["--version".into()],
             env: BTreeMap::from([("HOME".into(), "/nonexistent".into())]),
             current_dir: "/".into(),
             stdin: Stdin::Null,
+            sandbox: sandbox.unwrap_or_default(),
         };
         let limits = Limits {
             max_line_bytes: MAX_VERSION_LINE_BYTES,
@@ -45,6 +63,9 @@ impl Installation {
         };
         let deadline = Deadline::after(VERSION_TIMEOUT);
         let mut child = runner::spawn(spec, limits, Some(deadline), tracker)?;
+        if let Some(bridge) = child.bridge.take() {
+            bridge.open().await?;
+        }
         let mut version = None;
         while let Some(line) = child.stdout.next().await {
             if let (None, Line::Text(bytes)) = (&version, line) {
@@ -70,6 +91,8 @@ pub enum InstallError {
         program.display()
     )]
     NotCodex { program: PathBuf },
+    #[error(transparent)]
+    Sandbox(#[from] runner::SandboxError),
     #[error(transparent)]
     Spawn(#[from] runner::SpawnError),
 }
@@ -101,6 +124,25 @@ pub fn locate(
         .or_else(on_path)
         .map(|program| native(&program))
         .ok_or(InstallError::NotFound)
+}
+
+/// The bubblewrap to use: `configured` if there is one, else the one in the package of `program`, else
+/// `bwrap` in a directory of `search_path`.
+pub fn locate_bubblewrap(
+    configured: Option<&Path>,
+    program: &Path,
+    search_path: &OsStr,
+) -> Option<PathBuf> {
+    if let Some(bubblewrap) = configured {
+        return Some(bubblewrap.to_owned());
+    }
+    let package = program.ancestors().nth(2);
+    let packaged = package.map(|package| package.join("codex-resources/bwrap"));
+    let directories = std::env::split_paths(search_path).filter(|path| path.is_absolute());
+    let mut candidates = packaged
+        .into_iter()
+        .chain(directories.map(|directory| directory.join("bwrap")));
+    candidates.find(|candidate| candidate.is_file())
 }
 
 /// The native program behind the package's launcher; any other program as it is.

@@ -13,18 +13,22 @@
 //!
 //! The drivers `exec` and `contract` will stand beside [`worker`] when they exist.
 
+mod confinement;
 mod event_queue;
 mod home;
 mod install;
 mod pool;
 mod profile;
 mod protocol;
+mod runtime;
 mod server_request;
 mod turn;
 mod worker;
 
-pub use install::{InstallError, Installation, PINNED_VERSION, locate};
+pub use confinement::{BrokerBridge, Confinement, SandboxSettings};
+pub use install::{InstallError, Installation, PINNED_VERSION, locate, locate_bubblewrap};
 pub use pool::{ClientSettings, CodexClient, LeaseError, PoolLimits, PoolStatus, ThreadLease};
+pub use runtime::read_paths;
 pub use turn::{
     CodexErrorClass, ItemKind, ItemStatus, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream,
 };

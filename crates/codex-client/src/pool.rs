@@ -15,13 +15,14 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::confinement::Confinement;
 use crate::event_queue::EventQueue;
 use crate::home;
 use crate::turn::{Turn, TurnFailure, TurnStream};
 use crate::worker::{Blueprint, Condition, Place, Slot, Worker};
 
 /// What the client needs to know; every value has been checked by whoever made it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientSettings {
     /// The native Codex program.
     pub program: PathBuf,
@@ -29,8 +30,8 @@ pub struct ClientSettings {
     pub state_dir: PathBuf,
     /// The model of a turn that names none.
     pub model: String,
-    /// Where the broker listens, with `/v1`.
-    pub broker_base_url: String,
+    /// What stands around every process.
+    pub confinement: Confinement,
     /// Between an interrupt and the kill.
     pub kill_grace: Duration,
     /// Text of one turn that may wait unread before the turn is ended.
@@ -55,12 +56,11 @@ pub struct PoolLimits {
 ///
 /// A process serves one tenant, from its first turn to its end; until then it belongs to nobody, so
 /// spare ones can be started ahead of need.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CodexClient {
     pool: Arc<Pool>,
 }
 
-#[derive(Debug)]
 struct Pool {
     blueprint: Arc<Blueprint>,
     limits: PoolLimits,
@@ -131,7 +131,7 @@ impl CodexClient {
             program: settings.program,
             state_dir: settings.state_dir,
             model: settings.model,
-            broker_base_url: settings.broker_base_url,
+            confinement: settings.confinement,
             kill_grace: settings.kill_grace,
             turns_per_process: settings.pool.turns_per_process,
             max_unread_bytes: settings.max_unread_bytes,

@@ -7,12 +7,13 @@ mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use runner::{ChildHandle, CommandSpec, Interrupt, Limits, Stdin};
+use runner::{Bridge, ChildHandle, CommandSpec, Interrupt, Limits, Stdin};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::confinement::{BrokerBridge, Confinement};
 use crate::event_queue::EventQueue;
 use crate::home::Home;
 use crate::profile;
@@ -38,12 +40,11 @@ const OUTGOING_LINES: usize = 64;
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
 /// What every worker is made from.
-#[derive(Debug)]
 pub(crate) struct Blueprint {
     pub(crate) program: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) model: String,
-    pub(crate) broker_base_url: String,
+    pub(crate) confinement: Confinement,
     pub(crate) kill_grace: Duration,
     pub(crate) turns_per_process: usize,
     pub(crate) max_unread_bytes: usize,
@@ -60,6 +61,8 @@ pub(crate) struct Worker {
     outgoing: mpsc::Sender<Vec<u8>>,
     working_dir: PathBuf,
     born: Instant,
+    /// Cancelled when the process is gone.
+    gone: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -96,6 +99,8 @@ pub(crate) enum LaunchError {
     Home(#[from] std::io::Error),
     #[error(transparent)]
     Spawn(#[from] runner::SpawnError),
+    #[error(transparent)]
+    Sandbox(#[from] runner::SandboxError),
     #[error("it did not complete the app-server handshake ({0})")]
     Handshake(CallError),
     #[error("it could not start a thread ({0})")]
@@ -120,7 +125,8 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// Starts a process and brings it to the point where a turn can begin at once.
     pub(crate) async fn launch(blueprint: Arc<Blueprint>) -> Result<Arc<Self>, LaunchError> {
-        let config = profile::config_toml(&blueprint.model, &blueprint.broker_base_url);
+        let broker = blueprint.confinement.broker_base_url();
+        let config = profile::config_toml(&blueprint.model, &broker);
         let home = Home::create(&blueprint.state_dir, &config)?;
         let spec = CommandSpec {
             program: blueprint.program.clone(),
@@ -128,6 +134,7 @@ impl Worker {
             env: profile::environment(home.path()),
             current_dir: home.working_dir(),
             stdin: Stdin::Open,
+            sandbox: blueprint.confinement.around(&home),
         };
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
@@ -141,6 +148,7 @@ impl Worker {
             outgoing,
             working_dir: home.working_dir(),
             born: Instant::now(),
+            gone: CancellationToken::new(),
             state: Mutex::default(),
         });
         io::attach(&worker, home, child.stdin, child.stdout, lines_out);
@@ -148,7 +156,7 @@ impl Worker {
         let outcome = tokio::select! {
             biased;
             () = worker.blueprint.closing.cancelled() => Err(LaunchError::Closing),
-            outcome = worker.get_ready() => outcome,
+            outcome = worker.get_ready(child.bridge) => outcome,
         };
         if let Err(error) = outcome {
             worker.stop().await;
@@ -159,7 +167,11 @@ impl Worker {
         Ok(worker)
     }
 
-    async fn get_ready(&self) -> Result<(), LaunchError> {
+    async fn get_ready(&self, bridge: Option<Bridge>) -> Result<(), LaunchError> {
+        if let Some(bridge) = bridge {
+            let listener = bridge.open().await?;
+            self.hand_over(listener).await?;
+        }
         self.call::<Value>("initialize", &protocol::initialize())
             .await
             .map_err(LaunchError::Handshake)?;
@@ -171,6 +183,22 @@ impl Worker {
             state.condition = Condition::Ready;
         }
         Ok(())
+    }
+
+    /// Gives the broker the listener in this process's sandbox.
+    async fn hand_over(&self, listener: Option<TcpListener>) -> Result<(), LaunchError> {
+        let (Some(listener), Confinement::Sandbox(sandbox)) =
+            (listener, &self.blueprint.confinement)
+        else {
+            return Ok(());
+        };
+        let bridge = BrokerBridge {
+            listener,
+            closed: self.gone.clone(),
+        };
+        // Nobody serves bridges any more: the gateway is ending.
+        let sent = sandbox.bridges.send(bridge).await;
+        sent.map_err(|_| LaunchError::Closing)
     }
 
     pub(crate) fn condition(&self) -> Condition {

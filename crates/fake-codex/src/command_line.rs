@@ -14,8 +14,21 @@ pub(crate) enum Command {
     Version,
     Help,
     /// What `leave_grandchild` starts.
-    Grandchild,
+    Grandchild(Role),
     Unknown,
+}
+
+/// What a grandchild does before it lives on and on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing: it ignores signals only where its parent does.
+    Plain,
+    /// Ignores signals, in the group of its parent.
+    Group,
+    /// The same in a session of its own.
+    Session,
+    /// Starts another one in a session of its own, and ends.
+    Middle,
 }
 
 pub(crate) const GRANDCHILD: &str = "fake-grandchild";
@@ -96,7 +109,12 @@ impl Command {
         };
         let is_app_server = has(&["app-server"]);
         if has(&[GRANDCHILD]) {
-            Self::Grandchild
+            Self::Grandchild(match arguments.get(1).map(String::as_str) {
+                Some("group") => Role::Group,
+                Some("setsid") => Role::Session,
+                Some("middle") => Role::Middle,
+                _ => Role::Plain,
+            })
         } else if has(&["--help", "-h"]) {
             if is_app_server {
                 Self::AppServerHelp
@@ -118,7 +136,7 @@ impl Command {
             Self::Version => format!("codex-cli {}\n", startup.version()),
             Self::Help => HELP.to_owned(),
             Self::AppServerHelp => APP_SERVER_HELP.to_owned(),
-            Self::AppServer | Self::Grandchild | Self::Unknown => {
+            Self::AppServer | Self::Grandchild(_) | Self::Unknown => {
                 let _ = io::stderr().write_all(USAGE.as_bytes());
                 return ExitCode::from(2);
             }

@@ -19,6 +19,7 @@
 //! | `fake:count:<n>` | answers `tok0 tok1 …` in n deltas |
 //! | `fake:big:<chars>` | answers that many `x`, 1000 a delta |
 //! | `fake:no-delta` | the answer stands only in `item/completed` and `turn/completed` |
+//! | `fake:probe:<what>` | tries something, see below; the answer is what came of it as JSON |
 //! | `fake:reasoning` | a reasoning item before the answer |
 //! | `fake:usage:<in>,<out>` | claims this usage |
 //! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
@@ -31,6 +32,7 @@
 //! | `fake:garbage` | lines that are not JSON, not objects, or empty, then a normal end |
 //! | `fake:bad-utf8` | a line with bytes that are not UTF-8, then a normal end |
 //! | `fake:huge-line:<bytes>` | a notification of that length, then a normal end |
+//! | `fake:flood-forever` | fills standard output as fast as it is read, and never ends |
 //! | `fake:flood-stdout:<n>` | n notifications of an unknown method, then a normal end |
 //! | `fake:flood-stderr:<MB>` | that much on standard error, then a normal end |
 //! | `fake:stop-reading` | never reads standard input again; the turn ends normally |
@@ -39,6 +41,22 @@
 //! | `fake:crash` | exits with 3 after one delta |
 //! | `fake:kill` | kills itself with `SIGKILL` after one delta |
 //! | `fake:die-mid-line` | exits with 3 in the middle of its second delta's line |
+//!
+//! # Probes
+//!
+//! What a process finds out about its world: `{"ok": …}`, or `{"error": …}` in the system's words.
+//!
+//! | probe | what it tries |
+//! |---|---|
+//! | `environment` | its environment |
+//! | `read:<path>`, `list:<path>`, `write:<path>` | a file, the names in a directory, a new file |
+//! | `connect:<address>`, `abstract:<name>` | a TCP listener, an abstract Unix socket |
+//! | `resolve:<name>` | the addresses of a name |
+//! | `processes` | the command lines of all processes that it sees |
+//! | `memory:<MB>` | allocates and touches that much |
+//! | `threads:<n>` | how many of n threads can be started |
+//! | `grow:<path>:<MB>` | how many megabytes of a file can be written |
+//! | `leave:<how>` | starts a process that never ends and ignores `SIGINT` and `SIGTERM`: in its group (`group`), in a session of its own (`setsid`), with another parent too (`double-fork`), or with that and an empty environment (`double-fork-bare`); its process id |
 //!
 //! # Behaviours of a process
 //!
@@ -63,6 +81,7 @@
 
 mod app_server;
 mod command_line;
+mod probe;
 mod record;
 mod script;
 mod startup;
@@ -79,8 +98,8 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, String> {
     let startup = Startup::beside_program()?;
     let command = Command::from_arguments();
-    if command == Command::Grandchild {
-        return startup.linger().map_err(|error| error.to_string());
+    if let Command::Grandchild(role) = command {
+        return startup.linger(role).map_err(|error| error.to_string());
     }
     let grandchild = match command {
         Command::AppServer => startup

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::startup::Startup;
+use crate::{probe::environment, startup::Startup};
 
 /// Writes down in which world this process finds itself, for a test that proves that it is the one
 /// intended. Before the runtime exists, so that the descriptors are those it was given.
@@ -18,21 +18,9 @@ pub(crate) fn append(startup: &Startup, grandchild: Option<Child>) -> Result<(),
     let argv: Vec<String> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the environment is what is recorded"
-    )]
-    let environment: BTreeMap<String, String> = env::vars_os()
-        .map(|(name, value)| {
-            (
-                name.to_string_lossy().into_owned(),
-                value.to_string_lossy().into_owned(),
-            )
-        })
-        .collect();
     let line = json!({
         "argv": argv,
-        "environment": environment,
+        "environment": environment(),
         "cwd": env::current_dir().ok(),
         "descriptors": open_descriptors().map_err(|error| error.to_string())?,
         "pid": process::id(),

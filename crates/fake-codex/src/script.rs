@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::probe::Probe;
+
 /// What one turn does, chosen by the words `fake:…` in its text; they are explained in `main.rs`.
 pub(crate) struct Script(Vec<Behaviour>);
 
@@ -17,6 +19,7 @@ pub(crate) enum Behaviour {
     ErrorThenComplete,
     Fail { info: Value },
     FailAfterDelta { info: Value },
+    FloodForever,
     FloodStderr { megabytes: usize },
     FloodStdout { notifications: usize },
     Garbage,
@@ -26,6 +29,7 @@ pub(crate) enum Behaviour {
     IgnoreInterrupt,
     Kill,
     NoDelta,
+    Probe(Probe),
     Reasoning,
     RefuseTurnStart { code: i32, pause: Duration },
     ServerRequest { method: String },
@@ -82,6 +86,7 @@ impl Behaviour {
             "fail-after-delta" => Self::FailAfterDelta {
                 info: error_info(value)?,
             },
+            "flood-forever" => Self::FloodForever,
             "flood-stderr" => Self::FloodStderr {
                 megabytes: value.parse().ok()?,
             },
@@ -97,6 +102,7 @@ impl Behaviour {
             "ignore-interrupt" => Self::IgnoreInterrupt,
             "kill" => Self::Kill,
             "no-delta" => Self::NoDelta,
+            "probe" => Self::Probe(Probe::of(value)?),
             "reasoning" => Self::Reasoning,
             "refuse-turn-start" => {
                 let (code, pause_ms) = value.split_once(':')?;

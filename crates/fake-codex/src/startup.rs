@@ -4,7 +4,7 @@ use std::{
     io::{self, Read, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
-    process::{Child, ExitCode},
+    process::{self, Child, ExitCode, Stdio},
     thread,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::command_line::GRANDCHILD;
+use crate::command_line::{GRANDCHILD, Role};
 
 const PINNED_VERSION: &str = "0.169.0";
 
@@ -76,23 +76,25 @@ impl Startup {
             return Ok(None);
         }
         let (mut readiness, its_end) = io::pipe()?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a process that the runner does not know is the point"
-        )]
-        let mut command = std::process::Command::new(program());
-        let grandchild = command.arg(GRANDCHILD).stdin(its_end).spawn()?;
-        // The command holds this process's copy of the writing end.
-        drop(command);
+        let grandchild = grandchild("plain", its_end.into()).spawn()?;
         readiness.read_exact(&mut [0])?;
         Ok(Some(grandchild))
     }
 
     /// The whole life of the grandchild. Its descriptor 0 is where it says that it is ready: output and
     /// errors are its parent's, for it to hold open.
-    pub(crate) fn linger(&self) -> io::Result<ExitCode> {
+    pub(crate) fn linger(mut self, role: Role) -> io::Result<ExitCode> {
+        if role == Role::Middle {
+            grandchild("setsid", Stdio::inherit()).spawn()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if role == Role::Session {
+            rustix::process::setsid()?;
+        }
+        self.ignore_signals |= role != Role::Plain;
         let _runtime = self.runtime()?;
-        File::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(b"\n")?;
+        let number = format!("{}\n", process::id());
+        File::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(number.as_bytes())?;
         loop {
             thread::park();
         }
@@ -111,6 +113,37 @@ impl Startup {
         }
         Ok(runtime)
     }
+}
+
+/// Starts a process that goes on, in one of the ways that are explained in `main.rs`; its id.
+pub(crate) fn leave(how: &str) -> io::Result<u32> {
+    let (mut readiness, its_end) = io::pipe()?;
+    let role = match how {
+        "double-fork" | "double-fork-bare" => "middle",
+        how => how,
+    };
+    let mut command = grandchild(role, Stdio::from(its_end));
+    if how == "double-fork-bare" {
+        command.env_clear();
+    }
+    let mut child = command.spawn()?;
+    drop(command);
+    if role == "middle" {
+        child.wait()?;
+    }
+    let mut number = String::new();
+    io::BufRead::read_line(&mut io::BufReader::new(&mut readiness), &mut number)?;
+    number.trim().parse().map_err(io::Error::other)
+}
+
+fn grandchild(role: &str, its_end: Stdio) -> process::Command {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that the runner does not know is the point"
+    )]
+    let mut command = process::Command::new(program());
+    command.args([GRANDCHILD, role]).stdin(its_end);
+    command
 }
 
 #[expect(

@@ -4,15 +4,17 @@ mod state_dir;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use codex_client::{
-    ClientSettings, CodexClient, InstallError, Installation, PINNED_VERSION, PoolLimits,
+    BrokerBridge, ClientSettings, CodexClient, Confinement, InstallError, Installation,
+    PINNED_VERSION, PoolLimits, SandboxSettings,
 };
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,7 @@ use crate::config::{CodexSettings, ProviderSettings, Settings};
 use crate::guard::Guard;
 use crate::health::Health;
 use crate::http::{self, BodyBudget, Face};
+use crate::sandbox::{self, EstablishError, Established, Surroundings};
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -71,6 +74,8 @@ pub enum StartError {
     Broker(#[from] BrokerStartError),
     #[error(transparent)]
     Install(#[from] InstallError),
+    #[error(transparent)]
+    Sandbox(#[from] EstablishError),
     #[error(
         "the Codex CLI is version {found}, not the pinned {PINNED_VERSION}, and CODEX_VERSION_STRICT is set: run `make codex`, or name another program in CODEX_BIN"
     )]
@@ -84,17 +89,42 @@ pub enum StartError {
 
 impl App {
     /// Opens the port and starts the parts. `search_path` is where `codex` is looked for when it is
-    /// neither configured nor installed.
-    pub async fn start(settings: Settings, search_path: &OsStr) -> Result<Self, StartError> {
+    /// neither configured nor installed. `launcher` is the file of the program `portcullis`, which is
+    /// also the first one in every sandbox.
+    pub async fn start(
+        settings: Settings,
+        search_path: &OsStr,
+        launcher: &Path,
+    ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let address = settings.server.bind;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
         let address = listener.local_addr().map_err(StartError::BrokerBind)?;
-        let installation = find_codex(&settings.codex, search_path, &shutdown.tasks).await?;
-        let broker = start_broker(&settings, &shutdown).await?;
-        let client = start_client(&settings, &installation, &broker, &shutdown.tasks)?;
+        let state_dir = settings.codex.state_dir.as_deref();
+        let state_dir = state_dir::choose(state_dir, &settings.server.data_dir);
+        let program = find_codex(&settings.codex, search_path)?;
+        let Established {
+            installation,
+            standing,
+            sandbox,
+        } = sandbox::establish(Surroundings {
+            settings: &settings.codex.sandbox,
+            program,
+            launcher,
+            search_path,
+            state_dir: &state_dir,
+            data_dir: &settings.server.data_dir,
+            tasks: &shutdown.tasks,
+        })
+        .await?;
+        check_version(&settings.codex, &installation)?;
+        let closing = shutdown.closing.clone();
+        let redactor = settings.redactor.clone();
+        let broker = Broker::start(&settings.provider, redactor, &shutdown.tasks, closing)?;
+        let confinement = confine(sandbox, &broker, &shutdown).await?;
+        let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
         let guard = Guard::new(settings.limits, shutdown.draining.clone());
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
@@ -110,6 +140,7 @@ impl App {
             installation,
             client: client.clone(),
             guard,
+            sandbox: standing,
         };
         let face = Arc::new(Face {
             chat,
@@ -205,13 +236,13 @@ impl App {
     }
 }
 
-async fn find_codex(
-    settings: &CodexSettings,
-    search_path: &OsStr,
-    tasks: &TaskTracker,
-) -> Result<Installation, StartError> {
-    let program = codex_client::locate(settings.bin.as_deref(), &install_roots(), search_path)?;
-    let installation = Installation::probe(program, tasks).await?;
+fn find_codex(settings: &CodexSettings, search_path: &OsStr) -> Result<PathBuf, StartError> {
+    let roots = install_roots();
+    let program = codex_client::locate(settings.bin.as_deref(), &roots, search_path)?;
+    Ok(program)
+}
+
+fn check_version(settings: &CodexSettings, installation: &Installation) -> Result<(), StartError> {
     let (program, version) = (installation.program.display(), &installation.version);
     if installation.is_pinned() {
         tracing::info!(%program, %version, "codex found");
@@ -222,7 +253,7 @@ async fn find_codex(
     } else {
         tracing::warn!(%program, %version, pinned = PINNED_VERSION, "codex is not the pinned version");
     }
-    Ok(installation)
+    Ok(())
 }
 
 /// Where `codex/node_modules` may lie: here, or above the program itself (`target/release/…`).
@@ -233,32 +264,53 @@ fn install_roots() -> Vec<PathBuf> {
         .collect()
 }
 
-async fn start_broker(settings: &Settings, shutdown: &Shutdown) -> Result<Broker, StartError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .map_err(StartError::BrokerBind)?;
-    Ok(Broker::start(
-        listener,
-        &settings.provider,
-        settings.redactor.clone(),
-        &shutdown.tasks,
-        shutdown.closing.clone(),
-    )?)
+/// Makes the broker reachable: through a bridge out of each sandbox, or on loopback for who has none.
+async fn confine(
+    sandbox: Option<(SandboxSettings, mpsc::Receiver<BrokerBridge>)>,
+    broker: &Broker,
+    shutdown: &Shutdown,
+) -> Result<Confinement, StartError> {
+    let Some((settings, bridges)) = sandbox else {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.map_err(StartError::BrokerBind)?;
+        let address = listener.local_addr().map_err(StartError::BrokerBind)?;
+        broker.serve(listener, shutdown.closing.clone());
+        let broker_base_url = format!("http://{address}/v1");
+        return Ok(Confinement::Off { broker_base_url });
+    };
+    let closing = shutdown.closing.clone();
+    let serving = serve_bridges(broker.clone(), bridges);
+    shutdown.tasks.spawn(async move {
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = serving => {}
+        }
+    });
+    Ok(Confinement::Sandbox(Box::new(settings)))
+}
+
+async fn serve_bridges(broker: Broker, mut bridges: mpsc::Receiver<BrokerBridge>) {
+    while let Some(bridge) = bridges.recv().await {
+        match TcpListener::from_std(bridge.listener) {
+            Ok(listener) => broker.serve(listener, bridge.closed),
+            Err(error) => tracing::error!(%error, "a sandbox's bridge cannot be served"),
+        }
+    }
 }
 
 fn start_client(
     settings: &Settings,
     installation: &Installation,
-    broker: &Broker,
-    tasks: &TaskTracker,
+    state_dir: PathBuf,
+    confinement: Confinement,
+    shutdown: &Shutdown,
 ) -> Result<CodexClient, StartError> {
     let codex = &settings.codex;
-    let state_dir = state_dir::choose(codex.state_dir.as_deref(), &settings.server.data_dir);
     let client = ClientSettings {
         program: installation.program.clone(),
         state_dir: state_dir.clone(),
         model: settings.provider.model().to_owned(),
-        broker_base_url: broker.base_url().to_owned(),
+        confinement,
         kill_grace: codex.kill_grace,
         max_unread_bytes: settings
             .chat
@@ -273,7 +325,7 @@ fn start_client(
             max_rss_bytes: codex.pool.max_rss_bytes,
         },
     };
-    CodexClient::start(client, tasks).map_err(|source| StartError::StateDir {
+    CodexClient::start(client, &shutdown.tasks).map_err(|source| StartError::StateDir {
         path: state_dir,
         source,
     })

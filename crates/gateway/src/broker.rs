@@ -41,44 +41,53 @@ use self::provider::Provider;
 
 pub use self::failure::{ProviderFailure, ProviderFailureClass};
 
-/// The running broker. Cheap to clone; it serves until its shutdown token fires.
+/// The running broker. Cheap to clone; it serves what it is given until its shutdown token fires.
 #[derive(Clone)]
 pub struct Broker {
-    base_url: Arc<str>,
+    gate: Arc<Gate>,
     grants: Arc<Grants>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 impl Broker {
-    /// Serves `listener` (the caller binds `127.0.0.1:0`) on `tracker` until `shutdown`.
-    ///
     /// `shutdown` is the hard end: it revokes every live turn and cuts every stream. A drain lets the
     /// turns end first and cancels it then.
     pub fn start(
-        listener: TcpListener,
         provider: &ProviderSettings,
         redactor: Redactor,
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, BrokerStartError> {
-        let address = listener.local_addr().map_err(BrokerStartError::Address)?;
         let grants = Arc::new(Grants::new(shutdown.clone()));
-        let gate = Arc::new(Gate {
+        let gate = Gate {
             provider: Provider::new(provider)?,
             redactor,
             grants: Arc::clone(&grants),
             tracker: tracker.clone(),
-        });
-        // Listeners handed over from sandboxes are served the same way, on the same gate.
-        tracker.spawn(listener::serve(listener, gate, tracker.clone(), shutdown));
+        };
         Ok(Self {
-            base_url: format!("http://{address}/v1").into(),
+            gate: Arc::new(gate),
             grants,
+            tracker: tracker.clone(),
+            shutdown,
         })
     }
 
-    /// What a child's `model_providers.*.base_url` must be: `http://127.0.0.1:PORT/v1`.
-    pub fn base_url(&self) -> &str {
-        &self.base_url
+    /// Serves the children that connect to `listener`, on the loopback of this machine or of one child's
+    /// sandbox, until `closed`; then it is dropped with its connections.
+    pub fn serve(&self, listener: TcpListener, closed: CancellationToken) {
+        let gate = Arc::clone(&self.gate);
+        let (tracker, shutdown) = (self.tracker.clone(), self.shutdown.clone());
+        self.tracker.spawn(async move {
+            let serving = CancellationToken::new();
+            let _ends_connections = serving.clone().drop_guard();
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = shutdown.cancelled() => {}
+                () = listener::serve(listener, gate, tracker, serving) => {}
+            }
+        });
     }
 
     /// Makes `credential` valid for one turn.
@@ -171,8 +180,6 @@ impl Usage {
 /// Why the broker cannot start. Never holds a key.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerStartError {
-    #[error("cannot read the broker's own address")]
-    Address(#[source] std::io::Error),
     #[error("cannot read PORTCULLIS_CA_FILE {}", path.display())]
     CaFile {
         path: PathBuf,

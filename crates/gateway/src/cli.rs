@@ -2,7 +2,7 @@
 
 mod filter;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +36,12 @@ enum Command {
     Serve(ServeArguments),
     /// Copy standard input to standard output with secrets replaced, in constant memory.
     Redact(filter::Arguments),
+    /// The runner's own: the first process in a sandbox, which becomes the program.
+    #[command(name = runner::LAUNCH_ARGUMENT, hide = true)]
+    SandboxLaunch {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Look at the settings without starting anything.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,6 +73,9 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve(&arguments),
         Command::Redact(arguments) => filter::run(&arguments),
+        Command::SandboxLaunch { arguments } => {
+            Err(runner::launch(arguments.into_iter()).to_string())
+        }
         Command::Config(command) => show_config(command),
     };
     match outcome {
@@ -119,6 +128,9 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     hide_memory();
     allow_descriptors();
     warn_of_inheritable_descriptors();
+    if let Err(error) = runner::adopt_orphans() {
+        tracing::warn!(%error, "what Codex starts and leaves alone cannot be found without a sandbox");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -164,9 +176,11 @@ fn allow_descriptors() {
 /// The first SIGTERM or SIGINT begins the drain, the second cuts it short. Children end with this
 /// process in any case: their handles kill them, and their pipes close.
 async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Result<(), String> {
+    let launcher = std::env::current_exe()
+        .map_err(|error| format!("this program does not know its own file: {error}"))?;
     let mut signals = Signals::install()?;
     let app = tokio::select! {
-        app = App::start(settings, search_path) => app.map_err(|error| error.to_string())?,
+        app = App::start(settings, search_path, &launcher) => app.map_err(|error| error.to_string())?,
         () = signals.next() => return Ok(()),
     };
     print(&app.greeting())?;

@@ -34,7 +34,8 @@ pub use problem::{ConfigError, Problem, Warning};
 pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use settings::{
     AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
-    OpenAiSettings, PoolSettings, ProviderSettings, ServerSettings, Settings,
+    OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
+    Settings,
 };
 
 /// What the command line says, over everything else.

@@ -3,13 +3,14 @@
 use codex_client::{CodexClient, Installation, PINNED_VERSION};
 
 use crate::guard::Guard;
+use crate::sandbox::Standing;
 
 /// Answers whether work should be sent here. Reads what is known; starts and asks nothing.
-#[derive(Debug)]
 pub struct Health {
     pub installation: Installation,
     pub client: CodexClient,
     pub guard: Guard,
+    pub sandbox: Standing,
 }
 
 /// One condition of readiness.
@@ -30,6 +31,12 @@ impl Health {
                 // Another version is used with a warning, or was refused at start.
                 passed: true,
                 detail: format!("{} (pinned: {PINNED_VERSION})", self.installation.version),
+            },
+            Check {
+                name: "sandbox",
+                // `required` was proven at start, `auto` and `off` promise nothing.
+                passed: true,
+                detail: self.sandbox.to_string(),
             },
             Check {
                 name: "codex_pool",

@@ -14,3 +14,4 @@ pub mod health;
 pub mod http;
 mod logging;
 pub mod run;
+pub mod sandbox;

@@ -6,7 +6,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::spec::CommandSpec;
+use crate::{sandbox::Sandbox, spec::CommandSpec};
 
 /// Why no child was started. The messages name paths of the settings, never arguments or environment.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +38,16 @@ pub enum SpawnError {
     OutOfProcesses { source: io::Error },
     #[error("the limit on open files is reached: raise it (ulimit -n), or run fewer turns at once")]
     OutOfDescriptors { source: io::Error },
+    #[error("the system gives no randomness")]
+    Mark { source: io::Error },
     #[error("a child can only be started from within a tokio runtime")]
     NoRuntime,
     #[error(
         "the child cannot be watched, so it was not kept: Linux 5.4 or later with pidfd_open allowed is needed"
     )]
     Unwatchable { source: io::Error },
+    #[error("{} cannot be used to meet the sandbox's launcher: {source}", path.display())]
+    MeetingPlace { path: PathBuf, source: io::Error },
     #[error("{} could not be started", program.display())]
     Other { program: PathBuf, source: io::Error },
 }
@@ -51,11 +55,11 @@ pub enum SpawnError {
 impl SpawnError {
     /// Tells apart what the system reports with one number: `ENOENT` and `EACCES` may be about the
     /// program, its interpreter or the directory.
-    pub(crate) fn classify(spec: &CommandSpec, source: io::Error) -> Self {
-        let program = spec.program.clone();
+    pub(crate) fn classify(spec: &CommandSpec, program: &Path, source: io::Error) -> Self {
+        let program = program.to_owned();
         match Errno::from_io_error(&source) {
             Some(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => {
-                Self::about_paths(spec, source.kind())
+                Self::about_paths(spec, program, source.kind())
             }
             Some(Errno::NOEXEC) => Self::NotExecutable { program },
             Some(Errno::TOOBIG) => Self::TooLarge,
@@ -65,9 +69,9 @@ impl SpawnError {
         }
     }
 
-    fn about_paths(spec: &CommandSpec, kind: io::ErrorKind) -> Self {
-        let program = spec.program.clone();
-        if !spec.current_dir.is_dir() {
+    fn about_paths(spec: &CommandSpec, program: PathBuf, kind: io::ErrorKind) -> Self {
+        let is_inside = matches!(spec.sandbox, Sandbox::Bubblewrap(_));
+        if !is_inside && !spec.current_dir.is_dir() {
             return Self::CurrentDirectory {
                 path: spec.current_dir.clone(),
             };

@@ -10,9 +10,9 @@ pub struct Exit {
     /// What the runner sent, in order; repetitions of one signal in a row count once.
     pub signals_sent: Vec<Signal>,
     pub deadline_exceeded: bool,
-    /// Members of the process group that were still alive when its leader had exited; they were killed.
+    /// Descendants that were still alive when the child had exited; they were killed.
     pub left_behind: u32,
-    /// Members of the process group, the leader included, that were alive a second after `SIGKILL`.
+    /// Processes of the child, itself included, that were alive a second after `SIGKILL`.
     pub survivors: u32,
     pub stderr_bytes: u64,
     pub stderr_lines: u64,

@@ -1,11 +1,8 @@
-use std::{
-    fs,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{self, Pid};
 
-use crate::exit::Signal;
+use crate::{exit::Signal, sandbox::Inside};
 
 /// The process group of one child, as long as its number is certain to be that child's.
 ///
@@ -22,6 +19,8 @@ pub(crate) struct Group {
 struct State {
     released: bool,
     sent: Vec<Signal>,
+    /// In a sandbox, once it stands.
+    inside: Option<Arc<Inside>>,
 }
 
 impl Group {
@@ -32,6 +31,7 @@ impl Group {
             state: Mutex::new(State {
                 released: false,
                 sent: Vec::new(),
+                inside: None,
             }),
         }
     }
@@ -46,7 +46,14 @@ impl Group {
         if state.released {
             return;
         }
-        self.send(signal);
+        match (&state.inside, signal) {
+            (Some(inside), Signal::Interrupt) => inside.interrupt(),
+            (Some(inside), Signal::Kill) => {
+                self.send(signal);
+                inside.kill();
+            }
+            (None, _) => self.send(signal),
+        }
         if state.sent.last() != Some(&signal) {
             state.sent.push(signal);
         }
@@ -60,6 +67,20 @@ impl Group {
         }
     }
 
+    /// The leader is bubblewrap, and what it was started for has begun. If it was killed meanwhile, so
+    /// is that.
+    pub(crate) fn enter(&self, inside: Inside) {
+        let mut state = self.state();
+        if state.sent.contains(&Signal::Kill) || state.released {
+            inside.kill();
+        }
+        state.inside = Some(Arc::new(inside));
+    }
+
+    pub(crate) fn inside(&self) -> Option<Arc<Inside>> {
+        self.state().inside.clone()
+    }
+
     /// From here on the leader may be waited for, and the group is never signalled again.
     pub(crate) fn release(&self) {
         self.state().released = true;
@@ -69,34 +90,16 @@ impl Group {
         self.state().sent.clone()
     }
 
-    /// Runs `look` while the leader's number is certain to be the leader's.
+    /// Runs `look` at the program while the leader's number is certain to be the leader's. In a
+    /// sandbox the program is not the leader; its number is certain to the few milliseconds between
+    /// its end and bubblewrap's, so only look at it.
     pub(crate) fn while_held<T>(&self, look: impl FnOnce(Pid) -> Option<T>) -> Option<T> {
         let state = self.state();
         if state.released {
             return None;
         }
-        look(self.leader)
-    }
-
-    /// The number of living members; zombies do not count. Reads all of `/proc`, so it blocks for a
-    /// millisecond or two on a busy machine.
-    pub(crate) fn count_members(leader: Pid) -> u32 {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return 0;
-        };
-        let members = entries
-            .flatten()
-            .filter(|entry| {
-                entry
-                    .file_name()
-                    .as_encoded_bytes()
-                    .iter()
-                    .all(u8::is_ascii_digit)
-            })
-            .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
-            .filter(|stat| is_living_member(stat, leader))
-            .count();
-        u32::try_from(members).unwrap_or(u32::MAX)
+        let program = state.inside.as_ref().map(|inside| inside.program_pid());
+        look(program.unwrap_or(self.leader))
     }
 
     /// To the leader as well as to the group, because a leader may have moved itself to another group.
@@ -114,31 +117,5 @@ impl Group {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a line of `/proc/PID/stat` is of a living process in the group of `leader`: the fields after
-/// the name, which stands in parentheses and may hold any character, are state, parent, group.
-fn is_living_member(stat: &str, leader: Pid) -> bool {
-    let Some((_, fields)) = stat.rsplit_once(')') else {
-        return false;
-    };
-    let mut fields = fields.split_ascii_whitespace();
-    let is_alive = !matches!(fields.next(), Some("Z" | "X" | "x") | None);
-    let group = fields.nth(1).and_then(|field| field.parse().ok());
-    is_alive && group == Some(leader.as_raw_nonzero().get())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stat_line_is_read_behind_the_last_parenthesis() {
-        let leader = Pid::from_raw(77).unwrap();
-        assert!(is_living_member("80 (a) Z 1 2 (x)) S 1 77 77 0 -1", leader));
-        assert!(!is_living_member("80 (sleep) Z 1 77 77 0 -1", leader));
-        assert!(!is_living_member("80 (sleep) S 77 78 77 0 -1", leader));
-        assert!(!is_living_member("", leader));
     }
 }

@@ -3,6 +3,7 @@ use std::{fs, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
+    descendants,
     exit::{Exit, Signal},
     group::Group,
     stderr::StderrRecord,
@@ -18,7 +19,7 @@ pub struct ChildHandle {
 /// How a child is asked to end, before it is made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
-    /// `SIGINT` to the whole group.
+    /// `SIGINT` to the whole group; in a sandbox to the program.
     Signal,
     /// Nothing is sent: the caller has asked already, by protocol or by closing the standard input, and
     /// the child gets the grace to comply.
@@ -59,13 +60,13 @@ impl ChildHandle {
         }
     }
 
+    /// The process that runs the program, as seen from here; in a sandbox, bubblewrap until the program
+    /// has begun.
     pub fn pid(&self) -> u32 {
-        self.shared
-            .group
-            .leader()
-            .as_raw_nonzero()
-            .get()
-            .unsigned_abs()
+        let group = &self.shared.group;
+        let program = group.inside().map(|inside| inside.program_pid());
+        let pid = program.unwrap_or(group.leader());
+        pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// The resident memory of the child itself, its descendants not included; `None` once it has ended.
@@ -75,6 +76,22 @@ impl ChildHandle {
         })?;
         let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
         (pages > 0).then(|| pages * rustix::param::page_size() as u64)
+    }
+
+    /// Whether the program has started another process that still runs: as its own child, or in a
+    /// sandbox also as one that has lost its parent. False where the kernel does not tell.
+    pub fn has_descendants(&self) -> bool {
+        let group = &self.shared.group;
+        let Some(program) = group.while_held(Some) else {
+            return false;
+        };
+        let mut orphans = group
+            .inside()
+            .map(|inside| descendants::children_of(inside.init_pid()))
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|pid| *pid != program.as_raw_nonzero().get());
+        orphans.next().is_some() || !descendants::children_of(program).is_empty()
     }
 
     /// Waits until the child has ended and its group is verified to be dead. Any number may wait, at any
@@ -95,7 +112,7 @@ impl ChildHandle {
         self.shared.exit.borrow().clone()
     }
 
-    /// `SIGINT` to the group, and nothing more: no grace begins.
+    /// `SIGINT` to the group, in a sandbox to the program, and nothing more: no grace begins.
     pub fn interrupt(&self) {
         self.shared.group.signal(Signal::Interrupt);
     }

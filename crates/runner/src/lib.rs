@@ -5,19 +5,23 @@
 //! [`ChildHandle`]. Never through a shell, never with an inherited environment. This crate knows
 //! neither HTTP nor Codex, and logs no byte that a child wrote.
 //!
-//! What it reaches is the child's process group; a descendant that leaves the group (`setsid`) is out
-//! of reach until the sandbox stands here, as an enum `Sandbox` in [`CommandSpec`].
+//! What it reaches of a child in a [`Sandbox`] is everything that the child has started. Without one,
+//! it is the process group and what can be found in `/proc`.
 //!
 //! Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
 mod deadline;
+mod descendants;
 mod descriptors;
 mod error;
 mod exit;
 mod group;
 mod handle;
+mod leaders;
 mod lines;
+mod nursery;
 mod pipe;
+mod sandbox;
 mod spawn;
 mod spec;
 mod stderr;
@@ -25,11 +29,16 @@ mod stdin;
 mod supervise;
 
 pub use deadline::Deadline;
+pub use descendants::{adopt_orphans, end_left_behind};
 pub use descriptors::inheritable_descriptors;
 pub use error::SpawnError;
 pub use exit::{Exit, Signal};
 pub use handle::{ChildHandle, Interrupt};
 pub use lines::{Line, Lines};
+pub use sandbox::{
+    Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError, PrivateDirectory,
+    ResourceLimits, Sandbox, SandboxError, launch,
+};
 pub use spawn::{Child, spawn};
 pub use spec::{CommandSpec, Limits, Stdin};
 pub use stdin::ChildStdin;

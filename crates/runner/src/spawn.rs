@@ -1,16 +1,30 @@
-use std::{io, os::unix::ffi::OsStrExt, process::Stdio, sync::Arc};
+use std::{
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 
 use rustix::process::Pid;
-use tokio::{process::Command, runtime::Handle, sync::watch};
+use tokio::{
+    process::Command,
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     deadline::Deadline,
+    descendants::{self, Descendants, MARK_VARIABLE},
     error::SpawnError,
     group::Group,
     handle::{ChildHandle, Phase},
+    leaders,
     lines::Lines,
+    nursery,
     pipe::Pipe,
+    sandbox::{self, Bridge, Entry, Meeting, Sandbox},
     spec::{CommandSpec, Limits, Stdin},
     stderr::StderrRecord,
     stdin::ChildStdin,
@@ -26,12 +40,15 @@ pub struct Child {
     pub stdin: Option<ChildStdin>,
     pub stdout: Lines,
     pub handle: ChildHandle,
+    /// `Some` in a sandbox: tells when it stands. The child is killed if it does not.
+    pub bridge: Option<Bridge>,
 }
 
 /// Starts a child in a process group of its own, supervised by a task on `tracker` until nothing of the
 /// group is alive. At the `deadline`, if there is one, it is interrupted, and after the grace killed.
 ///
-/// Must be called within a tokio runtime that drives I/O and time.
+/// In a sandbox the program runs once [`Child::bridge`] says so. Must be called within a tokio runtime
+/// that drives I/O and time.
 pub fn spawn(
     spec: CommandSpec,
     limits: Limits,
@@ -40,9 +57,13 @@ pub fn spawn(
 ) -> Result<Child, SpawnError> {
     let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
     check(&spec)?;
-    let mut leader = command(&spec)
-        .spawn()
-        .map_err(|source| SpawnError::classify(&spec, source))?;
+    let meeting = arrange_meeting(&spec)?;
+    let mark = descendants::new_mark().map_err(|source| SpawnError::Mark { source })?;
+    let mut command = command(&spec, meeting.as_ref());
+    command.env(MARK_VARIABLE, &mark);
+    let program = PathBuf::from(command.as_std().get_program());
+    let mut leader = nursery::start(command, runtime.clone())
+        .map_err(|source| SpawnError::classify(&spec, &program, source))?;
     // From here on an early return kills the leader, by `kill_on_drop`.
     let incomplete = |source| SpawnError::Other {
         program: spec.program.clone(),
@@ -53,12 +74,16 @@ pub fn spawn(
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
         .ok_or_else(|| incomplete(io::Error::other("no process id")))?;
-    let leader_exit = LeaderExit::of(pid).map_err(|source| SpawnError::Unwatchable { source })?;
+    let leader_exit = LeaderExit::of(pid).map_err(|source| {
+        leaders::remove(pid.as_raw_nonzero().get());
+        SpawnError::Unwatchable { source }
+    })?;
     let (Some(stdout), Some(stderr)) = (leader.stdout.take(), leader.stderr.take()) else {
         return Err(incomplete(io::Error::other("no output pipes")));
     };
 
     let group = Arc::new(Group::new(pid));
+    let descendants = Arc::new(Descendants::of(pid, mark));
     let group_dead = CancellationToken::new();
     let stderr_record = Arc::new(StderrRecord::default());
     let (phase_sender, phase) = watch::channel(Phase::Running);
@@ -91,6 +116,7 @@ pub fn spawn(
         leader,
         leader_exit,
         group: Arc::clone(&group),
+        descendants,
         group_dead,
         deadline,
         kill_grace: limits.kill_grace,
@@ -99,12 +125,24 @@ pub fn spawn(
         stderr_task,
         exit: exit_sender,
     };
+    let bridge = meeting.map(|meeting| {
+        let entry = Entry {
+            meeting,
+            group: Arc::clone(&group),
+            exit: exit.clone(),
+            stderr: Arc::clone(&stderr_record),
+        };
+        let (sender, outcome) = oneshot::channel();
+        tracker.spawn(async move { drop(sender.send(entry.outcome().await)) });
+        Bridge { outcome }
+    });
     tracker.spawn(supervisor.run());
     tracing::debug!(%pid, program = %spec.program.display(), "child started");
     Ok(Child {
         stdin,
         stdout,
         handle: ChildHandle::new(group, phase_sender, exit, stderr_record),
+        bridge,
     })
 }
 
@@ -138,20 +176,42 @@ fn check(spec: &CommandSpec) -> Result<(), SpawnError> {
     Err(SpawnError::NulByte { what })
 }
 
+fn arrange_meeting(spec: &CommandSpec) -> Result<Option<Meeting>, SpawnError> {
+    let Sandbox::Bubblewrap(sandbox) = &spec.sandbox else {
+        return Ok(None);
+    };
+    let needs_listener = sandbox.bridge_port.is_some();
+    let meeting = Meeting::arrange(&sandbox.meeting_dir, needs_listener);
+    let path = || sandbox.meeting_dir.clone();
+    let meeting = meeting.map_err(|source| SpawnError::MeetingPlace {
+        path: path(),
+        source,
+    })?;
+    Ok(Some(meeting))
+}
+
 /// The child gets descriptors 0, 1 and 2 alone: the standard library opens every descriptor, pipes
 /// included, with close-on-exec, and so do tokio and rustix. What this process itself was started with
 /// is the exception, see [`inheritable_descriptors`](crate::inheritable_descriptors).
-fn command(spec: &CommandSpec) -> Command {
+fn command(spec: &CommandSpec, meeting: Option<&Meeting>) -> Command {
+    let (program, arguments, current_dir) = match (&spec.sandbox, meeting) {
+        (Sandbox::Bubblewrap(sandbox), Some(meeting)) => (
+            &sandbox.program,
+            sandbox::command_line(spec, sandbox, meeting.path()),
+            Path::new("/"),
+        ),
+        _ => (&spec.program, spec.args.clone(), &*spec.current_dir),
+    };
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that starts processes (invariant 1)"
     )]
-    let mut command = Command::new(&spec.program);
+    let mut command = Command::new(program);
     command
-        .args(&spec.args)
+        .args(arguments)
         .env_clear()
         .envs(&spec.env)
-        .current_dir(&spec.current_dir)
+        .current_dir(current_dir)
         .stdin(match spec.stdin {
             Stdin::Null => Stdio::null(),
             Stdin::Bytes(_) | Stdin::Open => Stdio::piped(),

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
+use crate::sandbox::Sandbox;
+
 /// What to run, and in which world: everything the child gets is named here, and nothing else reaches it.
 ///
 /// Has no `Debug`: the environment and the standard input may hold a token or a person's text.
@@ -9,10 +11,12 @@ pub struct CommandSpec {
     pub program: PathBuf,
     /// Passed as they are: no shell, no splitting, no expansion.
     pub args: Vec<OsString>,
-    /// The whole environment of the child.
+    /// The whole environment of the child, but for `PORTCULLIS_RUN`, by which its descendants are found.
     pub env: BTreeMap<OsString, OsString>,
+    /// As the child sees it.
     pub current_dir: PathBuf,
     pub stdin: Stdin,
+    pub sandbox: Sandbox,
 }
 
 /// What the child reads on its standard input. Never the gateway's own.

@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     deadline::Deadline,
+    descendants::Descendants,
     exit::{Exit, Signal},
     group::Group,
     handle::Phase,
+    leaders,
     stderr::StderrRecord,
 };
 
@@ -24,11 +26,15 @@ const VERIFY_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(1);
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(50);
 
+/// What is added to the number of a signal to make an exit code of it.
+const SIGNAL_BASE: i32 = 128;
+
 /// Stays with one child until nothing of its group is alive, then reports. One task a child.
 pub(crate) struct Supervisor {
     pub(crate) leader: process::Child,
     pub(crate) leader_exit: LeaderExit,
     pub(crate) group: Arc<Group>,
+    pub(crate) descendants: Arc<Descendants>,
     pub(crate) group_dead: CancellationToken,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) kill_grace: Duration,
@@ -56,13 +62,14 @@ impl Supervisor {
                 self.grace().await
             }
         };
-        let (left_behind, survivors) = self.kill_group(has_exited).await;
+        let (left_behind, survivors) = self.kill_rest(has_exited).await;
         let status = self.reap().await;
+        let (code, signal) = self.told_by(status);
         // The pipe is empty or nobody of the group writes to it: this ends at once.
         let _ = (&mut self.stderr_task).await;
         let exit = Exit {
-            code: status.and_then(|status| status.code()),
-            signal: status.and_then(|status| status.signal()),
+            code,
+            signal,
             signals_sent: self.group.signals_sent(),
             deadline_exceeded: matches!(cause, Cause::DeadlinePassed),
             left_behind,
@@ -97,20 +104,25 @@ impl Supervisor {
         }
     }
 
-    /// Kills what is left of the group while the leader, running or dead, still holds its number (see
-    /// [`Group`]). Gives the members that outlived the leader, and those that outlived the kill.
-    async fn kill_group(&mut self, has_exited: bool) -> (u32, u32) {
+    /// Kills what is left while the leader, running or dead, still holds its number (see [`Group`]).
+    /// Gives how many outlived the leader, and how many the kill.
+    async fn kill_rest(&mut self, has_exited: bool) -> (u32, u32) {
         if !has_exited {
+            // Looks before the kill, too: the children of the dead are nobody's.
+            self.kill_descendants().await;
             self.group.signal(Signal::Kill);
-            return (0, self.verify().await);
+            let survivors = self.verify().await;
+            return (0, survivors.max(self.end_namespace().await));
         }
-        let left_behind = self.count_members().await;
+        // What outlives the program in a sandbox, the kernel ends with its init.
+        let in_namespace = self.end_namespace().await;
+        let left_behind = self.kill_descendants().await;
         if left_behind == 0 {
             self.group.sweep();
-            return (0, 0);
+            return (0, in_namespace);
         }
         self.group.signal(Signal::Kill);
-        (left_behind, self.verify().await)
+        (left_behind, self.verify().await.max(in_namespace))
     }
 
     async fn verify(&mut self) -> u32 {
@@ -118,22 +130,46 @@ impl Supervisor {
         let _ = time::timeout_at(give_up_at, self.leader_exit.wait()).await;
         let mut pause = FIRST_LOOK_AFTER;
         loop {
-            let members = self.count_members().await;
-            if members == 0 || Instant::now() >= give_up_at {
-                return members;
+            // Again, for what was started between the look and the kill.
+            let alive = self.kill_descendants().await;
+            if alive == 0 || Instant::now() >= give_up_at {
+                return alive;
             }
             time::sleep(pause).await;
             pause = (pause * 2).min(LAST_LOOK_AFTER);
-            // For one that joined the group after the kill.
-            self.group.sweep();
         }
     }
 
-    async fn count_members(&self) -> u32 {
-        let leader = self.group.leader();
-        task::spawn_blocking(move || Group::count_members(leader))
-            .await
-            .unwrap_or(0)
+    /// Kills what is left in the child's process namespace, if it has one: 1 if that is not gone in time.
+    /// The kernel lets the namespace's init end only when every other process in it has ended.
+    async fn end_namespace(&self) -> u32 {
+        let Some(inside) = self.group.inside() else {
+            return 0;
+        };
+        inside.kill();
+        let Ok(init_exit) = inside.init_descriptor().and_then(LeaderExit::on) else {
+            return 0;
+        };
+        let is_gone = time::timeout(VERIFY_LIMIT, init_exit.wait()).await.is_ok();
+        inside.bury_init();
+        u32::from(!is_gone)
+    }
+
+    /// Bubblewrap tells by its code of the signal that ended the program, as a shell does.
+    fn told_by(&self, status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        match (code, self.group.inside()) {
+            (Some(code), Some(_)) if code > SIGNAL_BASE => (None, Some(code - SIGNAL_BASE)),
+            _ => (code, signal),
+        }
+    }
+
+    /// How many there were.
+    async fn kill_descendants(&self) -> u32 {
+        let descendants = Arc::clone(&self.descendants);
+        let killing = task::spawn_blocking(move || descendants.kill());
+        killing.await.unwrap_or(0)
     }
 
     /// Waits for the leader, which is dead; if it is not, leaves it to tokio's reaper.
@@ -151,6 +187,7 @@ impl Drop for Supervisor {
         self.group.signal(Signal::Kill);
         self.group.release();
         self.group_dead.cancel();
+        leaders::remove(self.group.leader().as_raw_nonzero().get());
     }
 }
 
@@ -159,7 +196,10 @@ pub(crate) struct LeaderExit(AsyncFd<OwnedFd>);
 
 impl LeaderExit {
     pub(crate) fn of(leader: Pid) -> io::Result<Self> {
-        let pidfd = pidfd_open(leader, PidfdFlags::NONBLOCK)?;
+        Self::on(pidfd_open(leader, PidfdFlags::NONBLOCK)?)
+    }
+
+    fn on(pidfd: OwnedFd) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "the successor is unsafe for types that may change their descriptor; an OwnedFd cannot"

@@ -81,6 +81,7 @@ async fn read_lines(worker: Arc<Worker>, mut lines: Lines) {
 /// Waits for the end of the process, ends what still waits for it, and removes its home.
 async fn bury(worker: Arc<Worker>, home: Home) {
     let exit = worker.process.exited().await;
+    worker.gone.cancel();
     let expected = {
         let mut state = worker.state.lock();
         let expected = state.condition == Condition::Retiring;

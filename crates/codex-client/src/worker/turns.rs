@@ -90,6 +90,10 @@ impl Worker {
     /// process does not end within the grace takes the process with it.
     pub(crate) fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, place: Place) {
         if queue.is_settled() {
+            // The lean profile starts nothing, so whatever runs beside the CLI is not to be trusted.
+            if self.process.has_descendants() {
+                self.quarantine("it has started another process");
+            }
             self.release(&queue, place);
             return;
         }
@@ -109,6 +113,10 @@ impl Worker {
             if interrupted.await.is_err() {
                 worker
                     .kill("a turn was not interrupted within the grace")
+                    .await;
+            } else if worker.process.has_descendants() {
+                worker
+                    .kill("an interrupted turn has left a process running")
                     .await;
             }
             worker.release(&queue, place);

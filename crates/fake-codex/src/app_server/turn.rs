@@ -101,6 +101,12 @@ impl Turn {
                 let filler = "x".repeat(bytes.saturating_sub(frame.len()));
                 outbox.notify("fake/huge", json!({ "text": filler }));
             }
+            Behaviour::FloodForever => {
+                let flood = b"{\"method\":\"fake/flood\",\"params\":{}}\n".repeat(2048);
+                loop {
+                    outbox.raw(&flood);
+                }
+            }
             Behaviour::FloodStdout { notifications } => {
                 for number in 0..*notifications {
                     outbox.notify("fake/flood", json!({ "number": number }));
@@ -157,6 +163,7 @@ impl Turn {
             Behaviour::Count { deltas } => {
                 Some((0..*deltas).map(|number| format!("tok{number} ")).collect())
             }
+            Behaviour::Probe(probe) => Some(vec![probe.run().to_string()]),
             Behaviour::Big { chars } => Some(in_pieces(&"x".repeat(*chars), PIECE_CHARS)),
             _ => None,
         });

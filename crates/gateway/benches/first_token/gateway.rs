@@ -24,7 +24,8 @@ impl Client {
     pub(crate) async fn start(
         program: &Path,
         model: &SocketAddr,
-        scratch: &Path,
+        state_dir: &Path,
+        sandbox: &str,
     ) -> io::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
@@ -34,7 +35,8 @@ impl Client {
             .arg("serve")
             .env_clear()
             .env("CODEX_BIN", program)
-            .env("CODEX_STATE_DIR", scratch.join("gateway"))
+            .env("CODEX_STATE_DIR", state_dir)
+            .env("PORTCULLIS_SANDBOX", sandbox)
             .env("OPENAI_API_KEY", "bench")
             .env("OPENAI_BASE_URL", format!("http://{model}/v1"))
             .env("PORTCULLIS_BIND", "127.0.0.1:0")

@@ -43,7 +43,8 @@ async fn main() -> io::Result<ExitCode> {
         .prefix("bench-")
         .tempdir_in(memory_backed_dir())?;
     let mut bare = bare::Client::start(&program, &model, scratch.path()).await?;
-    let mut gateway = gateway::Client::start(&program, &model, scratch.path()).await?;
+    let state_dir = scratch.path().join("gateway");
+    let mut gateway = gateway::Client::start(&program, &model, &state_dir, "auto").await?;
     let process = process::Client::new(&program, &model, scratch.path())?;
 
     let (mut bare_ms, mut gateway_ms, mut process_ms) = (Vec::new(), Vec::new(), Vec::new());

@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A broker, its provider, and a client that behaves as the CLI does.
 struct Bench {
     broker: Broker,
+    base_url: String,
     shutdown: CancellationToken,
     child: reqwest::Client,
 }
@@ -36,14 +37,11 @@ impl Bench {
     async fn start(provider: &ProviderSettings) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let shutdown = CancellationToken::new();
-        let broker = Broker::start(
-            listener,
-            provider,
-            Redactor::with_default_rules(),
-            &TaskTracker::new(),
-            shutdown.clone(),
-        )
-        .expect("a broker");
+        let base_url = format!("http://{}/v1", listener.local_addr().expect("its address"));
+        let redactor = Redactor::with_default_rules();
+        let broker = Broker::start(provider, redactor, &TaskTracker::new(), shutdown.clone());
+        let broker = broker.expect("a broker");
+        broker.serve(listener, CancellationToken::new());
         let _ = rustls::crypto::ring::default_provider().install_default();
         let child = reqwest::Client::builder()
             .no_proxy()
@@ -52,6 +50,7 @@ impl Bench {
             .expect("a client");
         Self {
             broker,
+            base_url,
             shutdown,
             child,
         }
@@ -78,7 +77,7 @@ impl Bench {
 
     fn request(&self) -> reqwest::RequestBuilder {
         self.child
-            .post(format!("{}/responses", self.broker.base_url()))
+            .post(format!("{}/responses", self.base_url))
             .bearer_auth(CREDENTIAL)
             .header("content-type", "application/json")
     }

@@ -47,6 +47,7 @@ pub(super) enum Item {
     Host,
     Origin,
     Model,
+    Path,
 }
 
 #[derive(Clone, Debug)]
@@ -131,6 +132,7 @@ impl Kind {
             Self::Secret => "a secret of visible ASCII characters".to_owned(),
             Self::List(Item::Host) => "a list of host names without ports".to_owned(),
             Self::List(Item::Origin) => "a list of origins such as https://chat.example".to_owned(),
+            Self::List(Item::Path) => "a list of absolute paths that exist".to_owned(),
             Self::List(Item::Model) => "a list of model names".to_owned(),
         }
     }
@@ -203,6 +205,7 @@ fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Val
             Item::Host => address::host(text),
             Item::Origin => address::origin(text),
             Item::Model => text::model_name(text),
+            Item::Path => path::shared(text),
         };
         let parsed = parsed.map_err(|detail| format!("entry {}: {detail}", index + 1))?;
         if !items.contains(&parsed) {

@@ -30,6 +30,18 @@ pub(super) fn executable(said: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// What every sandbox may read: named from the root, so that it means the same everywhere.
+pub(super) fn shared(said: &str) -> Result<String, String> {
+    let path = absolute(said)?;
+    if path.as_os_str() != said || !path.exists() {
+        return Err("must be an absolute path of something that exists".to_owned());
+    }
+    if path.parent().is_none() {
+        return Err("is the root: name the directories that are needed".to_owned());
+    }
+    Ok(said.to_owned())
+}
+
 pub(super) fn certificates(said: &str) -> Result<PathBuf, String> {
     let path = absolute(said)?;
     let file = bounded_file::read(&path, CERTIFICATES_LIMIT_BYTES)?;

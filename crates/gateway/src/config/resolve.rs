@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use redact::Redactor;
+use runner::ResourceLimits;
 use secrecy::SecretString;
 
 use super::Loaded;
@@ -15,7 +16,8 @@ use super::origins::{Origin, Origins};
 use super::problem::{ConfigError, Problem};
 use super::settings::{
     AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
-    OpenAiSettings, PoolSettings, ProviderSettings, ServerSettings, Settings,
+    OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
+    Settings,
 };
 
 const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
@@ -111,6 +113,25 @@ fn codex(origins: &Origins) -> Result<CodexSettings, Problem> {
             max_age: seconds(origins, "codex.pool.max_age_sec")?,
             max_rss_bytes: count(origins, "codex.pool.max_rss_mb")? * BYTES_PER_MEBIBYTE,
         },
+        sandbox: sandbox(origins)?,
+    })
+}
+
+fn sandbox(origins: &Origins) -> Result<SandboxSection, Problem> {
+    let mebibytes = |path| Ok(count(origins, path)? * BYTES_PER_MEBIBYTE);
+    let read_paths = list(origins, "codex.sandbox.read_paths")?;
+    Ok(SandboxSection {
+        mode: sandbox_mode(origins, "codex.sandbox.mode")?,
+        bubblewrap: optional_path(origins, "codex.sandbox.bubblewrap")?,
+        read_paths: read_paths.into_iter().map(PathBuf::from).collect(),
+        scratch_bytes: mebibytes("codex.sandbox.scratch_mb")?,
+        limits: ResourceLimits {
+            memory_bytes: mebibytes("codex.sandbox.memory_mb")?,
+            processes: count(origins, "codex.sandbox.processes")?,
+            open_files: count(origins, "codex.sandbox.open_files")?,
+            file_size_bytes: mebibytes("codex.sandbox.file_size_mb")?,
+            cpu_sec: count(origins, "codex.sandbox.cpu_sec")?,
+        },
     })
 }
 
@@ -139,6 +160,15 @@ fn driver(origins: &Origins, path: &str) -> Result<CodexDriver, Problem> {
     match text(origins, path)?.as_str() {
         "auto" => Ok(CodexDriver::Auto),
         "app-server" => Ok(CodexDriver::AppServer),
+        _ => Err(disagreement(path)),
+    }
+}
+
+fn sandbox_mode(origins: &Origins, path: &str) -> Result<SandboxMode, Problem> {
+    match text(origins, path)?.as_str() {
+        "required" => Ok(SandboxMode::Required),
+        "auto" => Ok(SandboxMode::Auto),
+        "off" => Ok(SandboxMode::Off),
         _ => Err(disagreement(path)),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use redact::Redactor;
+use runner::ResourceLimits;
 use secrecy::SecretString;
 
 /// Everything an operator can set, after every check has passed.
@@ -81,6 +82,31 @@ pub struct CodexSettings {
     /// `CODEX_STATE_DIR`: where each worker's private `CODEX_HOME` is made; memory-backed where possible.
     pub state_dir: Option<PathBuf>,
     pub pool: PoolSettings,
+    pub sandbox: SandboxSection,
+}
+
+/// What stands around every Codex process.
+#[derive(Clone, Debug)]
+pub struct SandboxSection {
+    /// `PORTCULLIS_SANDBOX`
+    pub mode: SandboxMode,
+    /// `CODEX_SANDBOX_BWRAP`, when set. Otherwise the CLI's own, or the system's, is found at start.
+    pub bubblewrap: Option<PathBuf>,
+    /// `CODEX_SANDBOX_READ_PATHS`
+    pub read_paths: Vec<PathBuf>,
+    /// `CODEX_LIMIT_SCRATCH_MB`: of the private directory, and of `/tmp`.
+    pub scratch_bytes: u64,
+    /// `CODEX_LIMIT_…`
+    pub limits: ResourceLimits,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// Without it the gateway does not start.
+    Required,
+    /// With it where it can be made; a warning where it cannot.
+    Auto,
+    Off,
 }
 
 #[derive(Clone, Debug)]

@@ -30,19 +30,24 @@ pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
 /// Variables of the design that later versions read, each with the values that say what this version
 /// does anyway. Those are taken with a warning; any other would give false safety if it were ignored.
-pub(super) const LATER_VARIABLES: [(&str, &[&str]); 6] = [
+pub(super) const LATER_VARIABLES: [(&str, &[&str]); 5] = [
     ("PORTCULLIS_ADMIN_BIND", &[]),
     ("PORTCULLIS_AUTH", &["none"]),
     ("PORTCULLIS_DATABASE_URL", &[]),
     ("PORTCULLIS_JOB_TTL_SEC", &[]),
-    ("PORTCULLIS_SANDBOX", &["off", "auto"]),
     ("PORTCULLIS_SKILLS_DIR", &[]),
 ];
 
 /// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,
 /// `OPENAI_ORG_ID`, …) may belong to somebody else.
-pub(super) const OWN_PREFIXES: [&str; 4] =
-    ["PORTCULLIS_", "CODEX_POOL_", "CHAT_MAX_", "CHAT_ALLOWED_"];
+pub(super) const OWN_PREFIXES: [&str; 6] = [
+    "PORTCULLIS_",
+    "CODEX_POOL_",
+    "CODEX_LIMIT_",
+    "CODEX_SANDBOX_",
+    "CHAT_MAX_",
+    "CHAT_ALLOWED_",
+];
 
 pub(super) const SETTINGS: &[Setting] = &[
     always(
@@ -203,6 +208,63 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CODEX_POOL_MAX_RSS_MB",
         count(64, 65_536, "MiB"),
         "Resident memory at which a process is replaced.",
+    ),
+    always(
+        "codex.sandbox.mode",
+        "PORTCULLIS_SANDBOX",
+        Kind::Choice {
+            options: &["required", "auto", "off"],
+            later: &[],
+        },
+        "Whether Codex runs in a sandbox: required refuses to start without, auto warns, off does not try.",
+    ),
+    optional(
+        "codex.sandbox.bubblewrap",
+        "CODEX_SANDBOX_BWRAP",
+        Kind::ExecutableFile,
+        "The bubblewrap program. When not set: the one in the CLI's package, else bwrap on PATH.",
+    ),
+    always(
+        "codex.sandbox.read_paths",
+        "CODEX_SANDBOX_READ_PATHS",
+        Kind::List(Item::Path),
+        "What the CLI may read in the sandbox beside itself and, if it is not static, the system's programs and libraries.",
+    ),
+    always(
+        "codex.sandbox.scratch_mb",
+        "CODEX_LIMIT_SCRATCH_MB",
+        count(8, 65_536, "MiB"),
+        "The size of each process's private directory, and of its /tmp, both in memory.",
+    ),
+    always(
+        "codex.sandbox.memory_mb",
+        "CODEX_LIMIT_MEMORY_MB",
+        count(768, 1_048_576, "MiB"),
+        "The address space of a process in the sandbox.",
+    ),
+    always(
+        "codex.sandbox.processes",
+        "CODEX_LIMIT_PROCESSES",
+        count(32, 65_536, "processes"),
+        "Processes and threads in one sandbox. The kernel does not hold root to it.",
+    ),
+    always(
+        "codex.sandbox.open_files",
+        "CODEX_LIMIT_OPEN_FILES",
+        count(64, 65_536, "files"),
+        "Open files of a process in the sandbox.",
+    ),
+    always(
+        "codex.sandbox.file_size_mb",
+        "CODEX_LIMIT_FILE_SIZE_MB",
+        count(1, 65_536, "MiB"),
+        "The largest file that a process in the sandbox can write.",
+    ),
+    always(
+        "codex.sandbox.cpu_sec",
+        "CODEX_LIMIT_CPU_SEC",
+        count(10, 86_400, "seconds"),
+        "Processor time of a process in the sandbox; then it is killed and replaced.",
     ),
     always(
         "provider.kind",

@@ -41,8 +41,11 @@ async fn a_process_gets_nothing_but_what_it_is_given() {
         ("PATH", "/nonexistent"),
         ("TMPDIR", home_text),
     ];
+    let mut found = environment_of(&proc);
+    let mark = found.remove("PORTCULLIS_RUN").unwrap();
+    assert_eq!(mark.len(), 32, "{mark}");
     assert_eq!(
-        environment_of(&proc),
+        found,
         BTreeMap::from(environment.map(|(name, value)| (name.into(), value.into())))
     );
     let command_line = fs::read_to_string(proc.join("cmdline")).unwrap();
@@ -76,7 +79,10 @@ async fn a_process_gets_nothing_but_what_it_is_given() {
     );
 
     assert_eq!(descendants_of(pid), [0_u32; 0], "it has started something");
-    let written = contents_of(home);
+    // As the process sees it: in the sandbox its home is in memory of its own.
+    let seen = proc.join("root").join(home.strip_prefix("/").unwrap());
+    let written = contents_of(&seen);
+    assert!(!written.is_empty());
     for secret in [KEY, "Hello?", "Hello."] {
         assert!(
             !written.iter().any(|file| contains(file, secret)),

@@ -18,10 +18,16 @@ pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// The fake CLI in `directory`, set up by `startup` (the keys of `fake-codex.toml`). A hard link: the
-/// gateway resolves symbolic ones, and the fake looks for its set-up beside itself; and a copy could
-/// not be run while a child that was forked meanwhile still has it open for writing.
-pub(crate) fn fake(directory: &TempDir, startup: &str) -> PathBuf {
+/// The bubblewrap in the pinned CLI's package.
+pub(crate) fn bubblewrap() -> PathBuf {
+    codex_client::locate_bubblewrap(None, &real(), OsStr::new(""))
+        .expect("the pinned Codex CLI has no bubblewrap: run `make codex`")
+}
+
+/// The fake CLI in `directory`, set up by `startup` (the keys of `fake-codex.toml`). A hard link where
+/// the file system allows it: the gateway resolves symbolic ones, and the fake looks for its set-up
+/// beside itself; a copy cannot be run while a child that was forked meanwhile has it open for writing.
+pub(crate) fn fake(directory: &Path, startup: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.ancestors().nth(2).unwrap().join("fake-codex");
     assert!(
@@ -29,8 +35,10 @@ pub(crate) fn fake(directory: &TempDir, startup: &str) -> PathBuf {
         "{} is not built: run `cargo build -p fake-codex`, or `make test`",
         built.display()
     );
-    let program = directory.path().join("codex");
-    fs::hard_link(&built, &program).unwrap();
-    fs::write(directory.path().join("fake-codex.toml"), startup).unwrap();
+    let program = directory.join("codex");
+    if fs::hard_link(&built, &program).is_err() {
+        fs::copy(&built, &program).unwrap();
+    }
+    fs::write(directory.join("fake-codex.toml"), startup).unwrap();
     program
 }

@@ -25,6 +25,8 @@ mod disconnects;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod fail_closed;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod hostile;
@@ -40,3 +42,9 @@ mod redaction;
 mod redaction_filter;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod remnants;
+#[cfg(test)]
+mod sandbox;
+#[cfg(test)]
+mod unprivileged;

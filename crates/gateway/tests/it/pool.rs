@@ -259,7 +259,8 @@ async fn a_caller_that_leaves_at_any_moment_leaves_no_turn() {
 async fn a_cli_that_does_not_start_is_said_to_be_unavailable_and_not_tried_without_end() {
     let record = tempfile::NamedTempFile::new().unwrap();
     let startup = format!("exit_at_start = 7\nrecord = {:?}", record.path());
-    let app = TestApp::with_fake_codex(&startup, &[]).await;
+    // The record lies where no sandbox lets it be written.
+    let app = TestApp::with_fake_codex(&startup, &[("PORTCULLIS_SANDBOX", "off")]).await;
     let begun = std::time::Instant::now();
     let answer = app.ask("hello").await;
     let problem = answer.problem(503, "codex_unavailable");
@@ -305,7 +306,8 @@ async fn a_cli_that_starts_again_is_used_again() {
 async fn worn_processes_are_replaced_without_a_failed_call() {
     let record = tempfile::NamedTempFile::new().unwrap();
     let startup = format!("record = {:?}", record.path());
-    let app = TestApp::with_fake_codex(&startup, &[("CODEX_POOL_MAX_TURNS", "5")]).await;
+    let settings = [("CODEX_POOL_MAX_TURNS", "5"), ("PORTCULLIS_SANDBOX", "off")];
+    let app = TestApp::with_fake_codex(&startup, &settings).await;
     let one_after_the_other = async |worker: usize| {
         for number in 0..13 {
             let question = format!("{worker}-{number}");

@@ -26,46 +26,96 @@ pub(crate) fn portcullis(arguments: &[&str], environment: &[(&str, &str)]) -> Co
     command
 }
 
-/// A running `portcullis serve --demo`, and what it has said. Killed at the end of a failed test.
-struct Served {
-    process: Child,
-    address: SocketAddr,
-    greeting: BufReader<ChildStdout>,
+/// `portcullis` with `arguments`, started by another program.
+pub(crate) fn under(wrapper: &[&str], arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let [program, options @ ..] = wrapper else {
+        return portcullis(arguments, environment);
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test is the user who starts the program"
+    )]
+    let mut command = Command::new(program);
+    command
+        .args(options)
+        .arg(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied());
+    command
 }
 
-impl Served {
-    fn start(program: &Path, data_dir: &Path, state_dir: &Path) -> Self {
-        let environment = [
-            ("PORTCULLIS_BIND", "127.0.0.1:0"),
-            ("PORTCULLIS_DATA_DIR", data_dir.to_str().unwrap()),
-            ("CODEX_STATE_DIR", state_dir.to_str().unwrap()),
-            ("CODEX_BIN", program.to_str().unwrap()),
-            ("OPENAI_BASE_URL", "https://never.example/v1"),
-        ];
-        let mut process = portcullis(&["serve", "--demo"], &environment)
+/// Killed at the end of a failed test.
+pub(crate) struct Running {
+    child: Child,
+    greeting: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// `portcullis serve --demo`, once it serves.
+    pub(crate) fn serve(environment: &[(&str, &str)]) -> Self {
+        Self::start(portcullis(&["serve", "--demo"], environment))
+    }
+
+    /// The same as the end of a command line, which must pass standard output through.
+    pub(crate) fn serve_under(wrapper: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start(under(wrapper, &["serve", "--demo"], environment))
+    }
+
+    fn start(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut greeting = BufReader::new(process.stdout.take().unwrap());
+        let mut greeting = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         greeting.read_line(&mut first).unwrap();
         let address = first.trim().strip_prefix("Portcullis listens on http://");
-        let address = address
-            .unwrap_or_else(|| panic!("{first}"))
-            .parse()
-            .unwrap();
+        let address = address.map(str::parse);
+        let Some(Ok(address)) = address else {
+            let mut log = String::new();
+            let _ = child.stderr.take().unwrap().read_to_string(&mut log);
+            panic!("{first}{log}")
+        };
         Self {
-            process,
-            address,
+            child,
             greeting,
+            address,
         }
     }
 
-    async fn send(&self, message: &str) -> Exchange {
+    /// The demo model, with everything that a run leaves in these places.
+    fn demo(program: &Path, data_dir: &Path, state_dir: &Path) -> Self {
+        let bubblewrap = codex::bubblewrap();
+        Self::serve(&[
+            ("PORTCULLIS_BIND", "127.0.0.1:0"),
+            ("PORTCULLIS_DATA_DIR", data_dir.to_str().unwrap()),
+            ("CODEX_STATE_DIR", state_dir.to_str().unwrap()),
+            ("CODEX_BIN", program.to_str().unwrap()),
+            ("CODEX_SANDBOX_BWRAP", bubblewrap.to_str().unwrap()),
+            ("OPENAI_BASE_URL", "https://never.example/v1"),
+        ])
+    }
+
+    /// The text of an answer.
+    pub(crate) async fn ask(&self, message: &str) -> String {
+        let exchange = self
+            .post(&json!({ "message": message, "stream": false }))
+            .await;
+        exchange.answer().await.chat()
+    }
+
+    /// Sends a question, to be answered by a stream, and does not wait for anything.
+    pub(crate) async fn send(&self, message: &str) -> Exchange {
+        self.post(&json!({ "message": message })).await
+    }
+
+    async fn post(&self, body: &Value) -> Exchange {
         let mut exchange = Exchange::open(self.address).await;
-        let body = json!({ "message": message }).to_string();
+        let body = body.to_string();
         let length = body.len().to_string();
         let headers = [
             ("Content-Type", "application/json"),
@@ -77,29 +127,52 @@ impl Served {
         exchange
     }
 
+    pub(crate) fn rss_bytes(&self) -> usize {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size()
+    }
+
+    pub(crate) async fn readiness(&self) -> Value {
+        let mut exchange = Exchange::open(self.address).await;
+        exchange.send(head("GET /readyz", self.address, &[])).await;
+        exchange.answer().await.json()
+    }
+
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Its log, once it has ended.
+    pub(crate) async fn terminate(self) -> String {
+        self.signal(Signal::TERM);
+        self.end().await.2
     }
 
     /// The exit code, what was printed after the first line, and the log.
     async fn end(mut self) -> (Option<i32>, String, String) {
         until("the end of the program", || {
-            self.process.try_wait().unwrap().is_some()
+            self.child.try_wait().unwrap().is_some()
         })
         .await;
         let mut log = String::new();
-        let mut stderr = self.process.stderr.take().unwrap();
+        let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut log).unwrap();
         let mut rest = String::new();
         self.greeting.read_to_string(&mut rest).unwrap();
-        (self.process.wait().unwrap().code(), rest, log)
+        (self.child.wait().unwrap().code(), rest, log)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 
-impl Drop for Served {
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -114,7 +187,7 @@ async fn nothing_is_left(state_dir: &Path) {
 async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
     let data_dir = tempfile::tempdir().unwrap();
     let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let served = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    let served = Running::demo(&codex::real(), data_dir.path(), state_dir.path());
     let address = served.address;
 
     let frames = served
@@ -127,7 +200,7 @@ async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
     assert!(frames.len() > 10, "in one burst: {frames:?}");
     assert_eq!(frames.last().unwrap().event, "done");
     assert!(!processes_of(state_dir.path()).is_empty());
-    let limits = fs::read_to_string(format!("/proc/{}/limits", served.process.id())).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", served.child.id())).unwrap();
     let files = limits
         .lines()
         .find(|line| line.starts_with("Max open files"));
@@ -153,8 +226,8 @@ async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
 async fn a_second_signal_ends_the_drain() {
     let data_dir = codex::directory();
     let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let program = codex::fake(&data_dir, "ignore_signals = true");
-    let served = Served::start(&program, data_dir.path(), state_dir.path());
+    let program = codex::fake(data_dir.path(), "ignore_signals = true");
+    let served = Running::demo(&program, data_dir.path(), state_dir.path());
     let mut hanging = served.send("fake:hang-after-delta").await;
     hanging.expect_frame("start").await;
     served.signal(Signal::TERM);
@@ -176,7 +249,7 @@ async fn a_second_signal_ends_the_drain() {
 async fn a_killed_gateway_leaves_no_process_and_the_next_removes_its_files() {
     let data_dir = tempfile::tempdir().unwrap();
     let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let served = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    let served = Running::demo(&codex::real(), data_dir.path(), state_dir.path());
     served.send("Hello?").await.expect_frame("start").await;
     served.signal(Signal::KILL);
     served.end().await;
@@ -184,7 +257,7 @@ async fn a_killed_gateway_leaves_no_process_and_the_next_removes_its_files() {
     let left: Vec<_> = fs::read_dir(state_dir.path()).unwrap().flatten().collect();
     assert!(!left.is_empty());
 
-    let next = Served::start(&codex::real(), data_dir.path(), state_dir.path());
+    let next = Running::demo(&codex::real(), data_dir.path(), state_dir.path());
     for home in left {
         assert!(!home.path().exists(), "{}", home.path().display());
     }

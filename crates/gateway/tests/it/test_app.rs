@@ -19,7 +19,7 @@ use crate::caller::{Answer, Exchange, Frame, head};
 use crate::captured_log::CapturedLog;
 use crate::codex;
 use crate::provider::MockProvider;
-use crate::world::{in_time, processes_of, until};
+use crate::world::{in_time, processes_of, sandbox_is_usable, until};
 
 pub(crate) const KEY: &str = "sk-the-real-key";
 pub(crate) const MODEL: &str = "gpt-4o-mini";
@@ -49,7 +49,7 @@ impl TestApp {
     /// With the fake CLI, set up by `startup`. It makes no model calls.
     pub(crate) async fn with_fake_codex(startup: &str, settings: &[(&str, &str)]) -> Self {
         let directory = codex::directory();
-        let program = codex::fake(&directory, startup);
+        let program = codex::fake(directory.path(), startup);
         Self::start(directory, &program, settings).await
     }
 
@@ -59,7 +59,15 @@ impl TestApp {
         let capturing = log.start();
         let state_dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let data_dir = directory.path().join("data");
+        let bubblewrap = codex::bubblewrap();
+        let sandbox = if sandbox_is_usable() {
+            "required"
+        } else {
+            "off"
+        };
         let base = [
+            ("PORTCULLIS_SANDBOX", sandbox),
+            ("CODEX_SANDBOX_BWRAP", bubblewrap.to_str().unwrap()),
             ("PORTCULLIS_BIND", "127.0.0.1:0"),
             ("PORTCULLIS_DATA_DIR", data_dir.to_str().unwrap()),
             ("CODEX_STATE_DIR", state_dir.path().to_str().unwrap()),
@@ -71,9 +79,9 @@ impl TestApp {
         ];
         let environment: Environment = base.iter().chain(settings).copied().collect();
         let loaded = config::load(&environment, &Overrides::default()).unwrap();
-        let app = in_time("the start", App::start(loaded.settings, OsStr::new("")))
-            .await
-            .unwrap();
+        let launcher = Path::new(env!("CARGO_BIN_EXE_portcullis"));
+        let starting = App::start(loaded.settings, OsStr::new(""), launcher);
+        let app = in_time("the start", starting).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let address = app.address();
         let client = app.client().clone();

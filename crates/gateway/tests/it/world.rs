@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::timeout;
+
+use crate::codex;
 
 /// More than anything here takes; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -39,6 +43,55 @@ pub(crate) fn processes_of(state_dir: &Path) -> Vec<u32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| fs::read(format!("/proc/{pid}/environ")).is_ok_and(names_it))
         .collect()
+}
+
+/// Ids of the living processes whose command line names `path`: it is still there when they have cleared
+/// their environment.
+pub(crate) fn processes_naming(path: &Path) -> Vec<u32> {
+    let wanted = path.to_str().unwrap().as_bytes();
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let mut windows = command_line.windows(wanted.len());
+            windows.any(|window| window == wanted) && is_alive(*pid)
+        })
+        .collect()
+}
+
+/// Whether a sandbox can be made here; says so if not, and fails where the tests must be complete.
+pub(crate) fn sandbox_is_usable() -> bool {
+    static USABLE: OnceLock<bool> = OnceLock::new();
+    *USABLE.get_or_init(|| {
+        let arguments = [
+            "--unshare-all",
+            "--unshare-user",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "true",
+        ];
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "asks the kernel, before any gateway does"
+        )]
+        let made = Command::new(codex::bubblewrap()).args(arguments).output();
+        let made = made.unwrap();
+        if !made.status.success() {
+            let reason = String::from_utf8_lossy(&made.stderr);
+            eprintln!("skipped: everything about the sandbox, which cannot be made here: {reason}");
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "how a test knows that it is the gate's"
+            )]
+            let must_be = std::env::var("CI").is_ok_and(|value| value == "true");
+            assert!(!must_be, "the sandbox cannot be made here: {reason}");
+        }
+        made.status.success()
+    })
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {

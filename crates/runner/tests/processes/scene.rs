@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use runner::{Child, CommandSpec, Exit, Limits, Line, Lines, Stdin};
+use runner::{Child, CommandSpec, Exit, Limits, Line, Lines, Sandbox, Stdin};
 use tokio::time;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,7 @@ pub(crate) fn shell(script: &str) -> CommandSpec {
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         current_dir: PathBuf::from("/"),
         stdin: Stdin::Null,
+        sandbox: Sandbox::Off,
     }
 }
 

@@ -15,10 +15,12 @@ async fn the_environment_is_exactly_ours() {
     spec.env = [("A", "1"), ("B", "two words"), ("EMPTY", "")]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    assert_eq!(
-        rest_of(start(spec).stdout).await,
-        ["A=1", "B=two words", "EMPTY="]
-    );
+    let environment = rest_of(start(spec).stdout).await;
+    let [ours @ .., mark] = &environment[..] else {
+        panic!("no environment")
+    };
+    assert_eq!(ours, ["A=1", "B=two words", "EMPTY="]);
+    assert!(mark.starts_with("PORTCULLIS_RUN="), "{mark}");
 }
 
 #[tokio::test]

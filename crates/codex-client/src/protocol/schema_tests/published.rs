@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runner::{CommandSpec, Deadline, Limits, Stdin};
+use runner::{CommandSpec, Deadline, Limits, Sandbox, Stdin};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
@@ -44,6 +44,7 @@ impl Schemas {
             ]),
             current_dir: home,
             stdin: Stdin::Null,
+            sandbox: Sandbox::Off,
         };
         let limits = Limits {
             max_line_bytes: 1 << 16,

@@ -222,10 +222,8 @@ async fn bad_settings_stop_the_start_and_never_show_the_key() {
             "no usable PEM certificate",
         ),
     ] {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let tracker = tokio_util::task::TaskTracker::new();
         let error = crate::broker::Broker::start(
-            listener,
             &settings,
             redact::Redactor::with_default_rules(),
             &tracker,

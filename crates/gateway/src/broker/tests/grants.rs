@@ -58,7 +58,7 @@ async fn only_one_door_is_open() {
     let mut provider = MockProvider::start(mock_provider::answer()).await;
     let bench = Bench::openai(&provider.base_url).await;
     let token = bench.issue();
-    let base_url = bench.broker.base_url();
+    let base_url = &bench.base_url;
     let post = |path: &str| {
         bench
             .child

@@ -91,7 +91,7 @@ fn an_empty_variable_is_not_set() {
         ("PORTCULLIS_BIND", ""),
         ("OPENAI_API_KEY_FILE", ""),
         ("PORTCULLIS_CONFIG", ""),
-        ("PORTCULLIS_SANDBOX", ""),
+        ("PORTCULLIS_AUTH", ""),
     ]);
     assert_eq!(settings.server.bind.port(), 8000);
 }
@@ -134,6 +134,15 @@ fn every_variable_reaches_its_field() {
         ("CODEX_POOL_MAX_TURNS", "17"),
         ("CODEX_POOL_MAX_AGE_SEC", "18"),
         ("CODEX_POOL_MAX_RSS_MB", "100"),
+        ("PORTCULLIS_SANDBOX", "Required"),
+        ("CODEX_SANDBOX_BWRAP", "/bin/sh"),
+        ("CODEX_SANDBOX_READ_PATHS", "/usr, /bin"),
+        ("CODEX_LIMIT_SCRATCH_MB", "19"),
+        ("CODEX_LIMIT_MEMORY_MB", "1000"),
+        ("CODEX_LIMIT_PROCESSES", "33"),
+        ("CODEX_LIMIT_OPEN_FILES", "65"),
+        ("CODEX_LIMIT_FILE_SIZE_MB", "20"),
+        ("CODEX_LIMIT_CPU_SEC", "21"),
         ("LLM_PROVIDER", "azure"),
         ("AZURE_OPENAI_API_KEY", KEY),
         ("AZURE_OPENAI_ENDPOINT", "https://name.openai.azure.com/"),

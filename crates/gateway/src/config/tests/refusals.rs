@@ -50,7 +50,7 @@ fn the_report_names_every_problem_and_where_to_see_more() {
         ("PORTCULLIS_BIND", "0.0.0.0:8000"),
         ("CODEX_TIMEOUT_SEC", "121"),
         ("PORTCULLIS_BNID", "127.0.0.1:1"),
-        ("PORTCULLIS_SANDBOX", "required"),
+        ("PORTCULLIS_AUTH", "keys"),
     ]);
     insta::assert_snapshot!(error.expect_err("refused").to_string());
 }
@@ -82,7 +82,6 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest() {
 #[test]
 fn a_variable_of_a_later_version_is_refused_by_that_name() {
     for name in [
-        "PORTCULLIS_SANDBOX",
         "PORTCULLIS_SKILLS_DIR",
         "PORTCULLIS_DATABASE_URL",
         "PORTCULLIS_AUTH",
@@ -95,10 +94,9 @@ fn a_variable_of_a_later_version_is_refused_by_that_name() {
             "{problem}"
         );
     }
-    for (name, harmless) in [("PORTCULLIS_SANDBOX", "off"), ("PORTCULLIS_AUTH", "none")] {
-        let loaded = keyed(&[(name, harmless)]).expect("it says what is so anyway");
-        assert!(loaded.warnings.iter().any(|warning| warning.key == name));
-    }
+    let (name, harmless) = ("PORTCULLIS_AUTH", "none");
+    let loaded = keyed(&[(name, harmless)]).expect("it says what is so anyway");
+    assert!(loaded.warnings.iter().any(|warning| warning.key == name));
     let problem = problem(keyed(&[("CODEX_DRIVER", "exec")]));
     assert!(
         problem.contains("this version does not have exec"),

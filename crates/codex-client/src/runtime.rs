@@ -1,0 +1,82 @@
+//! What of the system a program needs to run at all.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Programs, libraries and what the loader and TLS read. No host's name, user or key is in them.
+const SYSTEM_PATHS: [&str; 10] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl",
+    "/etc/pki",
+];
+
+/// Enough for the head and the table of segments of any program that a linker makes.
+const HEAD_BYTES: u64 = 4096;
+
+/// What a sandbox must show, read-only, for `program` to run: nothing but itself for a static one, as
+/// the native Codex is; else the system's runtime and the directory that the program lies in.
+pub fn read_paths(program: &Path) -> Vec<PathBuf> {
+    if is_static(program).unwrap_or(false) {
+        return Vec::new();
+    }
+    let system = SYSTEM_PATHS.iter().map(PathBuf::from);
+    let own = program.parent().map(Path::to_owned);
+    let paths = system.filter(|path| path.exists()).chain(own);
+    paths.collect()
+}
+
+/// Whether `program` is a 64-bit ELF file without an interpreter (System V ABI, "Program Header").
+fn is_static(program: &Path) -> io::Result<bool> {
+    const INTERPRETER: usize = 3;
+
+    let mut head = Vec::new();
+    File::open(program)?
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)?;
+    let number = |offset: usize, length: usize| {
+        let bytes = head.get(offset..offset + length)?;
+        let digits = bytes.iter().rev();
+        Some(digits.fold(0_usize, |number, byte| number << 8 | usize::from(*byte)))
+    };
+    let is_elf_64 = head.starts_with(b"\x7fELF\x02\x01");
+    let table = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
+    let (true, Some((start, size, count))) = (is_elf_64, table()) else {
+        return Ok(false);
+    };
+    let kinds: Option<Vec<_>> = (0..count)
+        .map(|index| number(start.checked_add(index.checked_mul(size)?)?, 4))
+        .collect();
+    Ok(kinds.is_some_and(|kinds| !kinds.contains(&INTERPRETER)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_native_codex_needs_nothing_and_a_dynamic_program_its_runtime() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let codex = crate::locate(None, &[workspace], "".as_ref()).unwrap();
+        assert_eq!(read_paths(&codex), Vec::<PathBuf>::new());
+
+        let own = std::env::current_exe().unwrap();
+        let paths = read_paths(&own);
+        assert!(paths.contains(&"/usr".into()), "{paths:?}");
+        assert!(paths.contains(&own.parent().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_script_needs_its_interpreter() {
+        let script = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(script.path(), "#!/usr/bin/env node\n").unwrap();
+        assert!(read_paths(script.path()).contains(&"/usr".into()));
+    }
+}

@@ -1,0 +1,209 @@
+//! The sandbox as this gateway has it: found, proven at start by running the CLI in it, or refused.
+//!
+//! Never weaker than the setting says: with `required`, what cannot be enforced ends the start.
+
+mod remedy;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use codex_client::{
+    BrokerBridge, InstallError, Installation, SandboxSettings, locate_bubblewrap, read_paths,
+};
+use runner::Launcher;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{SandboxMode, SandboxSection};
+
+/// Bridges that wait to be served; the pool starts one process at a time.
+const WAITING_BRIDGES: usize = 16;
+
+/// How Codex processes are confined, as it was found at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// `processes_limited` is false for root, whom the kernel exempts from the limit on processes.
+    Enforced { processes_limited: bool },
+    /// By the setting.
+    Off,
+    /// `auto`, and it cannot be made here.
+    Unusable { reason: String },
+}
+
+/// What the start of the sandbox has to know.
+pub struct Surroundings<'start> {
+    pub settings: &'start SandboxSection,
+    /// The Codex program.
+    pub program: PathBuf,
+    /// This gateway's own program, which is the launcher inside.
+    pub launcher: &'start Path,
+    pub search_path: &'start OsStr,
+    /// Where the homes of Codex processes are made.
+    pub state_dir: &'start Path,
+    pub data_dir: &'start Path,
+    pub tasks: &'start TaskTracker,
+}
+
+/// The CLI has answered, within the sandbox if there is one.
+pub struct Established {
+    pub installation: Installation,
+    pub standing: Standing,
+    /// With the bridges that its processes will open.
+    pub sandbox: Option<(SandboxSettings, mpsc::Receiver<BrokerBridge>)>,
+}
+
+/// Why there is no sandbox, and what to do about it.
+#[derive(Debug, Error)]
+#[error("{reason}. {remedy}")]
+pub struct Unusable {
+    reason: String,
+    remedy: String,
+}
+
+#[derive(Debug, Error)]
+pub enum EstablishError {
+    #[error(
+        "the sandbox is required (PORTCULLIS_SANDBOX) and cannot be used: {0} docs/sandbox.md has the requirements of each environment"
+    )]
+    Required(Unusable),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+}
+
+/// Asks the CLI for its version in the sandbox; the answer proves both.
+pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, EstablishError> {
+    let mode = surroundings.settings.mode;
+    if mode == SandboxMode::Off {
+        tracing::warn!("the sandbox is off (PORTCULLIS_SANDBOX=off): {NOT_ENFORCED}");
+        return outside(surroundings, Standing::Off).await;
+    }
+    let unusable = match inside(&surroundings).await? {
+        Ok(established) => return Ok(established),
+        Err(unusable) => unusable,
+    };
+    if mode == SandboxMode::Required {
+        return Err(EstablishError::Required(unusable));
+    }
+    tracing::warn!(
+        reason = %unusable.reason,
+        remedy = %unusable.remedy,
+        "THERE IS NO SANDBOX (PORTCULLIS_SANDBOX=auto): {NOT_ENFORCED}"
+    );
+    let reason = unusable.reason;
+    outside(surroundings, Standing::Unusable { reason }).await
+}
+
+const NOT_ENFORCED: &str = "Codex processes can reach the network, read what this user can read, and \
+    have no limit on memory, processes, files or processor time";
+
+async fn outside(
+    surroundings: Surroundings<'_>,
+    standing: Standing,
+) -> Result<Established, EstablishError> {
+    let installation = Installation::probe(surroundings.program, None, surroundings.tasks).await?;
+    Ok(Established {
+        installation,
+        standing,
+        sandbox: None,
+    })
+}
+
+/// The inner error is about the sandbox, the outer one about the CLI.
+async fn inside(
+    surroundings: &Surroundings<'_>,
+) -> Result<Result<Established, Unusable>, EstablishError> {
+    let (bridges, waiting) = mpsc::channel(WAITING_BRIDGES);
+    let sandbox = match find(surroundings, bridges) {
+        Ok(sandbox) => sandbox,
+        Err(unusable) => return Ok(Err(unusable)),
+    };
+    let probe = Installation::probe(
+        surroundings.program.clone(),
+        Some((&sandbox, surroundings.state_dir)),
+        surroundings.tasks,
+    );
+    match probe.await {
+        Ok(installation) => Ok(Ok(Established {
+            installation,
+            standing: Standing::Enforced {
+                processes_limited: !rustix::process::geteuid().is_root(),
+            },
+            sandbox: Some((sandbox, waiting)),
+        })),
+        Err(InstallError::Sandbox(error)) => {
+            let reason = error.to_string();
+            let remedy = remedy::of_refusal(&reason);
+            Ok(Err(Unusable { reason, remedy }))
+        }
+        Err(InstallError::NotCodex { program }) => {
+            // Either it is not the CLI at all, or it misses something in there.
+            Installation::probe(program.clone(), None, surroundings.tasks).await?;
+            Ok(Err(Unusable {
+                reason: format!("{} does not run inside it", program.display()),
+                remedy: remedy::MISSING_PATHS.to_owned(),
+            }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn find(
+    surroundings: &Surroundings<'_>,
+    bridges: mpsc::Sender<BrokerBridge>,
+) -> Result<SandboxSettings, Unusable> {
+    let settings = surroundings.settings;
+    let program = &surroundings.program;
+    let configured = settings.bubblewrap.as_deref();
+    let bubblewrap = locate_bubblewrap(configured, program, surroundings.search_path);
+    let bubblewrap = bubblewrap.ok_or_else(|| Unusable {
+        reason: "there is no bubblewrap".to_owned(),
+        remedy: remedy::NO_BUBBLEWRAP.to_owned(),
+    })?;
+    let launcher = Launcher::new(surroundings.launcher);
+    let launcher = launcher.map_err(|error| Unusable {
+        reason: error.to_string(),
+        remedy: remedy::LAUNCHER.to_owned(),
+    })?;
+    std::fs::create_dir_all(surroundings.state_dir).map_err(|error| Unusable {
+        reason: format!("{}: {error}", surroundings.state_dir.display()),
+        remedy: remedy::STATE_DIR.to_owned(),
+    })?;
+    let configured = settings.read_paths.iter().cloned();
+    let read_paths: Vec<_> = read_paths(program).into_iter().chain(configured).collect();
+    // It is hidden by what is mounted on it, so it must be there before the first child is. Where it
+    // cannot be made now, nobody makes it later.
+    let data_dir = surroundings.data_dir;
+    if read_paths.iter().any(|path| data_dir.starts_with(path)) {
+        let _ = std::fs::create_dir_all(data_dir);
+    }
+    let hidden = [surroundings.state_dir, data_dir];
+    Ok(SandboxSettings {
+        bubblewrap,
+        launcher,
+        read_paths,
+        hidden_paths: hidden.map(Path::to_owned).to_vec(),
+        scratch_bytes: settings.scratch_bytes,
+        limits: settings.limits,
+        bridges,
+    })
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enforced {
+                processes_limited: true,
+            } => write!(formatter, "enforced"),
+            Self::Enforced {
+                processes_limited: false,
+            } => write!(
+                formatter,
+                "enforced, but for the limit on processes: the gateway runs as root"
+            ),
+            Self::Off => write!(formatter, "off, by PORTCULLIS_SANDBOX"),
+            Self::Unusable { reason } => write!(formatter, "NOT ENFORCED: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::descendants;
+
+/// The children that this process has started and not yet buried, so that none is ever taken for an
+/// orphan that has come to it.
+static LEADERS: Mutex<Leaders> = Mutex::new(Leaders {
+    alive: BTreeSet::new(),
+    expects_orphans: false,
+});
+
+pub(crate) struct Leaders {
+    alive: BTreeSet<i32>,
+    expects_orphans: bool,
+}
+
+/// Held while a child is started: it must not be seen before it is known.
+pub(crate) fn lock() -> MutexGuard<'static, Leaders> {
+    LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Leaders {
+    pub(crate) fn add(&mut self, pid: u32) {
+        self.alive.extend(i32::try_from(pid));
+    }
+}
+
+pub(crate) fn remove(pid: i32) {
+    lock().alive.remove(&pid);
+}
+
+pub(crate) fn expect_orphans() {
+    lock().expects_orphans = true;
+}
+
+/// Kills what has come to this process, unless a child other than `leader` lives that may have started
+/// it: then it waits for that one's end. Blocks starts for the time that it takes to read `/proc`.
+pub(crate) fn kill_orphans_if_alone(leader: i32) -> u32 {
+    let leaders = lock();
+    let is_alone = leaders.alive.iter().all(|pid| *pid == leader);
+    if leaders.expects_orphans && is_alone {
+        descendants::kill_children_but(&leaders.alive)
+    } else {
+        0
+    }
+}

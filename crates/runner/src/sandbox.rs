@@ -1,0 +1,80 @@
+//! The sandbox that a child may be started in, and everything of it that can be set.
+
+mod arguments;
+mod entry;
+mod inside;
+mod launch;
+mod launcher;
+mod meeting;
+
+use std::path::PathBuf;
+
+pub use entry::{Bridge, SandboxError};
+pub use launch::{LAUNCH_ARGUMENT, launch};
+pub use launcher::{Launcher, LauncherError};
+
+pub(crate) use arguments::command_line;
+pub(crate) use entry::Entry;
+pub(crate) use inside::Inside;
+pub(crate) use meeting::Meeting;
+
+/// What stands between a child and the rest of the machine.
+#[derive(Clone, Default)]
+pub enum Sandbox {
+    /// Nothing but its own process group and environment: the child sees and reaches what this user
+    /// does, and only as much of it can be ended as can be found (see `docs/sandbox.md`).
+    #[default]
+    Off,
+    Bubblewrap(Box<BubblewrapSpec>),
+}
+
+/// A world of namespaces that bubblewrap makes: no network but its own loopback, no process but its
+/// own, no file but those named here. It ends with the child, and the child with it.
+///
+/// Never weaker than it says: a child whose sandbox is not complete is never run.
+#[derive(Clone)]
+pub struct BubblewrapSpec {
+    /// The bubblewrap program, absolute.
+    pub program: PathBuf,
+    pub launcher: Launcher,
+    /// Seen inside under the same path, read-only, beside the program itself.
+    pub read_paths: Vec<PathBuf>,
+    /// Directories that look empty inside, although a read path may lead to them.
+    pub hidden_paths: Vec<PathBuf>,
+    pub private: PrivateDirectory,
+    /// A directory of the host that no other user can enter, where the launcher reports to the runner.
+    pub meeting_dir: PathBuf,
+    /// The port on the sandbox's own 127.0.0.1 that is listened on before the program runs; whoever
+    /// holds the [`Bridge`] accepts there. Without one, nothing answers inside.
+    pub bridge_port: Option<u16>,
+    pub limits: ResourceLimits,
+}
+
+/// The one place where the child can keep files, beside `/tmp`: in memory, and gone with the sandbox.
+#[derive(Clone)]
+pub struct PrivateDirectory {
+    /// Where it is seen inside.
+    pub path: PathBuf,
+    /// Made in it.
+    pub directories: Vec<PathBuf>,
+    /// Files of the host that stand in it, read-only: the source, and the place inside.
+    pub files: Vec<(PathBuf, PathBuf)>,
+    /// Of it, and of `/tmp`.
+    pub size_bytes: u64,
+}
+
+/// What each process inside may use. The kernel holds them; who goes over one fails or dies of it.
+///
+/// Per process, but for `processes`, which counts all of the sandbox, threads included. Root of the
+/// host is exempt from that one, so a gateway that runs as root has no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceLimits {
+    /// Address space, so more than what is resident.
+    pub memory_bytes: u64,
+    pub processes: u64,
+    pub open_files: u64,
+    /// The largest file that can be written.
+    pub file_size_bytes: u64,
+    /// Processor time.
+    pub cpu_sec: u64,
+}

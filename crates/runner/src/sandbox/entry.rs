@@ -1,0 +1,88 @@
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{oneshot, watch},
+    time,
+};
+
+use super::{Inside, Meeting};
+use crate::{
+    exit::{Exit, Signal},
+    group::Group,
+    stderr::StderrRecord,
+};
+
+/// Bubblewrap needs 15 ms, the launcher 2. More than this is not slowness.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a child's sandbox does not stand. The child has not been run.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SandboxError {
+    /// With what bubblewrap, or the launcher, said last.
+    #[error("the sandbox could not be made ({0})")]
+    Refused(String),
+    #[error("the sandbox was not made within {} s", LAUNCH_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("the child was ended while its sandbox was made")]
+    Ended,
+}
+
+/// News of a child's sandbox: whether it stands, and the listener inside, if one was wanted.
+pub struct Bridge {
+    pub(crate) outcome: oneshot::Receiver<Result<Option<TcpListener>, SandboxError>>,
+}
+
+impl Bridge {
+    /// Waits until the program has begun inside. The listener is the child's whole network: what is
+    /// accepted on it comes from inside. It must be dropped with the child.
+    pub async fn open(self) -> Result<Option<TcpListener>, SandboxError> {
+        self.outcome.await.unwrap_or(Err(SandboxError::Ended))
+    }
+}
+
+/// The start of one child in its sandbox, from bubblewrap's to the program's.
+pub(crate) struct Entry {
+    pub(crate) meeting: Meeting,
+    pub(crate) group: Arc<Group>,
+    pub(crate) exit: watch::Receiver<Option<Exit>>,
+    pub(crate) stderr: Arc<StderrRecord>,
+}
+
+impl Entry {
+    /// Kills the child unless its sandbox stands: nothing runs in half of one.
+    pub(crate) async fn outcome(self) -> Result<Option<TcpListener>, SandboxError> {
+        let mut exit = self.exit.clone();
+        let entered = tokio::select! {
+            biased;
+            entered = time::timeout(LAUNCH_TIMEOUT, self.enter()) => {
+                entered.unwrap_or(Err(SandboxError::Timeout))
+            }
+            _ = exit.wait_for(Option::is_some) => Err(self.last_words()),
+        };
+        if entered.is_err() {
+            self.group.signal(Signal::Kill);
+        }
+        entered
+    }
+
+    async fn enter(&self) -> Result<Option<TcpListener>, SandboxError> {
+        let refused = |error: io::Error| SandboxError::Refused(error.to_string());
+        let report = self.meeting.hold().await.map_err(refused)??;
+        let inside = Inside::find(report.launcher, self.group.leader()).map_err(refused)?;
+        self.group.enter(inside);
+        report.let_go().await.map_err(refused)?
+    }
+
+    /// The program has not run, so what stands on standard error is bubblewrap's or the launcher's.
+    fn last_words(&self) -> SandboxError {
+        let tail = self.stderr.tail();
+        let tail = String::from_utf8_lossy(&tail);
+        match tail.lines().rev().find(|line| !line.trim().is_empty()) {
+            Some(line) => SandboxError::Refused(line.trim().to_owned()),
+            None => match self.exit.borrow().as_ref().and_then(|exit| exit.code) {
+                Some(code) => SandboxError::Refused(format!("bubblewrap exited with {code}")),
+                None => SandboxError::Ended,
+            },
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::{
+    ffi::OsString,
+    io::{self, IoSlice, Read as _, Write as _},
+    mem::MaybeUninit,
+    net::{Ipv4Addr, TcpListener},
+    os::{
+        fd::AsFd as _,
+        unix::{net::UnixStream, process::CommandExt as _},
+    },
+    path::PathBuf,
+    process::Command,
+};
+
+use rustix::{
+    cmsg_space,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    process::{Resource, Rlimit, setrlimit},
+};
+
+/// The first argument by which a program knows that it is wanted as the launcher.
+pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";
+
+/// What the launcher says when the limits hold and the bridge is open. What it says after that, if it
+/// says anything, is why the program could not be started.
+pub(super) const READY: &[u8] = b"ready";
+
+/// What the runner says when it holds the launcher, so that nothing runs that it could not end.
+pub(super) const GO: &[u8] = b"g";
+
+/// The whole life of the launcher, inside the sandbox: limits, bridge, report, and then it is the
+/// program. Comes back only if that failed, with what was said to the runner.
+///
+/// `arguments` are those after [`LAUNCH_ARGUMENT`]: the socket to report to, the port of the bridge or
+/// 0, the limits, the program and its arguments.
+pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
+    let task = match Task::parse(arguments) {
+        Ok(task) => task,
+        Err(problem) => return io::Error::other(problem),
+    };
+    let mut report = match UnixStream::connect(&task.socket) {
+        Ok(report) => report,
+        Err(error) => return error,
+    };
+    let problem = match task.prepare(&report) {
+        Ok(()) => task.become_program(),
+        Err(problem) => problem,
+    };
+    // Not said if the runner is gone; then this process ends with it.
+    let _ = report.write_all(problem.to_string().as_bytes());
+    problem
+}
+
+struct Task {
+    socket: PathBuf,
+    bridge_port: u16,
+    limits: [(Resource, u64); 6],
+    program: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl Task {
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, &'static str> {
+        let mut next = || arguments.next().ok_or("the launcher needs more arguments");
+        let socket = next()?.into();
+        let number = |text: OsString| {
+            let number = text.to_str().and_then(|text| text.parse::<u64>().ok());
+            number.ok_or("an argument of the launcher is not a number")
+        };
+        let bridge_port = u16::try_from(number(next()?)?).map_err(|_| "no such port")?;
+        let limits = [
+            (Resource::As, number(next()?)?),
+            (Resource::Nproc, number(next()?)?),
+            (Resource::Nofile, number(next()?)?),
+            (Resource::Fsize, number(next()?)?),
+            (Resource::Cpu, number(next()?)?),
+            (Resource::Core, 0),
+        ];
+        let program = next()?;
+        Ok(Self {
+            socket,
+            bridge_port,
+            limits,
+            program,
+            arguments: arguments.collect(),
+        })
+    }
+
+    fn prepare(&self, mut report: &UnixStream) -> io::Result<()> {
+        for (resource, limit) in self.limits {
+            set_limit(resource, limit).map_err(|error| {
+                io::Error::other(format!(
+                    "the limit {resource:?} of {limit} was refused: {error}"
+                ))
+            })?;
+        }
+        let listener = match self.bridge_port {
+            0 => None,
+            port => Some(
+                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+                    io::Error::other(format!("127.0.0.1:{port} cannot be listened on: {error}"))
+                })?,
+            ),
+        };
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut passed = SendAncillaryBuffer::new(&mut space);
+        let descriptors: Vec<_> = listener.iter().map(|listener| listener.as_fd()).collect();
+        if !descriptors.is_empty() && !passed.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+            return Err(io::Error::other("the listener cannot be passed"));
+        }
+        sendmsg(
+            report,
+            &[IoSlice::new(READY)],
+            &mut passed,
+            SendFlags::NOSIGNAL,
+        )?;
+        // The end of the stream instead: the runner is gone, or does not want this child.
+        report.read_exact(&mut [0; GO.len()])
+    }
+
+    /// Every descriptor of the launcher is closed by this; the runner sees the end of the report, and
+    /// knows by it that the program has begun.
+    fn become_program(&self) -> io::Error {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this process becomes the child: part of the runner (invariant 1)"
+        )]
+        let mut command = Command::new(&self.program);
+        // Bubblewrap adds this one; what the child gets is named by its spec alone.
+        let error = command.args(&self.arguments).env_remove("PWD").exec();
+        let program = self.program.display();
+        io::Error::other(format!("{program} could not be started inside: {error}"))
+    }
+}
+
+/// Never raises a limit that the gateway itself is under.
+fn set_limit(resource: Resource, limit: u64) -> io::Result<()> {
+    let inherited = rustix::process::getrlimit(resource);
+    let limit = inherited.maximum.map_or(limit, |most| most.min(limit));
+    let both = Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
+    Ok(setrlimit(resource, both)?)
+}
