@@ -56,14 +56,45 @@ impl Lines {
             if let Some(line) = self.next_of_chunk() {
                 return Some(line);
             }
-            let Some(pipe) = &mut self.pipe else {
+            if self.pipe.is_none() {
                 return self.line.finish_last();
-            };
-            let read = pipe.read(&mut self.chunk).await;
-            self.unread = 0..read;
-            if read == 0 {
-                self.pipe = None;
             }
+            self.fill().await;
+        }
+    }
+
+    /// The next byte, which is not taken; `None` at the end of the output. Cancel-safe.
+    pub async fn peek(&mut self) -> Option<u8> {
+        if let Some(byte) = self.line.text.first() {
+            return Some(*byte);
+        }
+        self.fill().await;
+        self.chunk.get(self.unread.clone())?.first().copied()
+    }
+
+    /// What the child has written so far, whether or not a line ends there; `None` at the end of the
+    /// output. At most 64 KiB, and what a cancelled [`Lines::next`] had begun to read. Cancel-safe.
+    pub async fn next_piece(&mut self) -> Option<Vec<u8>> {
+        if let Some(Line::Text(begun)) = self.line.finish_last() {
+            return Some(begun);
+        }
+        self.fill().await;
+        let piece = self.chunk.get(self.unread.clone()).unwrap_or_default();
+        let piece = piece.to_vec();
+        self.unread = 0..0;
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    /// Reads more, if nothing is unread and there is more.
+    async fn fill(&mut self) {
+        if !self.unread.is_empty() {
+            return;
+        }
+        let Some(pipe) = &mut self.pipe else { return };
+        let read = pipe.read(&mut self.chunk).await;
+        self.unread = 0..read;
+        if read == 0 {
+            self.pipe = None;
         }
     }
 

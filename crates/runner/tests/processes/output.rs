@@ -147,3 +147,24 @@ async fn a_write_to_a_child_that_stopped_reading_ends_with_it() {
     );
     assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 }
+
+#[tokio::test]
+async fn pieces_come_as_they_are_written_without_waiting_for_a_line() {
+    let mut child = start(shell("printf 'no newline'; sleep 60"));
+    let first = time::timeout(PATIENCE, child.stdout.next_piece()).await;
+    assert_eq!(first.unwrap().as_deref(), Some(&b"no newline"[..]));
+    child.handle.interrupt();
+    assert_eq!(child.stdout.next_piece().await, None);
+}
+
+#[tokio::test]
+async fn what_comes_next_can_be_looked_at_before_it_is_taken() {
+    let mut child = start(shell("printf '{\"a\":1}\\nrest'"));
+    let looked = time::timeout(PATIENCE, child.stdout.peek()).await.unwrap();
+    assert_eq!(looked, Some(b'{'));
+    assert_eq!(child.stdout.next().await, Some(text(b"{\"a\":1}")));
+    assert_eq!(child.stdout.peek().await, Some(b'r'));
+    assert_eq!(child.stdout.next_piece().await.as_deref(), Some(&b"rest"[..]));
+    assert_eq!(child.stdout.peek().await, None);
+    assert_eq!(child.stdout.next_piece().await, None);
+}
