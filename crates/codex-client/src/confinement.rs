@@ -47,12 +47,32 @@ pub struct BrokerBridge {
     pub closed: CancellationToken,
 }
 
+/// Nobody serves bridges any more: the gateway is ending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closing;
+
 impl Confinement {
     pub(crate) fn broker_base_url(&self) -> String {
         match self {
             Self::Off { broker_base_url } => broker_base_url.clone(),
             Self::Sandbox(_) => format!("http://127.0.0.1:{BRIDGE_PORT}/v1"),
         }
+    }
+
+    /// Gives the broker the listener in one process's sandbox, if it has one, until the process is `gone`.
+    pub(crate) async fn hand_over(
+        &self,
+        listener: Option<TcpListener>,
+        gone: CancellationToken,
+    ) -> Result<(), Closing> {
+        let (Some(listener), Self::Sandbox(sandbox)) = (listener, self) else {
+            return Ok(());
+        };
+        let bridge = BrokerBridge {
+            listener,
+            closed: gone,
+        };
+        sandbox.bridges.send(bridge).await.map_err(|_| Closing)
     }
 
     /// The sandbox of one process: its home is in memory, made anew inside.
@@ -63,7 +83,11 @@ impl Confinement {
                 let private = PrivateDirectory {
                     path: home.path().to_owned(),
                     directories: vec![home.working_dir()],
-                    files: vec![(home.config_file(), home.config_file())],
+                    files: home
+                        .files()
+                        .iter()
+                        .map(|file| (file.clone(), file.clone()))
+                        .collect(),
                     size_bytes: settings.scratch_bytes,
                 };
                 settings.sandbox(private, home.path().to_owned(), Some(BRIDGE_PORT))

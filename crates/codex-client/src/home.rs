@@ -16,18 +16,19 @@ const UNNAMED: &str = ".new-";
 /// milliseconds.
 const UNNAMED_AGE: Duration = Duration::from_mins(1);
 
-/// A worker's private `CODEX_HOME`: made for one process, removed with it.
+/// A process's private `CODEX_HOME`: made for it, removed with it.
 ///
 /// It is held by a file lock for as long as this process lives, so that the next start can tell a
 /// home that an earlier run left behind from one that a neighbour uses.
 #[derive(Debug)]
 pub(crate) struct Home {
     path: PathBuf,
+    files: Vec<PathBuf>,
     _lock: File,
 }
 
 impl Home {
-    pub(crate) fn create(state_dir: &Path, config_toml: &str) -> io::Result<Self> {
+    pub(crate) fn create(state_dir: &Path) -> io::Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = format!("{PREFIX}{:016x}", u64::from_le_bytes(random));
@@ -40,9 +41,12 @@ impl Home {
         fs::set_permissions(&unnamed, Permissions::from_mode(0o700))?;
         let lock = lock(&unnamed)?;
         fs::rename(&unnamed, &path)?;
-        let home = Self { path, _lock: lock };
+        let home = Self {
+            path,
+            files: Vec::new(),
+            _lock: lock,
+        };
         fs::create_dir(home.working_dir())?;
-        File::create_new(home.config_file())?.write_all(config_toml.as_bytes())?;
         Ok(home)
     }
 
@@ -50,8 +54,16 @@ impl Home {
         &self.path
     }
 
-    pub(crate) fn config_file(&self) -> PathBuf {
-        self.path.join("config.toml")
+    /// Writes a file that the process will find in its home, and gives its path.
+    pub(crate) fn add_file(&mut self, name: &str, content: &str) -> io::Result<PathBuf> {
+        let file = self.path.join(name);
+        File::create_new(&file)?.write_all(content.as_bytes())?;
+        self.files.push(file.clone());
+        Ok(file)
+    }
+
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// An empty directory: where the process and its threads stand.
@@ -138,13 +150,11 @@ mod tests {
     #[test]
     fn a_home_in_use_is_kept_and_one_left_behind_is_removed() {
         let state_dir = tempfile::tempdir().unwrap();
-        let used = Home::create(state_dir.path(), "model = \"x\"\n").unwrap();
-        let left = Home::create(state_dir.path(), "").unwrap();
+        let mut used = Home::create(state_dir.path()).unwrap();
+        used.add_file("config.toml", "").unwrap();
+        let left = Home::create(state_dir.path()).unwrap();
         let left_path = left.path().to_owned();
-        let Home {
-            path: _,
-            _lock: lock,
-        } = &left;
+        let Home { _lock: lock, .. } = &left;
         flock(lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(left);
         fs::create_dir(state_dir.path().join("somebody-else")).unwrap();
@@ -179,7 +189,7 @@ mod tests {
     #[test]
     fn a_home_goes_with_its_owner() {
         let state_dir = tempfile::tempdir().unwrap();
-        let home = Home::create(state_dir.path(), "").unwrap();
+        let home = Home::create(state_dir.path()).unwrap();
         let path = home.path().to_owned();
         drop(home);
         assert!(!path.exists());

@@ -2,42 +2,18 @@
 
 mod keeper;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use runner::Deadline;
-use secrecy::SecretString;
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::confinement::Confinement;
-use crate::event_queue::EventQueue;
-use crate::home;
-use crate::turn::{Turn, TurnFailure, TurnStream};
+use crate::client::{ClientSettings, LeaseError};
 use crate::worker::{Blueprint, Condition, Place, Slot, Worker};
-
-/// What the client needs to know; every value has been checked by whoever made it.
-#[derive(Clone)]
-pub struct ClientSettings {
-    /// The native Codex program.
-    pub program: PathBuf,
-    /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.
-    pub state_dir: PathBuf,
-    /// The model of a turn that names none.
-    pub model: String,
-    /// What stands around every process.
-    pub confinement: Confinement,
-    /// Between an interrupt and the kill.
-    pub kill_grace: Duration,
-    /// Text of one turn that may wait unread before the turn is ended.
-    pub max_unread_bytes: usize,
-    pub pool: PoolLimits,
-}
 
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
@@ -57,11 +33,11 @@ pub struct PoolLimits {
 /// A process serves one tenant, from its first turn to its end; until then it belongs to nobody, so
 /// spare ones can be started ahead of need.
 #[derive(Clone)]
-pub struct CodexClient {
-    pool: Arc<Pool>,
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
 }
 
-struct Pool {
+struct Shared {
     blueprint: Arc<Blueprint>,
     limits: PoolLimits,
     state: Mutex<State>,
@@ -95,16 +71,6 @@ struct Member {
 /// Failures in a row after which a call is refused at once instead of waiting for a process.
 const FAILURES_UNTIL_REFUSAL: u32 = 3;
 
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum LeaseError {
-    #[error("no Codex process became free in time")]
-    Busy,
-    #[error("Codex does not start: {reason}")]
-    Unavailable { reason: String },
-    #[error("the gateway is shutting down")]
-    Closing,
-}
-
 /// How the pool is at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStatus {
@@ -115,17 +81,9 @@ pub struct PoolStatus {
     pub failure: Option<String>,
 }
 
-impl CodexClient {
-    /// Removes what an earlier run left behind and begins to start processes. Must be called within a
-    /// runtime; the pool's tasks run on `tracker` until [`CodexClient::shutdown`].
-    pub fn start(settings: ClientSettings, tracker: &TaskTracker) -> std::io::Result<Self> {
-        let removed = home::remove_left_behind(&settings.state_dir)?;
-        if removed > 0 {
-            tracing::info!(
-                removed,
-                "removed what an earlier run left in the state directory"
-            );
-        }
+impl Pool {
+    /// Begins to start processes. The pool's tasks run on `tracker` until [`Pool::shutdown`].
+    pub(crate) fn start(settings: ClientSettings, tracker: &TaskTracker) -> Self {
         let closing = CancellationToken::new();
         let blueprint = Blueprint {
             program: settings.program,
@@ -139,40 +97,44 @@ impl CodexClient {
             closing: closing.clone(),
             changed: watch::Sender::new(0),
         };
-        let pool = Arc::new(Pool {
+        let shared = Arc::new(Shared {
             blueprint: Arc::new(blueprint),
             limits: settings.pool,
             state: Mutex::default(),
             closing,
         });
-        tracker.spawn(keeper::keep(Arc::clone(&pool)));
-        Ok(Self { pool })
+        tracker.spawn(keeper::keep(Arc::clone(&shared)));
+        Self { shared }
     }
 
     /// A thread of a process that serves `tenant` alone. Waits for a free place until `deadline`.
-    pub async fn lease(&self, tenant: &str, deadline: Deadline) -> Result<ThreadLease, LeaseError> {
-        let mut changed = self.pool.blueprint.changed.subscribe();
+    pub(crate) async fn lease(
+        &self,
+        tenant: &str,
+        deadline: Deadline,
+    ) -> Result<Place, LeaseError> {
+        let mut changed = self.shared.blueprint.changed.subscribe();
         let mut waiting = None;
         loop {
             changed.mark_unchanged();
-            if self.pool.closing.is_cancelled() {
+            if self.shared.closing.is_cancelled() {
                 return Err(LeaseError::Closing);
             }
-            if let Some(slot) = self.pool.take_slot(tenant) {
+            if let Some(slot) = self.shared.take_slot(tenant) {
                 match timeout_at(deadline.instant(), slot.furnish()).await {
-                    Ok(Ok(place)) => return Ok(ThreadLease { place }),
+                    Ok(Ok(place)) => return Ok(place),
                     Ok(Err(error)) => {
                         // An overloaded process is asked again, unless another one takes the call.
                         if error.is_overload() {
-                            waiting.get_or_insert_with(|| Waiting::new(&self.pool, tenant));
+                            waiting.get_or_insert_with(|| Waiting::new(&self.shared, tenant));
                         }
                         continue;
                     }
                     Err(_) => return Err(LeaseError::Busy),
                 }
             }
-            waiting.get_or_insert_with(|| Waiting::new(&self.pool, tenant));
-            if let Some(reason) = self.pool.refusal() {
+            waiting.get_or_insert_with(|| Waiting::new(&self.shared, tenant));
+            if let Some(reason) = self.shared.refusal() {
                 return Err(LeaseError::Unavailable { reason });
             }
             tokio::select! {
@@ -181,13 +143,13 @@ impl CodexClient {
                         return Err(LeaseError::Busy);
                     }
                 }
-                () = self.pool.closing.cancelled() => {}
+                () = self.shared.closing.cancelled() => {}
             }
         }
     }
 
-    pub fn status(&self) -> PoolStatus {
-        let state = self.pool.state.lock();
+    pub(crate) fn status(&self) -> PoolStatus {
+        let state = self.shared.state.lock();
         let ready = state
             .members
             .iter()
@@ -205,9 +167,8 @@ impl CodexClient {
         }
     }
 
-    /// Process ids of the pool, for diagnosis and tests.
-    pub fn process_ids(&self) -> Vec<u32> {
-        let state = self.pool.state.lock();
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        let state = self.shared.state.lock();
         state
             .members
             .iter()
@@ -216,15 +177,15 @@ impl CodexClient {
     }
 
     /// Refuses new leases, stops every process, and returns when none is left.
-    pub async fn shutdown(&self) {
-        self.pool.closing.cancel();
-        let mut changed = self.pool.blueprint.changed.subscribe();
+    pub(crate) async fn shutdown(&self) {
+        self.shared.closing.cancel();
+        let mut changed = self.shared.blueprint.changed.subscribe();
         loop {
             changed.mark_unchanged();
             {
-                let mut state = self.pool.state.lock();
+                let mut state = self.shared.state.lock();
                 for member in &mut state.members {
-                    self.pool.stop(member);
+                    self.shared.stop(member);
                 }
                 let gone = |member: &Member| member.worker.condition() == Condition::Gone;
                 if state.starting == 0 && state.members.iter().all(gone) {
@@ -237,7 +198,7 @@ impl CodexClient {
     }
 }
 
-impl Pool {
+impl Shared {
     /// The best slot for a turn of `tenant`: on one of its own processes, one with a thread ready
     /// before one without, the least loaded first; else on a process that belongs to nobody yet; else
     /// on one that was overloaded.
@@ -299,12 +260,12 @@ impl Member {
 
 /// A call that waits, counted so that the keeper can start a process for it.
 struct Waiting<'call> {
-    pool: &'call Pool,
+    pool: &'call Shared,
     tenant: &'call str,
 }
 
 impl<'call> Waiting<'call> {
-    fn new(pool: &'call Pool, tenant: &'call str) -> Self {
+    fn new(pool: &'call Shared, tenant: &'call str) -> Self {
         pool.state.lock().waiting.push(tenant.to_owned());
         pool.blueprint.announce();
         Self { pool, tenant }
@@ -317,29 +278,5 @@ impl Drop for Waiting<'_> {
         if let Some(at) = waiting.iter().position(|tenant| tenant == self.tenant) {
             waiting.swap_remove(at);
         }
-    }
-}
-
-/// A thread that is ready for one turn. Its credential is worth nothing until the broker has been
-/// told of it; a lease that is dropped gives its place back.
-#[derive(Debug)]
-pub struct ThreadLease {
-    place: Place,
-}
-
-impl ThreadLease {
-    /// What the process will show to the broker in this turn.
-    pub fn credential(&self) -> &SecretString {
-        self.place.credential()
-    }
-
-    /// Starts the turn. From here on, dropping the future or the stream interrupts it.
-    pub async fn start_turn(self, turn: &Turn) -> Result<TurnStream, TurnFailure> {
-        let worker = Arc::clone(self.place.worker());
-        let thread_id = self.place.thread_id().to_owned();
-        let queue = Arc::new(EventQueue::new(thread_id, worker.max_unread_bytes()));
-        let stream = TurnStream::new(Arc::clone(&worker), Arc::clone(&queue), self.place);
-        worker.start_turn(&queue, turn).await?;
-        Ok(stream)
     }
 }

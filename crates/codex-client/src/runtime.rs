@@ -22,15 +22,30 @@ const SYSTEM_PATHS: [&str; 10] = [
 const HEAD_BYTES: u64 = 4096;
 
 /// What a sandbox must show, read-only, for `program` to run: nothing but itself for a static one, as
-/// the native Codex is; else the system's runtime and the directory that the program lies in.
+/// the native Codex is; else the system's runtime and the directory that the program lies in, with all
+/// of its npm package if it is part of one.
 pub fn read_paths(program: &Path) -> Vec<PathBuf> {
     if is_static(program).unwrap_or(false) {
         return Vec::new();
     }
     let system = SYSTEM_PATHS.iter().map(PathBuf::from);
-    let own = program.parent().map(Path::to_owned);
+    let own = package_of(program).or(program.parent());
+    let own = own.map(Path::to_owned);
     let paths = system.filter(|path| path.exists()).chain(own);
     paths.collect()
+}
+
+/// How deep in its package a program may lie; further up, a `package.json` is somebody else's.
+const MAX_PACKAGE_DEPTH: usize = 3;
+
+/// The outermost `node_modules` above `program`, where its dependencies lie too, or else the directory
+/// with its `package.json`.
+fn package_of(program: &Path) -> Option<&Path> {
+    let above = || program.ancestors().skip(1);
+    let installed = above().filter(|path| path.file_name() == Some("node_modules".as_ref()));
+    let is_package = |path: &&Path| path.join("package.json").is_file();
+    let checked_out = || above().take(MAX_PACKAGE_DEPTH).find(is_package);
+    installed.last().or_else(checked_out)
 }
 
 /// Whether `program` is a 64-bit ELF file without an interpreter (System V ABI, "Program Header").
@@ -71,6 +86,24 @@ mod tests {
         let paths = read_paths(&own);
         assert!(paths.contains(&"/usr".into()), "{paths:?}");
         assert!(paths.contains(&own.parent().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_package_is_shown_whole_and_with_what_is_installed_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        let package = root.path().join("node_modules/acme/node_modules/cli");
+        std::fs::create_dir_all(package.join("bin")).unwrap();
+        std::fs::write(package.join("package.json"), "{}").unwrap();
+        let program = package.join("bin/codex.js");
+        std::fs::write(&program, "#!/usr/bin/env node\n").unwrap();
+        assert!(read_paths(&program).contains(&root.path().join("node_modules")));
+
+        let package = root.path().join("checkout");
+        std::fs::create_dir_all(package.join("bin")).unwrap();
+        std::fs::write(package.join("package.json"), "{}").unwrap();
+        let program = package.join("bin/codex.js");
+        std::fs::write(&program, "#!/usr/bin/env node\n").unwrap();
+        assert!(read_paths(&program).contains(&package));
     }
 
     #[test]

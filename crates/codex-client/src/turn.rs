@@ -1,11 +1,6 @@
-use std::sync::Arc;
-
 use redact::Untrusted;
 use serde_json::Value;
 use thiserror::Error;
-
-use crate::event_queue::EventQueue;
-use crate::worker::{Place, Worker};
 
 /// One question to the model. Every text in it is input, never an option or an instruction.
 #[derive(Clone, Debug)]
@@ -28,7 +23,20 @@ pub enum TurnEvent {
         kind: ItemKind,
         status: ItemStatus,
     },
+    /// What the CLI says that the turn has cost. Only the broker knows it for sure.
+    Usage(ReportedUsage),
     Ended(TurnEnd),
+}
+
+/// Tokens, as the CLI counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportedUsage {
+    pub input_tokens: u64,
+    /// The part of `input_tokens` that the provider had cached.
+    pub cached_input_tokens: u64,
+    pub output_tokens: u64,
+    /// The part of `output_tokens` that was reasoning.
+    pub reasoning_tokens: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +79,25 @@ pub enum TurnFailure {
     NotFetched { limit_bytes: usize },
     #[error("the turn was interrupted by the Codex process itself")]
     Interrupted,
+    #[error("the Codex process could not be started")]
+    NotStarted,
+    #[error("the Codex process ended without finishing the turn ({})", how(*.code, *.signal))]
+    Exited {
+        code: Option<i32>,
+        signal: Option<i32>,
+    },
+    #[error("the output of the Codex process did not keep to its format: {lines} lines of it")]
+    Malformed { lines: u64 },
+    #[error("the Codex process ended well, but gave no answer")]
+    NoAnswer,
+}
+
+fn how(code: Option<i32>, signal: Option<i32>) -> String {
+    match (code, signal) {
+        (_, Some(signal)) => format!("signal {signal}"),
+        (Some(code), None) => format!("exit code {code}"),
+        (None, None) => "its end was not seen".to_owned(),
+    }
 }
 
 impl TurnFailure {
@@ -148,48 +175,6 @@ impl ItemStatus {
         match self {
             Self::Started => "started",
             Self::Completed => "completed",
-        }
-    }
-}
-
-/// A running turn. Dropping it interrupts the turn at once and kills the process that does not obey
-/// within the grace; nothing has to be awaited for that.
-#[derive(Debug)]
-pub struct TurnStream {
-    worker: Arc<Worker>,
-    queue: Arc<EventQueue>,
-    /// Taken when the turn is settled; the place on the worker is free only then.
-    place: Option<Place>,
-    fetched_any: bool,
-}
-
-impl TurnStream {
-    pub(crate) fn new(worker: Arc<Worker>, queue: Arc<EventQueue>, place: Place) -> Self {
-        Self {
-            worker,
-            queue,
-            place: Some(place),
-            fetched_any: false,
-        }
-    }
-
-    /// The next event; `None` after [`TurnEvent::Ended`]. Cancel-safe.
-    pub async fn next(&mut self) -> Option<TurnEvent> {
-        let event = self.queue.next().await?;
-        if !self.fetched_any {
-            self.fetched_any = true;
-            // Threads for the next turns are prepared now, not earlier: their preparation would
-            // compete with the first token of this one.
-            self.worker.prepare_threads();
-        }
-        Some(event)
-    }
-}
-
-impl Drop for TurnStream {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.worker.settle(Arc::clone(&self.queue), place);
         }
     }
 }

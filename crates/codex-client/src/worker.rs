@@ -7,7 +7,6 @@ mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::confinement::{BrokerBridge, Confinement};
+use crate::confinement::{Closing, Confinement};
 use crate::event_queue::EventQueue;
 use crate::home::Home;
 use crate::profile;
@@ -31,7 +30,7 @@ pub(crate) use calls::CallError;
 use calls::Reply;
 pub(crate) use threads::Place;
 use threads::PreparedThread;
-pub(crate) use turns::Slot;
+pub(crate) use turns::{Slot, WarmTurn};
 
 /// Lines that the gateway has for the process and that it has not read yet.
 const OUTGOING_LINES: usize = 64;
@@ -126,11 +125,12 @@ impl Worker {
     /// Starts a process and brings it to the point where a turn can begin at once.
     pub(crate) async fn launch(blueprint: Arc<Blueprint>) -> Result<Arc<Self>, LaunchError> {
         let broker = blueprint.confinement.broker_base_url();
-        let config = profile::config_toml(&blueprint.model, &broker);
-        let home = Home::create(&blueprint.state_dir, &config)?;
+        let config = profile::config_toml(&blueprint.model, &broker, None);
+        let mut home = Home::create(&blueprint.state_dir)?;
+        home.add_file("config.toml", &config)?;
         let spec = CommandSpec {
             program: blueprint.program.clone(),
-            args: profile::arguments(),
+            args: vec!["app-server".into(), profile::STRICT_CONFIG.into()],
             env: profile::environment(home.path()),
             current_dir: home.working_dir(),
             stdin: Stdin::Open,
@@ -170,7 +170,9 @@ impl Worker {
     async fn get_ready(&self, bridge: Option<Bridge>) -> Result<(), LaunchError> {
         if let Some(bridge) = bridge {
             let listener = bridge.open().await?;
-            self.hand_over(listener).await?;
+            let confinement = &self.blueprint.confinement;
+            let handed_over = confinement.hand_over(listener, self.gone.clone());
+            handed_over.await.map_err(|Closing| LaunchError::Closing)?;
         }
         self.call::<Value>("initialize", &protocol::initialize())
             .await
@@ -183,22 +185,6 @@ impl Worker {
             state.condition = Condition::Ready;
         }
         Ok(())
-    }
-
-    /// Gives the broker the listener in this process's sandbox.
-    async fn hand_over(&self, listener: Option<TcpListener>) -> Result<(), LaunchError> {
-        let (Some(listener), Confinement::Sandbox(sandbox)) =
-            (listener, &self.blueprint.confinement)
-        else {
-            return Ok(());
-        };
-        let bridge = BrokerBridge {
-            listener,
-            closed: self.gone.clone(),
-        };
-        // Nobody serves bridges any more: the gateway is ending.
-        let sent = sandbox.bridges.send(bridge).await;
-        sent.map_err(|_| LaunchError::Closing)
     }
 
     pub(crate) fn condition(&self) -> Condition {
@@ -215,10 +201,6 @@ impl Worker {
 
     pub(crate) fn turns_completed(&self) -> u64 {
         self.state.lock().turns_completed
-    }
-
-    pub(crate) fn max_unread_bytes(&self) -> usize {
-        self.blueprint.max_unread_bytes
     }
 
     pub(crate) fn has_prepared_thread(&self) -> bool {

@@ -11,6 +11,13 @@ use crate::startup::Startup;
 pub(crate) enum Command {
     AppServer,
     AppServerHelp,
+    Exec,
+    /// Of a company's own CLI.
+    Chat {
+        stream: bool,
+        json: bool,
+    },
+    ChatHelp,
     Version,
     Help,
     /// What `leave_grandchild` starts.
@@ -40,8 +47,7 @@ Usage: codex [OPTIONS] [PROMPT]
        codex [OPTIONS] <COMMAND> [ARGS]
 
 Commands:
-  app-server        [experimental] Run the app server or related tooling
-  help              Print this message or the help of the given subcommand(s)
+@COMMANDS@  help              Print this message or the help of the given subcommand(s)
 
 Options:
   -c, --config <key=value>
@@ -108,6 +114,7 @@ impl Command {
                 .any(|argument| wanted.contains(&argument.as_str()))
         };
         let is_app_server = has(&["app-server"]);
+        let first = arguments.first().map(String::as_str).unwrap_or_default();
         if has(&[GRANDCHILD]) {
             Self::Grandchild(match arguments.get(1).map(String::as_str) {
                 Some("group") => Role::Group,
@@ -118,6 +125,8 @@ impl Command {
         } else if has(&["--help", "-h"]) {
             if is_app_server {
                 Self::AppServerHelp
+            } else if first == "chat" {
+                Self::ChatHelp
             } else {
                 Self::Help
             }
@@ -125,6 +134,13 @@ impl Command {
             Self::Version
         } else if is_app_server {
             Self::AppServer
+        } else if first == "exec" {
+            Self::Exec
+        } else if first == "chat" {
+            Self::Chat {
+                stream: has(&["--stream"]),
+                json: has(&["--json"]),
+            }
         } else {
             Self::Unknown
         }
@@ -134,9 +150,17 @@ impl Command {
     pub(crate) fn print(self, startup: &Startup) -> ExitCode {
         let text = match self {
             Self::Version => format!("codex-cli {}\n", startup.version()),
-            Self::Help => HELP.to_owned(),
+            Self::Help => help(startup),
             Self::AppServerHelp => APP_SERVER_HELP.to_owned(),
-            Self::AppServer | Self::Grandchild(_) | Self::Unknown => {
+            Self::ChatHelp => format!(
+                "Ask a question on standard input.\n\nOptions: {}\n",
+                startup.chat_options.join(", ")
+            ),
+            Self::AppServer
+            | Self::Exec
+            | Self::Chat { .. }
+            | Self::Grandchild(_)
+            | Self::Unknown => {
                 let _ = io::stderr().write_all(USAGE.as_bytes());
                 return ExitCode::from(2);
             }
@@ -146,6 +170,17 @@ impl Command {
             Err(_) => ExitCode::FAILURE,
         }
     }
+}
+
+/// As that of the real one, with the commands that this one is to have.
+fn help(startup: &Startup) -> String {
+    let mut commands = String::new();
+    for command in &startup.commands {
+        commands += "  ";
+        commands += command;
+        commands += "  Does what its name says\n";
+    }
+    HELP.replace("@COMMANDS@", &commands)
 }
 
 /// The test that set this up has made a mistake.

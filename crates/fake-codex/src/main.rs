@@ -2,8 +2,9 @@
 //! no model, and reaches no network.
 //!
 //! It speaks the dialect `app-server` of CLI 0.169.0: `initialize`, `initialized`, `thread/start`,
-//! `turn/start`, `turn/interrupt`, `thread/unsubscribe`. A turn is answered with `echo: <text>` in three
-//! deltas, unless the text says otherwise.
+//! `turn/start`, `turn/interrupt`, `thread/unsubscribe`; and those that have a process for each turn,
+//! with the question on standard input: `exec --json`, and a company's `chat [--stream] [--json]`. A turn
+//! is answered with `echo: <text>` in three deltas, unless the text says otherwise.
 //!
 //! # Behaviours of a turn
 //!
@@ -42,6 +43,16 @@
 //! | `fake:kill` | kills itself with `SIGKILL` after one delta |
 //! | `fake:die-mid-line` | exits with 3 in the middle of its second delta's line |
 //!
+//! In the dialects with a process for each turn there are `hang`, `hang-after-delta`, `slow`, `count`,
+//! `big`, `probe`, `reasoning`, `usage`, `fail`, `garbage`, `bad-utf8`, `huge-line`, the floods, `crash`,
+//! `kill`, and beside them:
+//!
+//! | word | what it does |
+//! |---|---|
+//! | `fake:exit:<code>` | exits with that code, after a normal end or a failure |
+//! | `fake:linger` | says that the turn is over and lives on |
+//! | `fake:no-end` | answers, and exits without saying that the turn is over |
+//!
 //! # Probes
 //!
 //! What a process finds out about its world: `{"ok": …}`, or `{"error": …}` in the system's words.
@@ -67,6 +78,8 @@
 //! | key | what it does |
 //! |---|---|
 //! | `version = "0.1.0"` | what it says it is; the variable `FAKE_CODEX_VERSION` goes before |
+//! | `commands = ["chat"]` | the commands that its `--help` names; else `exec` and `app-server` |
+//! | `chat_options = ["--stream"]` | the options that its `chat --help` names; else `--stream` and `--json` |
 //! | `record = "/path"` | appends a JSON line for each start: `argv`, `environment`, `cwd`, `descriptors` (number to target), `pid`, `grandchild` |
 //! | `exit_at_start = 7` | exits with that code at once |
 //! | `slow_start_ms = 500` | waits before it reads anything |
@@ -81,6 +94,7 @@
 
 mod app_server;
 mod command_line;
+mod one_turn;
 mod probe;
 mod record;
 mod script;
@@ -102,7 +116,7 @@ fn run() -> Result<ExitCode, String> {
         return startup.linger(role).map_err(|error| error.to_string());
     }
     let grandchild = match command {
-        Command::AppServer => startup
+        Command::AppServer | Command::Exec | Command::Chat { .. } => startup
             .leave_grandchild()
             .map_err(|error| error.to_string())?,
         _ => None,
@@ -110,6 +124,10 @@ fn run() -> Result<ExitCode, String> {
     record::append(&startup, grandchild)?;
     Ok(match command {
         Command::AppServer => app_server::serve(startup),
+        Command::Exec => one_turn::run(&startup, one_turn::Dialect::Exec),
+        Command::Chat { stream, json } => {
+            one_turn::run(&startup, one_turn::Dialect::Chat { stream, json })
+        }
         other => other.print(&startup),
     })
 }

@@ -17,6 +17,7 @@ pub(crate) enum Behaviour {
     DieMidLine,
     DupComplete,
     ErrorThenComplete,
+    Exit { code: i32 },
     Fail { info: Value },
     FailAfterDelta { info: Value },
     FloodForever,
@@ -28,7 +29,9 @@ pub(crate) enum Behaviour {
     HugeLine { bytes: usize },
     IgnoreInterrupt,
     Kill,
+    Linger,
     NoDelta,
+    NoEnd,
     Probe(Probe),
     Reasoning,
     RefuseTurnStart { code: i32, pause: Duration },
@@ -80,6 +83,9 @@ impl Behaviour {
             "die-mid-line" => Self::DieMidLine,
             "dup-complete" => Self::DupComplete,
             "error-then-complete" => Self::ErrorThenComplete,
+            "exit" => Self::Exit {
+                code: value.parse().ok()?,
+            },
             "fail" => Self::Fail {
                 info: error_info(value)?,
             },
@@ -101,7 +107,9 @@ impl Behaviour {
             },
             "ignore-interrupt" => Self::IgnoreInterrupt,
             "kill" => Self::Kill,
+            "linger" => Self::Linger,
             "no-delta" => Self::NoDelta,
+            "no-end" => Self::NoEnd,
             "probe" => Self::Probe(Probe::of(value)?),
             "reasoning" => Self::Reasoning,
             "refuse-turn-start" => {

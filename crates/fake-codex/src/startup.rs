@@ -20,10 +20,12 @@ use crate::command_line::{GRANDCHILD, Role};
 const PINNED_VERSION: &str = "0.169.0";
 
 /// How the process misbehaves as a whole; the keys are explained in `main.rs`.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Startup {
     version: Option<String>,
+    pub(crate) commands: Vec<String>,
+    pub(crate) chat_options: Vec<String>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) exit_at_start: Option<u8>,
     slow_start_ms: u64,
@@ -33,6 +35,26 @@ pub(crate) struct Startup {
     pub(crate) crash_after_turns: Option<u64>,
     pub(crate) ignore_signals: bool,
     leave_grandchild: bool,
+}
+
+impl Default for Startup {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().copied().map(String::from).collect();
+        Self {
+            version: None,
+            commands: words(&["exec", "app-server"]),
+            chat_options: words(&["--stream", "--json"]),
+            record: None,
+            exit_at_start: None,
+            slow_start_ms: 0,
+            hang_in_initialize: false,
+            refuse_thread_start: 0,
+            refuse_thread_start_while: None,
+            crash_after_turns: None,
+            ignore_signals: false,
+            leave_grandchild: false,
+        }
+    }
 }
 
 impl Startup {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_client::{
-    BrokerBridge, ClientSettings, CodexClient, Confinement, InstallError, Installation,
-    PINNED_VERSION, PoolLimits, SandboxSettings,
+    BrokerBridge, ClientSettings, CodexClient, Confinement, Installation, NotFound, PINNED_VERSION,
+    PoolLimits, SandboxSettings,
 };
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -73,7 +73,7 @@ pub enum StartError {
     #[error(transparent)]
     Broker(#[from] BrokerStartError),
     #[error(transparent)]
-    Install(#[from] InstallError),
+    Install(#[from] NotFound),
     #[error(transparent)]
     Sandbox(#[from] EstablishError),
     #[error(
@@ -104,15 +104,17 @@ impl App {
         let address = listener.local_addr().map_err(StartError::BrokerBind)?;
         let state_dir = settings.codex.state_dir.as_deref();
         let state_dir = state_dir::choose(state_dir, &settings.server.data_dir);
-        let program = find_codex(&settings.codex, search_path)?;
+        let roots = install_roots();
+        let program = codex_client::locate(settings.codex.bin.as_deref(), &roots, search_path)?;
         let Established {
             installation,
             standing,
             sandbox,
         } = sandbox::establish(Surroundings {
-            settings: &settings.codex.sandbox,
+            settings: &settings.codex,
             program,
             launcher,
+            roots: &roots,
             search_path,
             state_dir: &state_dir,
             data_dir: &settings.server.data_dir,
@@ -128,6 +130,7 @@ impl App {
         let guard = Guard::new(settings.limits, shutdown.draining.clone());
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
+            driver: installation.driver.clone(),
             settings: settings.chat,
             redactor: settings.redactor,
             guard: guard.clone(),
@@ -236,22 +239,17 @@ impl App {
     }
 }
 
-fn find_codex(settings: &CodexSettings, search_path: &OsStr) -> Result<PathBuf, StartError> {
-    let roots = install_roots();
-    let program = codex_client::locate(settings.bin.as_deref(), &roots, search_path)?;
-    Ok(program)
-}
-
 fn check_version(settings: &CodexSettings, installation: &Installation) -> Result<(), StartError> {
     let (program, version) = (installation.program.display(), &installation.version);
-    if installation.is_pinned() {
-        tracing::info!(%program, %version, "codex found");
+    let driver = installation.driver.name();
+    if installation.is_expected() {
+        tracing::info!(%program, %version, driver, "codex found");
     } else if settings.version_strict {
         return Err(StartError::Version {
             found: version.clone(),
         });
     } else {
-        tracing::warn!(%program, %version, pinned = PINNED_VERSION, "codex is not the pinned version");
+        tracing::warn!(%program, %version, driver, pinned = PINNED_VERSION, "codex is not the pinned version");
     }
     Ok(())
 }
@@ -308,6 +306,7 @@ fn start_client(
     let codex = &settings.codex;
     let client = ClientSettings {
         program: installation.program.clone(),
+        driver: installation.driver.clone(),
         state_dir: state_dir.clone(),
         model: settings.provider.model().to_owned(),
         confinement,
@@ -324,6 +323,7 @@ fn start_client(
             max_age: codex.pool.max_age,
             max_rss_bytes: codex.pool.max_rss_bytes,
         },
+        max_turn_processes: settings.limits.max_concurrent_turns,
     };
     CodexClient::start(client, &shutdown.tasks).map_err(|source| StartError::StateDir {
         path: state_dir,

@@ -25,6 +25,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use codex_client::ReportedUsage;
 use redact::{Counts, Redactor};
 use runner::Deadline;
 use secrecy::SecretString;
@@ -164,6 +165,17 @@ pub struct Usage {
     pub output_tokens: u64,
     /// The part of `output_tokens` that was reasoning.
     pub reasoning_tokens: u64,
+}
+
+impl From<ReportedUsage> for Usage {
+    fn from(reported: ReportedUsage) -> Self {
+        Self {
+            input_tokens: reported.input_tokens,
+            cached_input_tokens: reported.cached_input_tokens,
+            output_tokens: reported.output_tokens,
+            reasoning_tokens: reported.reasoning_tokens,
+        }
+    }
 }
 
 impl Usage {

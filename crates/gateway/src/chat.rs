@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codex_client::{
-    CodexClient, LeaseError, ThreadLease, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream,
+    CodexClient, Driver, LeaseError, Turn, TurnEnd, TurnEvent, TurnFailure, TurnLease, TurnStream,
 };
 use redact::Redactor;
 use runner::Deadline;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::{Broker, Grant, TurnToken};
 use crate::config::ChatSettings;
-use crate::error::{ErrorCode, Problem};
+use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 
@@ -27,9 +27,6 @@ use call_record::CallRecord;
 use meta::Meta;
 use output::Output;
 use request::ChatRequest;
-
-/// The only driver of this version.
-const DRIVER: &str = "app-server";
 
 /// All calls are one tenant's until there is access control.
 const TENANT: &str = "default";
@@ -46,6 +43,7 @@ pub struct ChatParts {
     pub settings: ChatSettings,
     /// The model of a call that names none.
     pub model: String,
+    pub driver: Driver,
     pub redactor: Redactor,
     pub guard: Guard,
     pub broker: Broker,
@@ -100,7 +98,7 @@ impl Chat {
 impl ChatParts {
     /// One call, and its one terminal event on every path.
     async fn run(&self, request: ChatRequest, call: Call, writer: RunWriter) {
-        let mut record = CallRecord::new(&call, &request);
+        let mut record = CallRecord::new(&call, &request, self.driver.name());
         let outcome = {
             let work = self.work(request, &call, &writer, &mut record);
             tokio::select! {
@@ -141,11 +139,13 @@ impl ChatParts {
         writer: &RunWriter,
         record: &mut CallRecord,
     ) -> Result<Meta, Problem> {
+        self.refuse_what_the_cli_cannot_do(&request)?;
         let _permit: Permit = self.guard.admit(call.deadline).await?;
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         record.model(&model);
-        let mut meta = Meta::new(call, model.clone(), DRIVER, request.ignored_extra.clone());
+        let driver = self.driver.name();
+        let mut meta = Meta::new(call, model.clone(), driver, request.ignored_extra.clone());
         let input = prompt::input(&request, &self.redactor, &self.settings, &mut meta);
         let grant = Grant {
             turn_id: call.request_id.clone(),
@@ -165,12 +165,24 @@ impl ChatParts {
             Ok(stream) => self.follow_turn(stream, writer, record, &mut meta).await,
             Err(failure) => Err(codex_failed(&failure)),
         };
-        meta.usage = token.usage();
+        // What the broker has counted is sure. A CLI that called no model here may have cost all the same.
+        if token.model_calls() > 0 {
+            meta.usage = token.usage();
+        }
         meta.redactions.upstream = token.redactions();
         record.usage(meta.usage);
         // The broker saw what the provider answered; Codex only knows that it got no answer.
         outcome.map_err(|problem| provider_failure(&token).unwrap_or(problem))?;
         Ok(meta)
+    }
+
+    fn refuse_what_the_cli_cannot_do(&self, request: &ChatRequest) -> Result<(), Problem> {
+        if request.output_schema.is_none() || self.driver.takes_output_schema() {
+            return Ok(());
+        }
+        let detail = "cannot be given to the CLI of this gateway: CODEX_CHAT_ARGS has no {output_schema_file}";
+        let error = FieldError::new(&["extra", "output_schema"], detail);
+        Err(Problem::invalid(ErrorCode::InvalidExtra, vec![error], 1))
     }
 
     /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
@@ -198,7 +210,7 @@ impl ChatParts {
         }
     }
 
-    async fn lease(&self, call: &Call) -> Result<ThreadLease, Problem> {
+    async fn lease(&self, call: &Call) -> Result<TurnLease, Problem> {
         self.client
             .lease(TENANT, call.deadline)
             .await
@@ -235,6 +247,7 @@ impl ChatParts {
                     }
                 }
                 Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
+                Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => {
                     output.break_off().await;
                     return Err(codex_failed(&failure));
@@ -253,6 +266,10 @@ fn codex_failed(failure: &TurnFailure) -> Problem {
         TurnFailure::Overloaded => Problem::new(
             ErrorCode::Overloaded,
             "Codex has too much to do at the moment. Try again in a few seconds.",
+        ),
+        TurnFailure::NotStarted => Problem::new(
+            ErrorCode::CodexUnavailable,
+            "The Codex CLI does not start on this gateway. Its log says why.",
         ),
         failure => Problem::new(ErrorCode::CodexFailed, format!("{failure}.")),
     }

@@ -33,7 +33,7 @@ pub use origins::{Origin, Origins};
 pub use problem::{ConfigError, Problem, Warning};
 pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use settings::{
-    AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
+    AzureSettings, ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings,
     OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
     Settings,
 };

@@ -1,6 +1,6 @@
 //! What the gateway needs to be of use, check by check.
 
-use codex_client::{CodexClient, Installation, PINNED_VERSION};
+use codex_client::{ClientStatus, CodexClient, Driver, Installation, PINNED_VERSION};
 
 use crate::guard::Guard;
 use crate::sandbox::Standing;
@@ -30,7 +30,7 @@ impl Health {
                 name: "codex_version",
                 // Another version is used with a warning, or was refused at start.
                 passed: true,
-                detail: format!("{} (pinned: {PINNED_VERSION})", self.installation.version),
+                detail: self.version(),
             },
             Check {
                 name: "sandbox",
@@ -39,19 +39,9 @@ impl Health {
                 detail: self.sandbox.to_string(),
             },
             Check {
-                name: "codex_pool",
-                passed: status.ready > 0,
-                detail: format!(
-                    "{} ready, {} starting, {} turns running{}",
-                    status.ready,
-                    status.starting,
-                    status.active_turns,
-                    if status.failure.is_some() {
-                        "; the last start failed, see the log"
-                    } else {
-                        ""
-                    },
-                ),
+                name: "codex_processes",
+                passed: status.is_ready(),
+                detail: describe(&status),
             },
             Check {
                 name: "not_draining",
@@ -64,5 +54,34 @@ impl Health {
                 .to_owned(),
             },
         ]
+    }
+
+    fn version(&self) -> String {
+        let Installation {
+            version, driver, ..
+        } = &self.installation;
+        match driver {
+            Driver::AppServer | Driver::Exec => format!("{version} (pinned: {PINNED_VERSION})"),
+            Driver::Contract(_) => format!("{version} (a CLI of your own)"),
+        }
+    }
+}
+
+fn describe(status: &ClientStatus) -> String {
+    match status {
+        ClientStatus::Pool(pool) => format!(
+            "{} ready, {} starting, {} turns running{}",
+            pool.ready,
+            pool.starting,
+            pool.active_turns,
+            if pool.failure.is_some() {
+                "; the last start failed, see the log"
+            } else {
+                ""
+            },
+        ),
+        ClientStatus::PerTurn { active_turns } => {
+            format!("one for each turn, {active_turns} turns running")
+        }
     }
 }

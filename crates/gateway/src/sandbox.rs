@@ -9,17 +9,24 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use codex_client::{
-    BrokerBridge, InstallError, Installation, SandboxSettings, locate_bubblewrap, read_paths,
+    BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, contract_search_path,
+    locate_bubblewrap, read_paths,
 };
-use runner::Launcher;
+use runner::{Launcher, ResourceLimits};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{SandboxMode, SandboxSection};
+use crate::config::{CodexSettings, SandboxMode, SandboxSection};
 
 /// Bridges that wait to be served; the pool starts one process at a time.
 const WAITING_BRIDGES: usize = 16;
+
+/// The address space of the native Codex, which does not start with less than 600 MB of it, …
+const STATIC_ADDRESS_SPACE_BYTES: u64 = 4 << 30;
+
+/// … and of any other program: Node reserves 10 GB for the WebAssembly in its HTTP client.
+const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
 /// How Codex processes are confined, as it was found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +41,13 @@ pub enum Standing {
 
 /// What the start of the sandbox has to know.
 pub struct Surroundings<'start> {
-    pub settings: &'start SandboxSection,
+    pub settings: &'start CodexSettings,
     /// The Codex program.
     pub program: PathBuf,
     /// This gateway's own program, which is the launcher inside.
     pub launcher: &'start Path,
+    /// Directories that may hold the pinned CLI.
+    pub roots: &'start [PathBuf],
     pub search_path: &'start OsStr,
     /// Where the homes of Codex processes are made.
     pub state_dir: &'start Path,
@@ -69,12 +78,12 @@ pub enum EstablishError {
     )]
     Required(Unusable),
     #[error(transparent)]
-    Install(#[from] InstallError),
+    Probe(#[from] ProbeError),
 }
 
 /// Asks the CLI for its version in the sandbox; the answer proves both.
 pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, EstablishError> {
-    let mode = surroundings.settings.mode;
+    let mode = surroundings.settings.sandbox.mode;
     if mode == SandboxMode::Off {
         tracing::warn!("the sandbox is off (PORTCULLIS_SANDBOX=off): {NOT_ENFORCED}");
         return outside(surroundings, Standing::Off).await;
@@ -102,7 +111,7 @@ async fn outside(
     surroundings: Surroundings<'_>,
     standing: Standing,
 ) -> Result<Established, EstablishError> {
-    let installation = Installation::probe(surroundings.program, None, surroundings.tasks).await?;
+    let installation = probe(&surroundings, None).ask().await?;
     Ok(Established {
         installation,
         standing,
@@ -119,12 +128,7 @@ async fn inside(
         Ok(sandbox) => sandbox,
         Err(unusable) => return Ok(Err(unusable)),
     };
-    let probe = Installation::probe(
-        surroundings.program.clone(),
-        Some((&sandbox, surroundings.state_dir)),
-        surroundings.tasks,
-    );
-    match probe.await {
+    match probe(surroundings, Some(&sandbox)).ask().await {
         Ok(installation) => Ok(Ok(Established {
             installation,
             standing: Standing::Enforced {
@@ -132,16 +136,17 @@ async fn inside(
             },
             sandbox: Some((sandbox, waiting)),
         })),
-        Err(InstallError::Sandbox(error)) => {
+        Err(ProbeError::Sandbox(error)) => {
             let reason = error.to_string();
             let remedy = remedy::of_refusal(&reason);
             Ok(Err(Unusable { reason, remedy }))
         }
-        Err(InstallError::NotCodex { program }) => {
+        Err(error) if error.is_of_the_program() => {
             // Either it is not the CLI at all, or it misses something in there.
-            Installation::probe(program.clone(), None, surroundings.tasks).await?;
+            probe(surroundings, None).ask().await?;
+            let program = surroundings.program.display();
             Ok(Err(Unusable {
-                reason: format!("{} does not run inside it", program.display()),
+                reason: format!("{program} does not run inside it"),
                 remedy: remedy::MISSING_PATHS.to_owned(),
             }))
         }
@@ -149,14 +154,34 @@ async fn inside(
     }
 }
 
+fn probe<'start>(
+    surroundings: &'start Surroundings<'_>,
+    sandbox: Option<&'start SandboxSettings>,
+) -> Probe<'start> {
+    let settings = surroundings.settings;
+    Probe {
+        program: surroundings.program.clone(),
+        choice: settings.driver,
+        chat_arguments: &settings.chat_arguments,
+        search_path: contract_search_path(&settings.sandbox.read_paths),
+        sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
+        tracker: surroundings.tasks,
+    }
+}
+
 fn find(
     surroundings: &Surroundings<'_>,
     bridges: mpsc::Sender<BrokerBridge>,
 ) -> Result<SandboxSettings, Unusable> {
-    let settings = surroundings.settings;
+    let settings = &surroundings.settings.sandbox;
     let program = &surroundings.program;
     let configured = settings.bubblewrap.as_deref();
-    let bubblewrap = locate_bubblewrap(configured, program, surroundings.search_path);
+    let bubblewrap = locate_bubblewrap(
+        configured,
+        program,
+        surroundings.roots,
+        surroundings.search_path,
+    );
     let bubblewrap = bubblewrap.ok_or_else(|| Unusable {
         reason: "there is no bubblewrap".to_owned(),
         remedy: remedy::NO_BUBBLEWRAP.to_owned(),
@@ -171,7 +196,9 @@ fn find(
         remedy: remedy::STATE_DIR.to_owned(),
     })?;
     let configured = settings.read_paths.iter().cloned();
-    let read_paths: Vec<_> = read_paths(program).into_iter().chain(configured).collect();
+    let codex_paths = read_paths(program);
+    let limits = limits(settings, codex_paths.is_empty());
+    let read_paths: Vec<_> = codex_paths.into_iter().chain(configured).collect();
     // It is hidden by what is mounted on it, so it must be there before the first child is. Where it
     // cannot be made now, nobody makes it later.
     let data_dir = surroundings.data_dir;
@@ -185,9 +212,27 @@ fn find(
         read_paths,
         hidden_paths: hidden.map(Path::to_owned).to_vec(),
         scratch_bytes: settings.scratch_bytes,
-        limits: settings.limits,
+        limits,
         bridges,
     })
+}
+
+/// What is mapped may be far more than what is used, and how far depends on the program.
+fn limits(settings: &SandboxSection, is_static: bool) -> ResourceLimits {
+    let reserved = if is_static {
+        STATIC_ADDRESS_SPACE_BYTES
+    } else {
+        ADDRESS_SPACE_BYTES
+    };
+    let address_space = settings.address_space_bytes;
+    ResourceLimits {
+        memory_bytes: settings.memory_bytes,
+        address_space_bytes: address_space.unwrap_or(reserved.max(settings.memory_bytes)),
+        processes: settings.processes,
+        open_files: settings.open_files,
+        file_size_bytes: settings.file_size_bytes,
+        cpu_sec: settings.cpu_sec,
+    }
 }
 
 impl fmt::Display for Standing {

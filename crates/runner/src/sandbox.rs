@@ -69,8 +69,11 @@ pub struct PrivateDirectory {
 /// host is exempt from that one, so a gateway that runs as root has no such limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceLimits {
-    /// Address space, so more than what is resident.
+    /// Private memory that can be written to, whether or not it is resident.
     pub memory_bytes: u64,
+    /// Everything that is mapped or reserved, so much more than `memory_bytes` for some: a JavaScript
+    /// engine reserves 10 GB for each WebAssembly memory. It bounds what is shared, too.
+    pub address_space_bytes: u64,
     pub processes: u64,
     pub open_files: u64,
     /// The largest file that can be written.

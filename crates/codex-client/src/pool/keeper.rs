@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::worker::{Condition, LaunchError, Worker};
 
-use super::{Member, Pool, PoolLimits, State};
+use super::{Member, PoolLimits, Shared, State};
 
 /// How often age and memory are looked at when nothing else happens.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ const IDLE_LIMIT: Duration = Duration::from_mins(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-pub(super) async fn keep(pool: Arc<Pool>) {
+pub(super) async fn keep(pool: Arc<Shared>) {
     let mut changed = pool.blueprint.changed.subscribe();
     let mut measured: Option<Instant> = None;
     loop {
@@ -43,7 +43,7 @@ pub(super) async fn keep(pool: Arc<Pool>) {
     }
 }
 
-impl Pool {
+impl Shared {
     /// Outside the lock that every lease needs: each process is a file to read.
     fn measure_memory(&self) {
         let workers: Vec<_> = {

@@ -1,10 +1,10 @@
 //! The threads of a process: a stock prepared ahead, so that a turn need not wait for its own.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::credential::new_credential;
 use crate::profile;
 use crate::protocol::{self, ThreadStarted};
 
@@ -135,14 +135,4 @@ impl Place {
     pub(crate) fn credential(&self) -> &SecretString {
         &self.thread.prepared.credential
     }
-}
-
-/// 256 bits from the system, in hexadecimal: cannot be guessed by another process on this machine.
-fn new_credential() -> Result<SecretString, getrandom::Error> {
-    let mut credential = String::new();
-    for _ in 0..4 {
-        // Writing to a String cannot fail.
-        let _ = write!(credential, "{:016x}", getrandom::u64()?);
-    }
-    Ok(credential.into())
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::event_queue::EventQueue;
 use crate::protocol::{self, TurnStarted};
-use crate::turn::{Turn, TurnEnd, TurnFailure};
+use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
 use super::calls::CallError;
 use super::threads::Place;
@@ -17,6 +17,59 @@ use super::{Condition, Worker};
 #[derive(Debug)]
 pub(crate) struct Slot {
     worker: Arc<Worker>,
+}
+
+/// A turn on a warm process. Dropping it interrupts the turn, and kills the process that does not obey
+/// within the grace.
+#[derive(Debug)]
+pub(crate) struct WarmTurn {
+    worker: Arc<Worker>,
+    queue: Arc<EventQueue>,
+    /// Taken when the turn is settled; the place on the worker is free only then.
+    place: Option<Place>,
+    fetched_any: bool,
+}
+
+impl Place {
+    /// Starts the turn on the thread of this place. From here on, dropping the future or what it gives
+    /// interrupts it.
+    pub(crate) async fn start_turn(self, turn: &Turn) -> Result<WarmTurn, TurnFailure> {
+        let worker = Arc::clone(self.worker());
+        let thread_id = self.thread_id().to_owned();
+        let queue = Arc::new(EventQueue::new(
+            thread_id,
+            worker.blueprint.max_unread_bytes,
+        ));
+        let warm = WarmTurn {
+            worker: Arc::clone(&worker),
+            queue: Arc::clone(&queue),
+            place: Some(self),
+            fetched_any: false,
+        };
+        worker.start_turn(&queue, turn).await?;
+        Ok(warm)
+    }
+}
+
+impl WarmTurn {
+    pub(crate) async fn next(&mut self) -> Option<TurnEvent> {
+        let event = self.queue.next().await?;
+        if !self.fetched_any {
+            self.fetched_any = true;
+            // Threads for the next turns are prepared now, not earlier: their preparation would
+            // compete with the first token of this one.
+            self.worker.prepare_threads();
+        }
+        Some(event)
+    }
+}
+
+impl Drop for WarmTurn {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.worker.settle(Arc::clone(&self.queue), place);
+        }
+    }
 }
 
 impl Worker {
@@ -39,7 +92,7 @@ impl Worker {
     }
 
     /// Starts `turn` on the thread of `queue`, which has the turn's events from its first one on.
-    pub(crate) async fn start_turn(
+    async fn start_turn(
         self: &Arc<Self>,
         queue: &Arc<EventQueue>,
         turn: &Turn,
@@ -88,7 +141,7 @@ impl Worker {
 
     /// Ends what is left of a turn whose stream was dropped, then frees its place. A turn that the
     /// process does not end within the grace takes the process with it.
-    pub(crate) fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, place: Place) {
+    fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, place: Place) {
         if queue.is_settled() {
             // The lean profile starts nothing, so whatever runs beside the CLI is not to be trusted.
             if self.process.has_descendants() {

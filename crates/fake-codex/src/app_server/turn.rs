@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{CRASH_CODE, Server, server_request, shapes};
-use crate::script::{Behaviour, Script};
+use crate::{
+    one_turn::in_pieces,
+    script::{Behaviour, Script},
+};
 
 const ANSWER_ITEM: &str = "msg_1";
 const PIECE_CHARS: usize = 1000;
@@ -310,12 +313,4 @@ fn late_failure(behaviour: &Behaviour) -> Option<Value> {
         Behaviour::FailAfterDelta { info } => Some(info.clone()),
         _ => None,
     }
-}
-
-fn in_pieces(text: &str, piece_chars: usize) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars
-        .chunks(piece_chars.max(1))
-        .map(|piece| piece.iter().collect())
-        .collect()
 }

@@ -19,7 +19,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use codex_client::{
-    ClientSettings, CodexClient, Confinement, PoolLimits, SandboxSettings, locate_bubblewrap,
+    ClientSettings, CodexClient, Confinement, Driver, PoolLimits, SandboxSettings,
+    locate_bubblewrap,
 };
 use runner::{Deadline, Launcher, ResourceLimits};
 use tokio::sync::mpsc;
@@ -124,6 +125,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) -> io::Result<f64> {
     let settings = ClientSettings {
         program: program.to_owned(),
+        driver: Driver::AppServer,
         state_dir: state_dir.to_owned(),
         model: "bench-model".to_owned(),
         confinement,
@@ -136,6 +138,7 @@ async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) 
             max_age: Duration::from_mins(10),
             max_rss_bytes: 1024 * MEBIBYTE,
         },
+        max_turn_processes: 1,
     };
     let begun = Instant::now();
     let client = CodexClient::start(settings, &TaskTracker::new())?;
@@ -157,13 +160,14 @@ fn sandbox(program: &Path) -> io::Result<(Confinement, Bridges)> {
     let launcher = Launcher::new(Path::new(env!("CARGO_BIN_EXE_portcullis")));
     let (bridges, waiting) = mpsc::channel(4);
     let settings = SandboxSettings {
-        bubblewrap: locate_bubblewrap(None, program, "".as_ref()).ok_or_else(missing)?,
+        bubblewrap: locate_bubblewrap(None, program, &[], "".as_ref()).ok_or_else(missing)?,
         launcher: launcher.map_err(io::Error::other)?,
         read_paths: codex_client::read_paths(program),
         hidden_paths: Vec::new(),
         scratch_bytes: 64 * MEBIBYTE,
         limits: ResourceLimits {
             memory_bytes: 4096 * MEBIBYTE,
+            address_space_bytes: 4096 * MEBIBYTE,
             processes: 512,
             open_files: 512,
             file_size_bytes: 32 * MEBIBYTE,

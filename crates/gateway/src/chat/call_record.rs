@@ -3,15 +3,16 @@ use std::time::{Duration, Instant};
 use crate::broker::Usage;
 use crate::error::{ErrorCode, Problem};
 
+use super::Call;
 use super::meta::milliseconds;
 use super::request::ChatRequest;
-use super::{Call, DRIVER};
 
 /// What is recorded of a call: sizes, times and outcome, never content. One log line, when it is
 /// dropped: whatever happens to the call, a panic included, it leaves exactly one.
 #[derive(Debug)]
 pub(super) struct CallRecord {
     request_id: String,
+    driver: &'static str,
     accepted: Instant,
     message_bytes: usize,
     context_bytes: usize,
@@ -25,9 +26,10 @@ pub(super) struct CallRecord {
 }
 
 impl CallRecord {
-    pub(super) fn new(call: &Call, request: &ChatRequest) -> Self {
+    pub(super) fn new(call: &Call, request: &ChatRequest, driver: &'static str) -> Self {
         Self {
             request_id: call.request_id.clone(),
+            driver,
             accepted: call.accepted,
             message_bytes: request.message.len(),
             context_bytes: request.context.as_ref().map_or(0, String::len),
@@ -84,7 +86,7 @@ impl Drop for CallRecord {
         tracing::info!(
             request_id = %self.request_id,
             mode = "chat",
-            driver = DRIVER,
+            driver = self.driver,
             model = self.model,
             status = code.map_or(200, ErrorCode::status),
             code = code.map(ErrorCode::as_str),

@@ -16,7 +16,7 @@ pub(super) struct Meta {
     request_id: String,
     accepted: Instant,
     pub(super) model: String,
-    driver: &'static str,
+    pub(super) driver: &'static str,
     pub(super) first_token: Option<Duration>,
     pub(super) usage: Usage,
     pub(super) truncated: BTreeMap<&'static str, Truncation>,

@@ -1,10 +1,10 @@
 use codex_client::{ItemKind, ItemStatus};
 use redact::{StreamRedactor, Untrusted};
 
+use crate::broker::Usage;
 use crate::guard::caps::OutputCap;
 use crate::run::{RunEvent, RunWriter};
 
-use super::DRIVER;
 use super::call_record::CallRecord;
 use super::meta::Meta;
 
@@ -56,6 +56,11 @@ impl<'call> Output<'call> {
         self.writer.append(event).await;
     }
 
+    /// What the CLI says that the turn has cost.
+    pub(super) fn reported_usage(&mut self, usage: Usage) {
+        self.meta.usage = usage;
+    }
+
     /// The answer is over its limit: nothing more will be passed on.
     pub(super) fn is_full(&self) -> bool {
         self.cap.is_full()
@@ -104,12 +109,8 @@ impl<'call> Output<'call> {
         if !self.started {
             self.started = true;
             let model = self.meta.model.clone();
-            self.writer
-                .append(RunEvent::Start {
-                    model,
-                    driver: DRIVER,
-                })
-                .await;
+            let driver = self.meta.driver;
+            self.writer.append(RunEvent::Start { model, driver }).await;
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use codex_client::ArgumentTemplate;
 use redact::Redactor;
 use secrecy::SecretString;
 use toml::de::DeValue;
@@ -22,11 +23,7 @@ pub(super) enum Kind {
         most: u64,
         unit: &'static str,
     },
-    Choice {
-        options: &'static [&'static str],
-        /// Promised by the design, refused by this version in so many words.
-        later: &'static [&'static str],
-    },
+    Choice(&'static [&'static str]),
     LoopbackAddress,
     BaseUrl,
     ModelName,
@@ -48,6 +45,8 @@ pub(super) enum Item {
     Origin,
     Model,
     Path,
+    /// An argument of a company's CLI, with its placeholders.
+    Argument,
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +118,7 @@ impl Kind {
             Self::Count { least, most, unit } => {
                 format!("a whole number, {least} to {most} {unit}")
             }
-            Self::Choice { options, .. } => format!("one of {}", options.join(", ")),
+            Self::Choice(options) => format!("one of {}", options.join(", ")),
             Self::LoopbackAddress => "a loopback address with a port".to_owned(),
             Self::BaseUrl => "an https URL (http only to this machine)".to_owned(),
             Self::ModelName => "a name of 1 to 128 visible ASCII characters".to_owned(),
@@ -134,6 +133,7 @@ impl Kind {
             Self::List(Item::Origin) => "a list of origins such as https://chat.example".to_owned(),
             Self::List(Item::Path) => "a list of absolute paths that exist".to_owned(),
             Self::List(Item::Model) => "a list of model names".to_owned(),
+            Self::List(Item::Argument) => "a list of arguments".to_owned(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Kind {
 
     fn read_string(self, said: &str) -> Result<Value, String> {
         match self {
-            Self::Choice { options, later } => text::choice(said, options, later).map(Value::Text),
+            Self::Choice(options) => text::choice(said, options).map(Value::Text),
             Self::LoopbackAddress => address::loopback(said).map(Value::Address),
             Self::BaseUrl => address::base_url(said).map(Value::Text),
             Self::ModelName => text::model_name(said).map(Value::Text),
@@ -206,9 +206,11 @@ fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Val
             Item::Origin => address::origin(text),
             Item::Model => text::model_name(text),
             Item::Path => path::shared(text),
+            Item::Argument => ArgumentTemplate::parse(text).map(|template| template.to_string()),
         };
         let parsed = parsed.map_err(|detail| format!("entry {}: {detail}", index + 1))?;
-        if !items.contains(&parsed) {
+        // An option may stand twice, with two values.
+        if matches!(item, Item::Argument) || !items.contains(&parsed) {
             items.push(parsed);
         }
     }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codex_client::{ArgumentTemplate, DriverChoice};
 use redact::Redactor;
-use runner::ResourceLimits;
 use secrecy::SecretString;
 
 use super::Loaded;
@@ -15,7 +15,7 @@ use super::layers::Gathered;
 use super::origins::{Origin, Origins};
 use super::problem::{ConfigError, Problem};
 use super::settings::{
-    AzureSettings, ChatSettings, CodexDriver, CodexSettings, LimitSettings, LogFormat, LogSettings,
+    AzureSettings, ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings,
     OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
     Settings,
 };
@@ -103,6 +103,7 @@ fn codex(origins: &Origins) -> Result<CodexSettings, Problem> {
     Ok(CodexSettings {
         bin: optional_path(origins, "codex.bin")?,
         driver: driver(origins, "codex.driver")?,
+        chat_arguments: argument_templates(origins, "codex.chat_args")?,
         version_strict: switch(origins, "codex.version_strict")?,
         kill_grace: seconds(origins, "codex.kill_grace_sec")?,
         state_dir: optional_path(origins, "codex.state_dir")?,
@@ -125,13 +126,13 @@ fn sandbox(origins: &Origins) -> Result<SandboxSection, Problem> {
         bubblewrap: optional_path(origins, "codex.sandbox.bubblewrap")?,
         read_paths: read_paths.into_iter().map(PathBuf::from).collect(),
         scratch_bytes: mebibytes("codex.sandbox.scratch_mb")?,
-        limits: ResourceLimits {
-            memory_bytes: mebibytes("codex.sandbox.memory_mb")?,
-            processes: count(origins, "codex.sandbox.processes")?,
-            open_files: count(origins, "codex.sandbox.open_files")?,
-            file_size_bytes: mebibytes("codex.sandbox.file_size_mb")?,
-            cpu_sec: count(origins, "codex.sandbox.cpu_sec")?,
-        },
+        memory_bytes: mebibytes("codex.sandbox.memory_mb")?,
+        address_space_bytes: optional_count(origins, "codex.sandbox.address_space_mb")?
+            .map(|mebibytes| mebibytes * BYTES_PER_MEBIBYTE),
+        processes: count(origins, "codex.sandbox.processes")?,
+        open_files: count(origins, "codex.sandbox.open_files")?,
+        file_size_bytes: mebibytes("codex.sandbox.file_size_mb")?,
+        cpu_sec: count(origins, "codex.sandbox.cpu_sec")?,
     })
 }
 
@@ -156,10 +157,12 @@ fn provider(origins: &Origins) -> Result<ProviderSettings, Problem> {
     }
 }
 
-fn driver(origins: &Origins, path: &str) -> Result<CodexDriver, Problem> {
+fn driver(origins: &Origins, path: &str) -> Result<DriverChoice, Problem> {
     match text(origins, path)?.as_str() {
-        "auto" => Ok(CodexDriver::Auto),
-        "app-server" => Ok(CodexDriver::AppServer),
+        "auto" => Ok(DriverChoice::Auto),
+        "app-server" => Ok(DriverChoice::AppServer),
+        "exec" => Ok(DriverChoice::Exec),
+        "contract" => Ok(DriverChoice::Contract),
         _ => Err(disagreement(path)),
     }
 }
@@ -195,6 +198,14 @@ fn count(origins: &Origins, path: &str) -> Result<u64, Problem> {
     }
 }
 
+fn optional_count(origins: &Origins, path: &str) -> Result<Option<u64>, Problem> {
+    match origins.value(path) {
+        Some(Value::Count(count)) => Ok(Some(*count)),
+        Some(Value::Unset) => Ok(None),
+        _ => Err(disagreement(path)),
+    }
+}
+
 fn size(origins: &Origins, path: &str) -> Result<usize, Problem> {
     usize::try_from(count(origins, path)?).map_err(|_| disagreement(path))
 }
@@ -222,6 +233,14 @@ fn list(origins: &Origins, path: &str) -> Result<Vec<String>, Problem> {
         Some(Value::List(items)) => Ok(items.clone()),
         _ => Err(disagreement(path)),
     }
+}
+
+fn argument_templates(origins: &Origins, path: &str) -> Result<Vec<ArgumentTemplate>, Problem> {
+    let templates = list(origins, path)?;
+    let parsed = templates.iter().map(|text| ArgumentTemplate::parse(text));
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|_| disagreement(path))
 }
 
 fn secret(origins: &Origins, path: &str) -> Result<SecretString, Problem> {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codex_client::{ArgumentTemplate, DriverChoice};
 use redact::Redactor;
-use runner::ResourceLimits;
 use secrecy::SecretString;
 
 /// Everything an operator can set, after every check has passed.
@@ -63,18 +63,14 @@ pub struct ChatSettings {
     pub allowed_models: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodexDriver {
-    Auto,
-    AppServer,
-}
-
 #[derive(Clone, Debug)]
 pub struct CodexSettings {
     /// `CODEX_BIN`, when set. Otherwise the installed one is found at start.
     pub bin: Option<PathBuf>,
     /// `CODEX_DRIVER`
-    pub driver: CodexDriver,
+    pub driver: DriverChoice,
+    /// `CODEX_CHAT_ARGS`: what a company's CLI is called with.
+    pub chat_arguments: Vec<ArgumentTemplate>,
     /// `CODEX_VERSION_STRICT`: refuse a CLI that is not the pinned version.
     pub version_strict: bool,
     /// `CODEX_KILL_GRACE_SEC`: between the interrupt and the kill.
@@ -96,8 +92,18 @@ pub struct SandboxSection {
     pub read_paths: Vec<PathBuf>,
     /// `CODEX_LIMIT_SCRATCH_MB`: of the private directory, and of `/tmp`.
     pub scratch_bytes: u64,
-    /// `CODEX_LIMIT_…`
-    pub limits: ResourceLimits,
+    /// `CODEX_LIMIT_MEMORY_MB`
+    pub memory_bytes: u64,
+    /// `CODEX_LIMIT_ADDRESS_SPACE_MB`, when set. Otherwise the program decides.
+    pub address_space_bytes: Option<u64>,
+    /// `CODEX_LIMIT_PROCESSES`
+    pub processes: u64,
+    /// `CODEX_LIMIT_OPEN_FILES`
+    pub open_files: u64,
+    /// `CODEX_LIMIT_FILE_SIZE_MB`
+    pub file_size_bytes: u64,
+    /// `CODEX_LIMIT_CPU_SEC`
+    pub cpu_sec: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,11 +40,12 @@ pub(super) const LATER_VARIABLES: [(&str, &[&str]); 5] = [
 
 /// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,
 /// `OPENAI_ORG_ID`, …) may belong to somebody else.
-pub(super) const OWN_PREFIXES: [&str; 6] = [
+pub(super) const OWN_PREFIXES: [&str; 7] = [
     "PORTCULLIS_",
     "CODEX_POOL_",
     "CODEX_LIMIT_",
     "CODEX_SANDBOX_",
+    "CODEX_CHAT_",
     "CHAT_MAX_",
     "CHAT_ALLOWED_",
 ];
@@ -155,11 +156,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "codex.driver",
         "CODEX_DRIVER",
-        Kind::Choice {
-            options: &["auto", "app-server"],
-            later: &["exec", "contract"],
-        },
-        "How the CLI is spoken to; in this version auto is app-server.",
+        Kind::Choice(&["auto", "app-server", "exec", "contract"]),
+        "How the CLI is spoken to; auto asks it.",
+    ),
+    always(
+        "codex.chat_args",
+        "CODEX_CHAT_ARGS",
+        Kind::List(Item::Argument),
+        "What a CLI of your own is called with for a chat; docs/contract.md has the placeholders.",
     ),
     always(
         "codex.version_strict",
@@ -212,10 +216,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "codex.sandbox.mode",
         "PORTCULLIS_SANDBOX",
-        Kind::Choice {
-            options: &["required", "auto", "off"],
-            later: &[],
-        },
+        Kind::Choice(&["required", "auto", "off"]),
         "Whether Codex runs in a sandbox: required refuses to start without, auto warns, off does not try.",
     ),
     optional(
@@ -239,8 +240,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "codex.sandbox.memory_mb",
         "CODEX_LIMIT_MEMORY_MB",
-        count(768, 1_048_576, "MiB"),
-        "The address space of a process in the sandbox.",
+        count(256, 1_048_576, "MiB"),
+        "The private memory of a process in the sandbox.",
+    ),
+    optional(
+        "codex.sandbox.address_space_mb",
+        "CODEX_LIMIT_ADDRESS_SPACE_MB",
+        count(1024, 1_048_576, "MiB"),
+        "What a process in the sandbox may map or reserve. When not set: as the program needs.",
     ),
     always(
         "codex.sandbox.processes",
@@ -269,10 +276,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "provider.kind",
         "LLM_PROVIDER",
-        Kind::Choice {
-            options: &["openai", "azure", "demo"],
-            later: &[],
-        },
+        Kind::Choice(&["openai", "azure", "demo"]),
         "Who answers the model calls. demo is built in: it needs no key, and nothing leaves the machine.",
     ),
     optional(
@@ -338,10 +342,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     always(
         "log.format",
         "PORTCULLIS_LOG_FORMAT",
-        Kind::Choice {
-            options: &["json", "text"],
-            later: &[],
-        },
+        Kind::Choice(&["json", "text"]),
         "json for machines, text for people.",
     ),
 ];

@@ -11,17 +11,12 @@ const API_VERSION_LIMIT: usize = 64;
 /// Levels of a tracing filter.
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-pub(super) fn choice(said: &str, options: &[&str], later: &[&str]) -> Result<String, String> {
+pub(super) fn choice(said: &str, options: &[&str]) -> Result<String, String> {
     let matches = |option: &&&str| option.eq_ignore_ascii_case(said);
     if let Some(option) = options.iter().find(matches) {
         return Ok((*option).to_owned());
     }
     let options_text = options.join(", ");
-    if let Some(option) = later.iter().find(matches) {
-        return Err(format!(
-            "this version does not have {option}; use one of {options_text}"
-        ));
-    }
     let suggestion = match nearest(said, options.iter().copied()) {
         Some(option) => format!("; did you mean {option}?"),
         None => String::new(),
@@ -31,9 +26,11 @@ pub(super) fn choice(said: &str, options: &[&str], later: &[&str]) -> Result<Str
 
 pub(super) fn model_name(said: &str) -> Result<String, String> {
     let visible = said.bytes().all(|byte| byte.is_ascii_graphic());
-    if said.is_empty() || said.len() > MODEL_NAME_LIMIT || !visible {
+    // A name with a dash first could be taken for an option by a company's CLI.
+    if said.is_empty() || said.len() > MODEL_NAME_LIMIT || !visible || said.starts_with('-') {
         return Err(format!(
-            "must be a name of 1 to {MODEL_NAME_LIMIT} visible ASCII characters, without blanks"
+            "must be a name of 1 to {MODEL_NAME_LIMIT} visible ASCII characters, without blanks and \
+             without a dash at its beginning"
         ));
     }
     Ok(said.to_owned())

@@ -20,7 +20,7 @@ pub(crate) fn directory() -> TempDir {
 
 /// The bubblewrap in the pinned CLI's package.
 pub(crate) fn bubblewrap() -> PathBuf {
-    codex_client::locate_bubblewrap(None, &real(), OsStr::new(""))
+    codex_client::locate_bubblewrap(None, &real(), &[], OsStr::new(""))
         .expect("the pinned Codex CLI has no bubblewrap: run `make codex`")
 }
 

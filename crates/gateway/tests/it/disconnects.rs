@@ -84,7 +84,7 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
     ];
     let app = TestApp::with_fake_codex("", &settings).await;
     let running = app.send(&json!({ "message": "fake:hang" })).await;
-    until("the first turn", || app.client.status().active_turns == 1).await;
+    until("the first turn", || app.client.status().active_turns() == 1).await;
     let body = json!({ "message": "waits" }).to_string();
     let waiting = app.send_with(&[ID], &body).await;
     drop(waiting);

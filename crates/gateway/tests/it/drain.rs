@@ -15,7 +15,7 @@ async fn a_call_beyond_the_queue_is_refused_at_once() {
     ];
     let app = TestApp::with_fake_codex("", &settings).await;
     let running = app.send(&json!({ "message": "fake:hang" })).await;
-    until("the first turn", || app.client.status().active_turns == 1).await;
+    until("the first turn", || app.client.status().active_turns() == 1).await;
     let body = json!({ "message": "hello", "stream": false });
     let (mut one, mut other) = (app.send(&body).await, app.send(&body).await);
     // One of the two waits; which, is not the test's to say.
@@ -43,7 +43,7 @@ async fn a_wait_in_the_queue_ends() {
     ];
     let app = TestApp::with_fake_codex("", &settings).await;
     let running = app.send(&json!({ "message": "fake:hang" })).await;
-    until("the first turn", || app.client.status().active_turns == 1).await;
+    until("the first turn", || app.client.status().active_turns() == 1).await;
     app.ask("hello").await.problem(503, "overloaded");
     drop(running);
     app.stop().await;
@@ -95,7 +95,7 @@ async fn what_does_not_finish_in_time_is_ended_cleanly() {
         .await;
     streamed.expect_frame("start").await;
     streamed.expect_frame("delta").await;
-    until("both turns", || app.client.status().active_turns == 2).await;
+    until("both turns", || app.client.status().active_turns() == 2).await;
     app.begin_to_stop();
     let error = streamed.expect_frame("error").await["error"].take();
     assert_eq!(error["code"], "draining");
@@ -110,10 +110,7 @@ async fn what_does_not_finish_in_time_is_ended_cleanly() {
 async fn a_start_that_hangs_does_not_hold_up_the_end() {
     let settings = [("PORTCULLIS_DRAIN_SEC", "0")];
     let app = TestApp::with_fake_codex("hang_in_initialize = true", &settings).await;
-    until("the start of a process", || {
-        app.client.status().starting == 1
-    })
-    .await;
+    until("the start of a process", || app.pool().starting == 1).await;
     let begun = std::time::Instant::now();
     app.stop().await;
     assert!(

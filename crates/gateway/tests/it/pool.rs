@@ -271,7 +271,7 @@ async fn a_cli_that_does_not_start_is_said_to_be_unavailable_and_not_tried_witho
     );
     let ready = app.get("/readyz").await;
     assert_eq!(ready.status, 503);
-    assert_eq!(ready.json()["checks"]["codex_pool"]["ok"], false);
+    assert_eq!(ready.json()["checks"]["codex_processes"]["ok"], false);
     for _ in 0..20 {
         app.ask("hello").await.problem(503, "codex_unavailable");
     }
@@ -289,15 +289,15 @@ async fn a_cli_that_starts_again_is_used_again() {
     let app = TestApp::with_fake_codex("exit_at_start = 7", &[]).await;
     app.ask("hello").await.problem(503, "codex_unavailable");
     fs::write(app.directory.path().join("fake-codex.toml"), "").unwrap();
-    until("a process", || app.client.status().ready > 0).await;
+    until("a process", || app.client.status().is_ready()).await;
     assert_eq!(app.ask("hello").await.chat(), "echo: hello");
     assert_eq!(app.get("/readyz").await.status, 200);
     // That it once did not start is no news when a process ends for another reason.
     let slow = "slow_start_ms = 1000";
     fs::write(app.directory.path().join("fake-codex.toml"), slow).unwrap();
     kill(app.pids().await[0]);
-    until("its end", || app.client.status().ready == 0).await;
-    assert_eq!(app.client.status().failure, None);
+    until("its end", || !app.client.status().is_ready()).await;
+    assert_eq!(app.pool().failure, None);
     app.stop().await;
 }
 
@@ -348,7 +348,7 @@ async fn several_turns_run_at_once_on_one_process() {
         caller.expect_frame("start").await;
         callers.push(caller);
     }
-    assert_eq!(app.client.status().active_turns, 4);
+    assert_eq!(app.client.status().active_turns(), 4);
     assert_eq!(app.pids().await, pids);
     // A fifth waits for a place and gets the first that is free.
     let fifth = app

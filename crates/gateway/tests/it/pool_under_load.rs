@@ -32,10 +32,10 @@ async fn a_caller_that_leaves_a_refused_turn_costs_its_neighbour_nothing() {
         ("fake:refuse-turn-start:-32600:200", 50),
     ] {
         let leaver = app.send(&json!({ "message": refusal })).await;
-        until("its turn", || app.client.status().active_turns == 2).await;
+        until("its turn", || app.client.status().active_turns() == 2).await;
         sleep(Duration::from_millis(stay_ms)).await;
         drop(leaver);
-        until("its end", || app.client.status().active_turns == 1).await;
+        until("its end", || app.client.status().active_turns() == 1).await;
     }
     let frames = neighbour.frames().await;
     assert_eq!(frames.last().unwrap().event, "done");
@@ -57,7 +57,7 @@ async fn a_call_for_which_there_is_no_place_is_given_a_new_process_at_once() {
     for _ in 0..4 {
         callers.push(app.send(&json!({ "message": "fake:hang" })).await);
     }
-    until("four turns", || app.client.status().active_turns == 4).await;
+    until("four turns", || app.client.status().active_turns() == 4).await;
     let begun = Instant::now();
     assert_eq!(app.ask("fifth").await.chat(), "echo: fifth");
     let waited = begun.elapsed();
@@ -75,7 +75,7 @@ async fn launches_that_fail_are_spaced_out_although_another_process_works() {
     ];
     let app = TestApp::with_fake_codex("", &settings).await;
     assert_eq!(app.ask("hello").await.chat(), "echo: hello");
-    until("the last start", || app.client.status().starting == 0).await;
+    until("the last start", || app.pool().starting == 0).await;
     let set_up = app.directory.path().join("fake-codex.toml");
     fs::write(&set_up, "exit_at_start = 7").unwrap();
     // With every place taken, another process is wanted all the time.

@@ -181,7 +181,7 @@ async fn what_it_may_use_is_limited() {
         return;
     }
     let limits = [
-        ("CODEX_LIMIT_MEMORY_MB", "768"),
+        ("CODEX_LIMIT_MEMORY_MB", "512"),
         ("CODEX_LIMIT_FILE_SIZE_MB", "4"),
         ("CODEX_LIMIT_SCRATCH_MB", "16"),
         ("CODEX_LIMIT_PROCESSES", "123"),
@@ -249,6 +249,7 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
         bridge_port: None,
         limits: ResourceLimits {
             memory_bytes: 1024 * megabyte,
+            address_space_bytes: 4096 * megabyte,
             processes: 64,
             open_files: 64,
             file_size_bytes: megabyte,

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use codex_client::CodexClient;
+use codex_client::{ClientStatus, CodexClient, PoolStatus};
 use gateway::app::App;
 use gateway::config::{self, Environment, Overrides};
 use serde_json::{Value, json};
@@ -157,13 +157,21 @@ impl TestApp {
 
     /// The process ids of the pool, once there is one.
     pub(crate) async fn pids(&self) -> Vec<u32> {
-        until("a process", || self.client.status().ready > 0).await;
+        until("a process", || self.client.status().is_ready()).await;
         self.client.process_ids()
+    }
+
+    /// Of the driver `app-server`.
+    pub(crate) fn pool(&self) -> PoolStatus {
+        match self.client.status() {
+            ClientStatus::Pool(pool) => pool,
+            ClientStatus::PerTurn { .. } => panic!("there is no pool"),
+        }
     }
 
     pub(crate) async fn is_idle(&self) {
         until("the end of every turn", || {
-            self.client.status().active_turns == 0
+            self.client.status().active_turns() == 0
         })
         .await;
     }

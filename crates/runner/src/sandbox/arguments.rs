@@ -44,9 +44,10 @@ pub(crate) fn command_line(
 }
 
 /// In the order in which `launch` reads them.
-fn limits(limits: ResourceLimits) -> [u64; 5] {
+fn limits(limits: ResourceLimits) -> [u64; 6] {
     [
         limits.memory_bytes,
+        limits.address_space_bytes,
         limits.processes,
         limits.open_files,
         limits.file_size_bytes,

@@ -53,7 +53,7 @@ pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
 struct Task {
     socket: PathBuf,
     bridge_port: u16,
-    limits: [(Resource, u64); 6],
+    limits: [(Resource, u64); 7],
     program: OsString,
     arguments: Vec<OsString>,
 }
@@ -68,6 +68,7 @@ impl Task {
         };
         let bridge_port = u16::try_from(number(next()?)?).map_err(|_| "no such port")?;
         let limits = [
+            (Resource::Data, number(next()?)?),
             (Resource::As, number(next()?)?),
             (Resource::Nproc, number(next()?)?),
             (Resource::Nofile, number(next()?)?),

@@ -164,7 +164,10 @@ async fn what_comes_next_can_be_looked_at_before_it_is_taken() {
     assert_eq!(looked, Some(b'{'));
     assert_eq!(child.stdout.next().await, Some(text(b"{\"a\":1}")));
     assert_eq!(child.stdout.peek().await, Some(b'r'));
-    assert_eq!(child.stdout.next_piece().await.as_deref(), Some(&b"rest"[..]));
+    assert_eq!(
+        child.stdout.next_piece().await.as_deref(),
+        Some(&b"rest"[..])
+    );
     assert_eq!(child.stdout.peek().await, None);
     assert_eq!(child.stdout.next_piece().await, None);
 }

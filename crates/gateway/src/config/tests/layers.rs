@@ -5,7 +5,9 @@ use std::time::Duration;
 use redact::Redactor;
 
 use super::*;
-use crate::config::{CodexDriver, LogFormat, Origin, ProviderSettings};
+use codex_client::DriverChoice;
+
+use crate::config::{LogFormat, Origin, ProviderSettings};
 
 #[test]
 fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
@@ -36,7 +38,7 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
     assert_eq!(caps, (8_000, 200_000, 400_000));
     assert_eq!(chat.allowed_models, ["gpt-4o-mini"]);
     assert_eq!((codex.bin, codex.state_dir), (None, None));
-    assert_eq!(codex.driver, CodexDriver::Auto);
+    assert_eq!(codex.driver, DriverChoice::Auto);
     assert!(!codex.version_strict);
     assert_eq!(codex.kill_grace, Duration::from_secs(2));
     let pool = codex.pool;
@@ -126,6 +128,7 @@ fn every_variable_reaches_its_field() {
         ("CHAT_ALLOWED_MODELS", "other"),
         ("CODEX_BIN", "/bin/sh"),
         ("CODEX_DRIVER", "App-Server"),
+        ("CODEX_CHAT_ARGS", "ask, --model={model}"),
         ("CODEX_VERSION_STRICT", "1"),
         ("CODEX_KILL_GRACE_SEC", "14"),
         ("CODEX_STATE_DIR", "/nowhere/state"),
@@ -139,6 +142,7 @@ fn every_variable_reaches_its_field() {
         ("CODEX_SANDBOX_READ_PATHS", "/usr, /bin"),
         ("CODEX_LIMIT_SCRATCH_MB", "19"),
         ("CODEX_LIMIT_MEMORY_MB", "1000"),
+        ("CODEX_LIMIT_ADDRESS_SPACE_MB", "2000"),
         ("CODEX_LIMIT_PROCESSES", "33"),
         ("CODEX_LIMIT_OPEN_FILES", "65"),
         ("CODEX_LIMIT_FILE_SIZE_MB", "20"),

@@ -1,0 +1,181 @@
+//! The client as its user sees it, whichever way the CLI is spoken to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runner::Deadline;
+use secrecy::SecretString;
+use thiserror::Error;
+use tokio_util::task::TaskTracker;
+
+use crate::confinement::Confinement;
+use crate::driver::Driver;
+use crate::home;
+use crate::pool::{Pool, PoolLimits, PoolStatus};
+use crate::turn::{Turn, TurnFailure};
+use crate::turn_process::{TurnPlace, TurnProcesses};
+use crate::turn_stream::TurnStream;
+use crate::worker::Place;
+
+/// What the client needs to know; every value has been checked by whoever made it.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// The program: the native Codex, or a company's own CLI.
+    pub program: PathBuf,
+    pub driver: Driver,
+    /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.
+    pub state_dir: PathBuf,
+    /// The model of a turn that names none.
+    pub model: String,
+    /// What stands around every process.
+    pub confinement: Confinement,
+    /// Between an interrupt and the kill.
+    pub kill_grace: Duration,
+    /// Text of one turn that may wait unread before the turn is ended.
+    pub max_unread_bytes: usize,
+    /// Of the driver `app-server`.
+    pub pool: PoolLimits,
+    /// Processes at once, of the drivers that start one for each turn.
+    pub max_turn_processes: usize,
+}
+
+/// Runs turns on a Codex CLI. Cheap to clone.
+#[derive(Clone)]
+pub struct CodexClient {
+    processes: Processes,
+}
+
+#[derive(Clone)]
+enum Processes {
+    Warm(Pool),
+    PerTurn(TurnProcesses),
+}
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LeaseError {
+    #[error("no Codex process became free in time")]
+    Busy,
+    #[error("Codex does not start: {reason}")]
+    Unavailable { reason: String },
+    #[error("the gateway is shutting down")]
+    Closing,
+}
+
+/// How the client is at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientStatus {
+    Pool(PoolStatus),
+    PerTurn { active_turns: usize },
+}
+
+impl CodexClient {
+    /// Removes what an earlier run left behind and begins to start processes, where they are started
+    /// ahead. Must be called within a runtime; its tasks run on `tracker` until
+    /// [`CodexClient::shutdown`].
+    pub fn start(settings: ClientSettings, tracker: &TaskTracker) -> std::io::Result<Self> {
+        let removed = home::remove_left_behind(&settings.state_dir)?;
+        if removed > 0 {
+            tracing::info!(
+                removed,
+                "removed what an earlier run left in the state directory"
+            );
+        }
+        let processes = match &settings.driver {
+            Driver::AppServer => Processes::Warm(Pool::start(settings, tracker)),
+            Driver::Exec | Driver::Contract(_) => {
+                Processes::PerTurn(TurnProcesses::new(settings, tracker))
+            }
+        };
+        Ok(Self { processes })
+    }
+
+    /// A place for one turn, on a process that serves `tenant` alone. Waits for one until `deadline`.
+    pub async fn lease(&self, tenant: &str, deadline: Deadline) -> Result<TurnLease, LeaseError> {
+        let place = match &self.processes {
+            Processes::Warm(pool) => LeasedPlace::Warm(pool.lease(tenant, deadline).await?),
+            Processes::PerTurn(processes) => {
+                LeasedPlace::PerTurn(Box::new(processes.lease(deadline).await?))
+            }
+        };
+        Ok(TurnLease { place })
+    }
+
+    pub fn status(&self) -> ClientStatus {
+        match &self.processes {
+            Processes::Warm(pool) => ClientStatus::Pool(pool.status()),
+            Processes::PerTurn(processes) => ClientStatus::PerTurn {
+                active_turns: processes.active_turns(),
+            },
+        }
+    }
+
+    /// Ids of the running processes, for diagnosis and tests.
+    pub fn process_ids(&self) -> Vec<u32> {
+        match &self.processes {
+            Processes::Warm(pool) => pool.process_ids(),
+            Processes::PerTurn(processes) => processes.process_ids(),
+        }
+    }
+
+    /// Refuses new leases, stops every process, and returns when none is left.
+    pub async fn shutdown(&self) {
+        match &self.processes {
+            Processes::Warm(pool) => pool.shutdown().await,
+            Processes::PerTurn(processes) => processes.shutdown().await,
+        }
+    }
+}
+
+impl ClientStatus {
+    /// Whether a turn could begin now.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Pool(pool) => pool.ready > 0,
+            Self::PerTurn { .. } => true,
+        }
+    }
+
+    pub fn active_turns(&self) -> usize {
+        match self {
+            Self::Pool(pool) => pool.active_turns,
+            Self::PerTurn { active_turns } => *active_turns,
+        }
+    }
+}
+
+/// The right to one turn. Its credential is worth nothing until the broker has been told of it; a lease
+/// that is dropped gives its place back.
+#[derive(Debug)]
+pub struct TurnLease {
+    place: LeasedPlace,
+}
+
+#[derive(Debug)]
+enum LeasedPlace {
+    Warm(Place),
+    PerTurn(Box<TurnPlace>),
+}
+
+impl TurnLease {
+    /// What the process will show to the broker in this turn.
+    pub fn credential(&self) -> &SecretString {
+        match &self.place {
+            LeasedPlace::Warm(place) => place.credential(),
+            LeasedPlace::PerTurn(place) => place.credential(),
+        }
+    }
+
+    /// Starts the turn. From here on, dropping the future or the stream ends it.
+    pub async fn start_turn(self, turn: &Turn) -> Result<TurnStream, TurnFailure> {
+        match self.place {
+            LeasedPlace::Warm(place) => {
+                let warm = place.start_turn(turn).await?;
+                Ok(TurnStream::warm(warm))
+            }
+            LeasedPlace::PerTurn(place) => {
+                let process = place.start_turn(turn).await?;
+                Ok(TurnStream::of_process(process))
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The driver `contract`: a company's own CLI that follows `codex chat [--stream] [--json]`, a process
+//! for each turn.
+//!
+//! The question goes to its standard input. Its model calls go to the broker, as those of Codex do: it
+//! finds the address, the turn's credential and the model in the variables that every OpenAI SDK reads.
+
+mod arguments;
+mod reader;
+mod record;
+mod text;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::home::Home;
+use crate::turn::Turn;
+use crate::turn_process::TurnCommand;
+
+pub use arguments::ArgumentTemplate;
+use arguments::Values;
+pub(crate) use reader::Reader;
+
+/// What a company's CLI is called with, and what it is known to offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractSettings {
+    pub chat_arguments: Vec<ArgumentTemplate>,
+    pub options: ContractOptions,
+    /// Its `PATH`.
+    pub search_path: OsString,
+}
+
+/// The options that a CLI names in its help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContractOptions {
+    /// `--stream`: the answer comes bit by bit.
+    pub stream: bool,
+    /// `--json`: the answer is one JSON object a line.
+    pub json: bool,
+}
+
+/// Two texts of one question are set apart by an empty line.
+const SEPARATOR: &str = "\n\n";
+
+pub(crate) fn command(
+    settings: &ContractSettings,
+    home: &mut Home,
+    turn: &Turn,
+    credential: &SecretString,
+    broker_base_url: &str,
+) -> io::Result<TurnCommand> {
+    let output_schema_file = match &turn.output_schema {
+        Some(schema) => Some(home.add_file("output-schema.json", &schema.to_string())?),
+        None => None,
+    };
+    let values = Values {
+        options: settings.options,
+        model: &turn.model,
+        reasoning_effort: turn.reasoning_effort.as_deref(),
+        output_schema_file: output_schema_file.as_deref(),
+    };
+    let templates = settings.chat_arguments.iter();
+    Ok(TurnCommand {
+        arguments: templates
+            .filter_map(|template| template.fill(&values))
+            .collect(),
+        environment: environment(settings, home.path(), turn, credential, broker_base_url),
+        input: turn.input.join(SEPARATOR),
+    })
+}
+
+/// The whole environment of the child.
+fn environment(
+    settings: &ContractSettings,
+    home: &Path,
+    turn: &Turn,
+    credential: &SecretString,
+    broker_base_url: &str,
+) -> BTreeMap<OsString, OsString> {
+    [
+        ("HOME", home.as_os_str()),
+        ("CODEX_HOME", home.as_os_str()),
+        ("TMPDIR", home.as_os_str()),
+        ("PATH", &settings.search_path),
+        ("LANG", "C.UTF-8".as_ref()),
+        ("OPENAI_BASE_URL", broker_base_url.as_ref()),
+        ("OPENAI_API_KEY", credential.expose_secret().as_ref()),
+        ("OPENAI_MODEL", turn.model.as_ref()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.into(), value.to_owned()))
+    .collect()
+}
+
+/// Where such a CLI finds other programs: the system's, and those in `read_paths`.
+pub fn contract_search_path(read_paths: &[PathBuf]) -> OsString {
+    let own = read_paths
+        .iter()
+        .flat_map(|path| [path.join("bin"), path.clone()])
+        .filter(|path| path.is_dir());
+    let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
+    // A path with a colon in it cannot stand in a search path.
+    let nameable = |path: &PathBuf| !path.as_os_str().as_encoded_bytes().contains(&b':');
+    let paths: Vec<_> = own.filter(nameable).chain(system).collect();
+    let joined: Vec<&OsStr> = paths.iter().map(|path| path.as_os_str()).collect();
+    joined.join(OsStr::new(":"))
+}

@@ -1,0 +1,211 @@
+//! How many processes for one turn each may run at once, and how one is started.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use runner::{CommandSpec, Deadline, Limits, Stdin};
+use secrecy::SecretString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::{ClientSettings, LeaseError};
+use crate::confinement::Confinement;
+use crate::contract;
+use crate::credential::new_credential;
+use crate::driver::Driver;
+use crate::exec;
+use crate::home::Home;
+use crate::turn::{Turn, TurnFailure};
+
+use super::{Reader, Stage, StartError, TurnProcess};
+
+/// The longest line that is believed: a whole answer may be one.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Starts a process for each turn, at most so many at once. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct TurnProcesses {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    program: PathBuf,
+    driver: Driver,
+    state_dir: PathBuf,
+    confinement: Confinement,
+    kill_grace: Duration,
+    max_unread_bytes: usize,
+    tracker: TaskTracker,
+    /// A place is taken until its process is gone, so one that takes long to die holds up the next.
+    places: Arc<Semaphore>,
+    max_places: usize,
+    running: Mutex<Vec<u32>>,
+    closing: CancellationToken,
+}
+
+/// A place for one process, and the credential that it will have.
+pub(crate) struct TurnPlace {
+    shared: Arc<Shared>,
+    credential: SecretString,
+    place: OwnedSemaphorePermit,
+}
+
+impl TurnProcesses {
+    pub(crate) fn new(settings: ClientSettings, tracker: &TaskTracker) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                program: settings.program,
+                driver: settings.driver,
+                state_dir: settings.state_dir,
+                confinement: settings.confinement,
+                kill_grace: settings.kill_grace,
+                max_unread_bytes: settings.max_unread_bytes,
+                tracker: tracker.clone(),
+                places: Arc::new(Semaphore::new(settings.max_turn_processes)),
+                max_places: settings.max_turn_processes,
+                running: Mutex::default(),
+                closing: CancellationToken::new(),
+            }),
+        }
+    }
+
+    pub(crate) async fn lease(&self, deadline: Deadline) -> Result<TurnPlace, LeaseError> {
+        let shared = Arc::clone(&self.shared);
+        let waiting = timeout_at(
+            deadline.instant(),
+            Arc::clone(&shared.places).acquire_owned(),
+        );
+        let place = tokio::select! {
+            biased;
+            () = shared.closing.cancelled() => return Err(LeaseError::Closing),
+            place = waiting => place.map_err(|_| LeaseError::Busy)?,
+        };
+        let place = place.map_err(|_| LeaseError::Closing)?;
+        let credential = new_credential().map_err(|error| LeaseError::Unavailable {
+            reason: format!("the system gives no random numbers: {error}"),
+        })?;
+        Ok(TurnPlace {
+            shared,
+            credential,
+            place,
+        })
+    }
+
+    pub(crate) fn active_turns(&self) -> usize {
+        self.shared.max_places - self.shared.places.available_permits()
+    }
+
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        self.shared.running.lock().clone()
+    }
+
+    /// Returns when every place is free: each turn has been dropped by now, or will be.
+    pub(crate) async fn shutdown(&self) {
+        self.shared.closing.cancel();
+        let all = u32::try_from(self.shared.max_places).unwrap_or(u32::MAX);
+        // The semaphore is never closed, so this only waits.
+        let _ = self.shared.places.acquire_many(all).await;
+    }
+}
+
+impl TurnPlace {
+    pub(crate) fn credential(&self) -> &SecretString {
+        &self.credential
+    }
+
+    /// Starts the process and brings it to the point where it reads the question.
+    pub(crate) async fn start_turn(self, turn: &Turn) -> Result<TurnProcess, TurnFailure> {
+        self.start(turn).await.map_err(|error| {
+            tracing::error!(%error, "a Codex process did not start");
+            TurnFailure::NotStarted
+        })
+    }
+
+    async fn start(self, turn: &Turn) -> Result<TurnProcess, StartError> {
+        let Self {
+            shared,
+            credential,
+            place,
+        } = self;
+        let broker = shared.confinement.broker_base_url();
+        let mut home = Home::create(&shared.state_dir)?;
+        let (command, reader) = match &shared.driver {
+            Driver::Contract(settings) => (
+                contract::command(settings, &mut home, turn, &credential, &broker)?,
+                Reader::Contract(contract::Reader::new(
+                    settings.options,
+                    shared.max_unread_bytes,
+                )),
+            ),
+            Driver::Exec | Driver::AppServer => (
+                exec::command(&mut home, turn, &credential, &broker)?,
+                Reader::Exec(exec::Reader::default()),
+            ),
+        };
+        let spec = CommandSpec {
+            program: shared.program.clone(),
+            args: command.arguments,
+            env: command.environment,
+            current_dir: home.working_dir(),
+            stdin: Stdin::Bytes(command.input.into_bytes()),
+            sandbox: shared.confinement.around(&home),
+        };
+        let limits = Limits {
+            max_line_bytes: MAX_LINE_BYTES,
+            kill_grace: shared.kill_grace,
+        };
+        let child = runner::spawn(spec, limits, None, &shared.tracker)?;
+        // From here on, dropping it ends the process.
+        let process = TurnProcess {
+            handle: child.handle,
+            output: child.stdout,
+            reader,
+            events: std::collections::VecDeque::new(),
+            patience: shared.kill_grace,
+            over_since: None,
+            stage: Stage::Reading,
+            tracker: shared.tracker.clone(),
+        };
+        let gone = CancellationToken::new();
+        shared.bury(&process, home, place, gone.clone());
+        if let Some(bridge) = child.bridge {
+            let listener = bridge.open().await?;
+            let handed_over = shared.confinement.hand_over(listener, gone).await;
+            handed_over.map_err(|_| StartError::Closing)?;
+        }
+        Ok(process)
+    }
+}
+
+impl Shared {
+    /// Waits for the end of the process, then removes its home and frees its place.
+    fn bury(
+        self: &Arc<Self>,
+        process: &TurnProcess,
+        home: Home,
+        place: OwnedSemaphorePermit,
+        gone: CancellationToken,
+    ) {
+        let shared = Arc::clone(self);
+        let pid = process.handle.pid();
+        let exited = process.handle.exited();
+        self.running.lock().push(pid);
+        self.tracker.spawn(async move {
+            exited.await;
+            gone.cancel();
+            shared.running.lock().retain(|running| *running != pid);
+            drop(home);
+            drop(place);
+        });
+    }
+}
+
+impl std::fmt::Debug for TurnPlace {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "TurnPlace")
+    }
+}

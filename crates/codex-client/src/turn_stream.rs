@@ -1,0 +1,38 @@
+use crate::turn::TurnEvent;
+use crate::turn_process::TurnProcess;
+use crate::worker::WarmTurn;
+
+/// A running turn. Dropping it interrupts the turn at once and kills the process that does not obey
+/// within the grace; nothing has to be awaited for that.
+#[derive(Debug)]
+pub struct TurnStream {
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Warm(WarmTurn),
+    Process(Box<TurnProcess>),
+}
+
+impl TurnStream {
+    pub(crate) fn warm(turn: WarmTurn) -> Self {
+        Self {
+            source: Source::Warm(turn),
+        }
+    }
+
+    pub(crate) fn of_process(process: TurnProcess) -> Self {
+        Self {
+            source: Source::Process(Box::new(process)),
+        }
+    }
+
+    /// The next event; `None` after [`TurnEvent::Ended`]. Cancel-safe.
+    pub async fn next(&mut self) -> Option<TurnEvent> {
+        match &mut self.source {
+            Source::Warm(turn) => turn.next().await,
+            Source::Process(process) => process.next().await,
+        }
+    }
+}
