@@ -1,5 +1,6 @@
 //! The client as its user sees it, whichever way the CLI is spoken to.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::worker::Place;
 pub struct ClientSettings {
     /// The program: the native Codex, or a company's own CLI.
     pub program: PathBuf,
+    /// Its `PATH`, see [`search_path`](crate::search_path).
+    pub search_path: OsString,
     pub driver: Driver,
     /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.
     pub state_dir: PathBuf,

@@ -12,7 +12,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -29,8 +29,6 @@ pub(crate) use reader::Reader;
 pub struct ContractSettings {
     pub chat_arguments: Vec<ArgumentTemplate>,
     pub options: ContractOptions,
-    /// Its `PATH`.
-    pub search_path: OsString,
 }
 
 /// The options that a CLI names in its help.
@@ -51,6 +49,7 @@ pub(crate) fn command(
     turn: &Turn,
     credential: &SecretString,
     broker_base_url: &str,
+    search_path: &OsStr,
 ) -> io::Result<TurnCommand> {
     let output_schema_file = match &turn.output_schema {
         Some(schema) => Some(home.add_file("output-schema.json", &schema.to_string())?),
@@ -67,24 +66,24 @@ pub(crate) fn command(
         arguments: templates
             .filter_map(|template| template.fill(&values))
             .collect(),
-        environment: environment(settings, home.path(), turn, credential, broker_base_url),
+        environment: environment(home.path(), turn, credential, broker_base_url, search_path),
         input: turn.input.join(SEPARATOR),
     })
 }
 
 /// The whole environment of the child.
 fn environment(
-    settings: &ContractSettings,
     home: &Path,
     turn: &Turn,
     credential: &SecretString,
     broker_base_url: &str,
+    search_path: &OsStr,
 ) -> BTreeMap<OsString, OsString> {
     [
         ("HOME", home.as_os_str()),
         ("CODEX_HOME", home.as_os_str()),
         ("TMPDIR", home.as_os_str()),
-        ("PATH", &settings.search_path),
+        ("PATH", search_path),
         ("LANG", "C.UTF-8".as_ref()),
         ("OPENAI_BASE_URL", broker_base_url.as_ref()),
         ("OPENAI_API_KEY", credential.expose_secret().as_ref()),
@@ -93,18 +92,4 @@ fn environment(
     .into_iter()
     .map(|(name, value)| (name.into(), value.to_owned()))
     .collect()
-}
-
-/// Where such a CLI finds other programs: the system's, and those in `read_paths`.
-pub fn contract_search_path(read_paths: &[PathBuf]) -> OsString {
-    let own = read_paths
-        .iter()
-        .flat_map(|path| [path.join("bin"), path.clone()])
-        .filter(|path| path.is_dir());
-    let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
-    // A path with a colon in it cannot stand in a search path.
-    let nameable = |path: &PathBuf| !path.as_os_str().as_encoded_bytes().contains(&b':');
-    let paths: Vec<_> = own.filter(nameable).chain(system).collect();
-    let joined: Vec<&OsStr> = paths.iter().map(|path| path.as_os_str()).collect();
-    joined.join(OsStr::new(":"))
 }

@@ -1,6 +1,7 @@
 //! The driver `exec`: `codex exec --json`, a process for each turn. It gives no deltas: an answer
 //! comes message by message.
 
+use std::ffi::OsStr;
 use std::io;
 
 use redact::Untrusted;
@@ -13,7 +14,7 @@ use crate::profile::{self, BASE_INSTRUCTIONS, OwnTurn, STRICT_CONFIG};
 use crate::turn::{
     CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, Turn, TurnEnd, TurnEvent, TurnFailure,
 };
-use crate::turn_process::{MAX_MALFORMED_LINES, Step, TurnCommand};
+use crate::turn_process::{Step, TurnCommand, UselessLines};
 
 /// Two messages of one turn, and two texts of one question, are set apart by an empty line.
 const SEPARATOR: &str = "\n\n";
@@ -25,6 +26,7 @@ pub(crate) fn command(
     turn: &Turn,
     credential: &SecretString,
     broker_base_url: &str,
+    search_path: &OsStr,
 ) -> io::Result<TurnCommand> {
     let instructions = home.add_file("instructions.md", BASE_INSTRUCTIONS)?;
     let own = OwnTurn {
@@ -46,7 +48,7 @@ pub(crate) fn command(
     arguments.push("-".into());
     Ok(TurnCommand {
         arguments,
-        environment: profile::environment(home.path()),
+        environment: profile::environment(home.path(), search_path),
         input: turn.input.join(SEPARATOR),
     })
 }
@@ -57,7 +59,7 @@ pub(crate) struct Reader {
     answered: bool,
     completed: bool,
     failed: bool,
-    malformed_lines: u64,
+    useless: UselessLines,
 }
 
 /// The events of `codex exec --json` that mean something here. `error` is not among them: it may say
@@ -100,19 +102,11 @@ impl Reader {
         match output.next().await {
             None => Step::End,
             Some(Line::Text(line)) => match serde_json::from_slice(&line) {
+                Ok(Event::Other) => self.useless.count_idle(),
                 Ok(event) => Step::Events(self.take(event)),
-                Err(_) => self.count_malformed(),
+                Err(_) => self.useless.count_malformed(),
             },
-            Some(Line::TooLong { .. }) => self.count_malformed(),
-        }
-    }
-
-    fn count_malformed(&mut self) -> Step {
-        self.malformed_lines += 1;
-        if self.malformed_lines >= MAX_MALFORMED_LINES {
-            Step::GiveUp
-        } else {
-            Step::Events(Vec::new())
+            Some(Line::TooLong { .. }) => self.useless.count_malformed(),
         }
     }
 
@@ -163,10 +157,8 @@ impl Reader {
             TurnFailure::Codex(CodexErrorClass::Other)
         } else if self.completed && (self.answered || exit.is_success()) {
             return TurnEnd::Completed;
-        } else if self.malformed_lines >= MAX_MALFORMED_LINES {
-            TurnFailure::Malformed {
-                lines: self.malformed_lines,
-            }
+        } else if let Some(failure) = self.useless.failure() {
+            failure
         } else {
             TurnFailure::Exited {
                 code: exit.code,
@@ -176,8 +168,8 @@ impl Reader {
         TurnEnd::Failed(failure)
     }
 
-    pub(crate) fn malformed_lines(&self) -> u64 {
-        self.malformed_lines
+    pub(crate) fn useless_lines(&self) -> UselessLines {
+        self.useless
     }
 }
 

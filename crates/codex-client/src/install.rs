@@ -53,8 +53,8 @@ pub fn locate_bubblewrap(
     }
     let installed = roots.iter().filter_map(|root| installed_in(root));
     let programs = std::iter::once(program.to_owned()).chain(installed.map(|file| native(&file)));
-    let packages = programs.filter_map(|program| Some(program.ancestors().nth(2)?.to_owned()));
-    let packaged = packages.map(|package| package.join("codex-resources/bwrap"));
+    let roots = programs.filter_map(|program| Some(program.ancestors().nth(2)?.to_owned()));
+    let packaged = roots.map(|root| root.join("codex-resources/bwrap"));
     let directories = std::env::split_paths(search_path).filter(|path| path.is_absolute());
     let mut candidates = packaged.chain(directories.map(|directory| directory.join("bwrap")));
     candidates.find(|candidate| candidate.is_file())

@@ -36,12 +36,12 @@ mod worker;
 
 pub use client::{ClientSettings, ClientStatus, CodexClient, LeaseError, TurnLease};
 pub use confinement::{BrokerBridge, Confinement, SandboxSettings};
-pub use contract::{ArgumentTemplate, ContractOptions, ContractSettings, contract_search_path};
+pub use contract::{ArgumentTemplate, ContractOptions, ContractSettings};
 pub use driver::{Driver, DriverChoice};
 pub use install::{NotFound, PINNED_VERSION, locate, locate_bubblewrap};
 pub use pool::{PoolLimits, PoolStatus};
 pub use probe::{Installation, Probe, ProbeError};
-pub use runtime::read_paths;
+pub use runtime::{read_paths, search_path};
 pub use turn::{
     CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, Turn, TurnEnd, TurnEvent, TurnFailure,
 };

@@ -87,6 +87,7 @@ impl Pool {
         let closing = CancellationToken::new();
         let blueprint = Blueprint {
             program: settings.program,
+            search_path: settings.search_path,
             state_dir: settings.state_dir,
             model: settings.model,
             confinement: settings.confinement,

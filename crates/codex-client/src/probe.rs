@@ -1,7 +1,7 @@
 //! A CLI is asked once, at start, what it is: its version, and what it can be asked for.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ pub struct Probe<'start> {
     pub choice: DriverChoice,
     /// What a company's CLI is called with.
     pub chat_arguments: &'start [ArgumentTemplate],
-    /// The `PATH` of a company's CLI.
-    pub search_path: OsString,
+    /// Its `PATH`, see [`search_path`](crate::search_path).
+    pub search_path: &'start OsStr,
     /// If one is given, the answer is also the proof that it can be made here, and that the program runs
     /// in it. The path is a directory that no other user can enter.
     pub sandbox: Option<(&'start SandboxSettings, &'start Path)>,
@@ -114,7 +114,6 @@ impl Probe<'_> {
                 let settings = ContractSettings {
                     chat_arguments: self.chat_arguments.to_vec(),
                     options,
-                    search_path: self.search_path,
                 };
                 let version = version.unwrap_or_else(|| "unknown".to_owned());
                 (version, Driver::Contract(settings))
@@ -182,7 +181,7 @@ impl Probe<'_> {
         });
         let environment = [
             ("HOME", OsString::from("/nonexistent")),
-            ("PATH", self.search_path.clone()),
+            ("PATH", self.search_path.to_owned()),
         ];
         let spec = CommandSpec {
             program: self.program.clone(),

@@ -2,7 +2,7 @@
 //! nothing but the broker. Each line's reason is in `codex-facts.md` (measured on 0.169.0).
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 /// A key that this version does not know is an error, not a silent gap.
 pub(crate) const STRICT_CONFIG: &str = "--strict-config";
 
-/// The whole environment of the child. `PATH` names no directory that exists, so that nothing is
-/// found by name; proxy variables are absent, because the CLI would honour them even for loopback.
-pub(crate) fn environment(home: &Path) -> BTreeMap<OsString, OsString> {
+/// The whole environment of the child. Proxy variables are absent, because the CLI would honour them even
+/// for loopback.
+pub(crate) fn environment(home: &Path, search_path: &OsStr) -> BTreeMap<OsString, OsString> {
     [
         ("CODEX_HOME", home.as_os_str()),
         ("HOME", home.as_os_str()),
         ("TMPDIR", home.as_os_str()),
-        ("PATH", "/nonexistent".as_ref()),
+        ("PATH", search_path),
         ("LANG", "C.UTF-8".as_ref()),
     ]
     .into_iter()

@@ -1,5 +1,6 @@
-//! What of the system a program needs to run at all.
+//! What of the system a program needs to run at all, and where it finds other programs.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,26 @@ pub fn read_paths(program: &Path) -> Vec<PathBuf> {
     let paths = system.filter(|path| path.exists()).chain(own);
     paths.collect()
 }
+
+/// The `PATH` of `program`: none for a static one; else the system's directories, and those in
+/// `read_paths`.
+pub fn search_path(program: &Path, read_paths: &[PathBuf]) -> OsString {
+    if is_static(program).unwrap_or(false) {
+        return NO_SEARCH_PATH.into();
+    }
+    let own = read_paths
+        .iter()
+        .flat_map(|path| [path.join("bin"), path.clone()])
+        .filter(|path| path.is_dir());
+    let paths: Vec<_> = own.chain(SYSTEM_PROGRAMS.map(PathBuf::from)).collect();
+    // One with a colon in it cannot stand in a search path.
+    std::env::join_paths(paths).unwrap_or_else(|_| SYSTEM_PROGRAMS.join(":").into())
+}
+
+/// Names no directory that exists, so that nothing is found by name.
+const NO_SEARCH_PATH: &str = "/nonexistent";
+
+const SYSTEM_PROGRAMS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// How deep in its package a program may lie; further up, a `package.json` is somebody else's.
 const MAX_PACKAGE_DEPTH: usize = 3;

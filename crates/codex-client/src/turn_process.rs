@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::contract;
 use crate::exec;
-use crate::turn::{TurnEnd, TurnEvent};
+use crate::turn::{TurnEnd, TurnEvent, TurnFailure};
 
 pub(crate) use places::{TurnPlace, TurnProcesses};
 
@@ -76,10 +76,10 @@ impl Reader {
         }
     }
 
-    fn malformed_lines(&self) -> u64 {
+    fn useless_lines(&self) -> UselessLines {
         match self {
-            Self::Exec(reader) => reader.malformed_lines(),
-            Self::Contract(reader) => reader.malformed_lines(),
+            Self::Exec(reader) => reader.useless_lines(),
+            Self::Contract(reader) => reader.useless_lines(),
         }
     }
 }
@@ -156,7 +156,7 @@ impl TurnProcess {
         self.events.extend(last);
         self.events.push_back(TurnEvent::Ended(end));
         self.stage = Stage::Ended;
-        let malformed_lines = self.reader.malformed_lines();
+        let malformed_lines = self.reader.useless_lines().malformed();
         if malformed_lines > 0 || !exit.is_success() {
             tracing::warn!(
                 pid = self.handle.pid(),
@@ -187,7 +187,52 @@ impl Drop for TurnProcess {
 }
 
 /// Lines outside the format after which a process is not believed any more.
-pub(crate) const MAX_MALFORMED_LINES: u64 = 16;
+const MAX_MALFORMED_LINES: u64 = 16;
+
+/// Lines that are well formed and mean nothing here; a long turn has some hundreds.
+const MAX_IDLE_LINES: u64 = 10_000;
+
+/// The lines of a process that were of no use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UselessLines {
+    malformed: u64,
+    idle: u64,
+}
+
+impl UselessLines {
+    pub(crate) fn count_malformed(&mut self) -> Step {
+        self.malformed += 1;
+        self.verdict()
+    }
+
+    pub(crate) fn count_idle(&mut self) -> Step {
+        self.idle += 1;
+        self.verdict()
+    }
+
+    fn verdict(self) -> Step {
+        if self.failure().is_some() {
+            Step::GiveUp
+        } else {
+            Step::Events(Vec::new())
+        }
+    }
+
+    pub(crate) fn malformed(self) -> u64 {
+        self.malformed
+    }
+
+    /// Of a process that is not believed any more.
+    pub(crate) fn failure(self) -> Option<TurnFailure> {
+        let lines = if self.malformed >= MAX_MALFORMED_LINES {
+            self.malformed
+        } else {
+            self.idle
+        };
+        let is_enough = self.malformed >= MAX_MALFORMED_LINES || self.idle >= MAX_IDLE_LINES;
+        is_enough.then_some(TurnFailure::Malformed { lines })
+    }
+}
 
 /// Why a process could not be started; for the log.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ mod threads;
 mod turns;
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// What every worker is made from.
 pub(crate) struct Blueprint {
     pub(crate) program: PathBuf,
+    pub(crate) search_path: OsString,
     pub(crate) state_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) confinement: Confinement,
@@ -131,7 +133,7 @@ impl Worker {
         let spec = CommandSpec {
             program: blueprint.program.clone(),
             args: vec!["app-server".into(), profile::STRICT_CONFIG.into()],
-            env: profile::environment(home.path()),
+            env: profile::environment(home.path(), &blueprint.search_path),
             current_dir: home.working_dir(),
             stdin: Stdin::Open,
             sandbox: blueprint.confinement.around(&home),

@@ -106,6 +106,8 @@ impl App {
         let state_dir = state_dir::choose(state_dir, &settings.server.data_dir);
         let roots = install_roots();
         let program = codex_client::locate(settings.codex.bin.as_deref(), &roots, search_path)?;
+        let read_paths = &settings.codex.sandbox.read_paths;
+        let child_search_path = codex_client::search_path(&program, read_paths);
         let Established {
             installation,
             standing,
@@ -116,6 +118,7 @@ impl App {
             launcher,
             roots: &roots,
             search_path,
+            child_search_path: &child_search_path,
             state_dir: &state_dir,
             data_dir: &settings.server.data_dir,
             tasks: &shutdown.tasks,
@@ -306,6 +309,7 @@ fn start_client(
     let codex = &settings.codex;
     let client = ClientSettings {
         program: installation.program.clone(),
+        search_path: codex_client::search_path(&installation.program, &codex.sandbox.read_paths),
         driver: installation.driver.clone(),
         state_dir: state_dir.clone(),
         model: settings.provider.model().to_owned(),

@@ -9,8 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use codex_client::{
-    BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, contract_search_path,
-    locate_bubblewrap, read_paths,
+    BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, locate_bubblewrap, read_paths,
 };
 use runner::{Launcher, ResourceLimits};
 use thiserror::Error;
@@ -49,6 +48,8 @@ pub struct Surroundings<'start> {
     /// Directories that may hold the pinned CLI.
     pub roots: &'start [PathBuf],
     pub search_path: &'start OsStr,
+    /// The `PATH` of the CLI itself.
+    pub child_search_path: &'start OsStr,
     /// Where the homes of Codex processes are made.
     pub state_dir: &'start Path,
     pub data_dir: &'start Path,
@@ -163,7 +164,7 @@ fn probe<'start>(
         program: surroundings.program.clone(),
         choice: settings.driver,
         chat_arguments: &settings.chat_arguments,
-        search_path: contract_search_path(&settings.sandbox.read_paths),
+        search_path: surroundings.child_search_path,
         sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
         tracker: surroundings.tasks,
     }

@@ -4,7 +4,7 @@ use redact::Untrusted;
 use runner::{Exit, Line, Lines};
 
 use crate::turn::{CodexErrorClass, TurnEnd, TurnEvent, TurnFailure};
-use crate::turn_process::{MAX_MALFORMED_LINES, Step};
+use crate::turn_process::{Step, UselessLines};
 
 use super::ContractOptions;
 use super::record::Record;
@@ -20,7 +20,7 @@ pub(crate) struct Reader {
     has_delta: bool,
     answered: bool,
     failed: bool,
-    malformed_lines: u64,
+    useless: UselessLines,
 }
 
 /// How the answer comes.
@@ -63,7 +63,7 @@ impl Reader {
             has_delta: false,
             answered: false,
             failed: false,
-            malformed_lines: 0,
+            useless: UselessLines::default(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Reader {
             Form::Lines => match output.next().await {
                 None => Step::End,
                 Some(Line::Text(line)) => self.take_line(&line),
-                Some(Line::TooLong { .. }) => self.count_malformed(),
+                Some(Line::TooLong { .. }) => self.useless.count_malformed(),
             },
             Form::Unknown => self.find_out(output).await,
             Form::Pieces => match output.next_piece().await {
@@ -102,7 +102,8 @@ impl Reader {
         match output.next().await {
             None => Step::End,
             Some(Line::Text(mut line)) => {
-                if serde_json::from_slice::<Record>(&line).is_ok() {
+                let record = serde_json::from_slice::<Record>(&line);
+                if record.is_ok_and(|record| !record.is_empty()) {
                     self.form = Form::Lines;
                     return self.take_line(&line);
                 }
@@ -110,7 +111,7 @@ impl Reader {
                 line.push(b'\n');
                 Step::Events(self.take_piece(&line))
             }
-            Some(Line::TooLong { .. }) => self.count_malformed(),
+            Some(Line::TooLong { .. }) => self.useless.count_malformed(),
         }
     }
 
@@ -120,11 +121,14 @@ impl Reader {
         }
         match serde_json::from_slice(line) {
             Ok(record) => self.take_record(record),
-            Err(_) => self.count_malformed(),
+            Err(_) => self.useless.count_malformed(),
         }
     }
 
     fn take_record(&mut self, record: Record) -> Step {
+        if record.is_empty() {
+            return self.useless.count_idle();
+        }
         if record.error {
             self.failed = true;
             return Step::GiveUp;
@@ -156,15 +160,6 @@ impl Reader {
         delta.into_iter().collect()
     }
 
-    fn count_malformed(&mut self) -> Step {
-        self.malformed_lines += 1;
-        if self.malformed_lines >= MAX_MALFORMED_LINES {
-            Step::GiveUp
-        } else {
-            Step::Events(Vec::new())
-        }
-    }
-
     /// A text over the limit is told as far as it came: whoever wants no more of it ends the turn. Half a
     /// JSON document is worth nothing.
     fn cut_whole(&mut self) -> Step {
@@ -172,7 +167,7 @@ impl Reader {
             return Step::GiveUp;
         };
         if *json {
-            self.malformed_lines = MAX_MALFORMED_LINES;
+            self.useless.count_malformed();
             return Step::GiveUp;
         }
         let bytes = mem::take(bytes);
@@ -188,8 +183,8 @@ impl Reader {
         }
         let failure = if self.failed {
             TurnFailure::Codex(CodexErrorClass::Other)
-        } else if self.malformed_lines >= MAX_MALFORMED_LINES {
-            self.malformed()
+        } else if let Some(failure) = self.useless.failure() {
+            failure
         } else if !exit.is_success() {
             TurnFailure::Exited {
                 code: exit.code,
@@ -197,18 +192,14 @@ impl Reader {
             }
         } else if self.answered {
             return (events, TurnEnd::Completed);
-        } else if self.malformed_lines > 0 {
-            self.malformed()
+        } else if self.useless.malformed() > 0 {
+            TurnFailure::Malformed {
+                lines: self.useless.malformed(),
+            }
         } else {
             TurnFailure::NoAnswer
         };
         (Vec::new(), TurnEnd::Failed(failure))
-    }
-
-    fn malformed(&self) -> TurnFailure {
-        TurnFailure::Malformed {
-            lines: self.malformed_lines,
-        }
     }
 
     /// What was read to its end before it was looked at.
@@ -229,7 +220,7 @@ impl Reader {
             .collect()
     }
 
-    pub(crate) fn malformed_lines(&self) -> u64 {
-        self.malformed_lines
+    pub(crate) fn useless_lines(&self) -> UselessLines {
+        self.useless
     }
 }

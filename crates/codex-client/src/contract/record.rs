@@ -41,6 +41,19 @@ impl From<Usage> for ReportedUsage {
     }
 }
 
+impl Record {
+    /// Nothing of it is known here.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            delta,
+            answer,
+            usage,
+            error,
+        } = self;
+        delta.is_none() && answer.is_none() && usage.is_none() && !error
+    }
+}
+
 fn is_something<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let value = Option::<serde::de::IgnoredAny>::deserialize(deserializer)?;
     Ok(value.is_some())

@@ -1,7 +1,9 @@
 //! How many processes for one turn each may run at once, and how one is started.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,6 +36,7 @@ pub(crate) struct TurnProcesses {
 
 struct Shared {
     program: PathBuf,
+    search_path: OsString,
     driver: Driver,
     state_dir: PathBuf,
     confinement: Confinement,
@@ -43,7 +46,7 @@ struct Shared {
     /// A place is taken until its process is gone, so one that takes long to die holds up the next.
     places: Arc<Semaphore>,
     max_places: usize,
-    running: Mutex<Vec<u32>>,
+    running: Mutex<Vec<Arc<AtomicU32>>>,
     closing: CancellationToken,
 }
 
@@ -59,6 +62,7 @@ impl TurnProcesses {
         Self {
             shared: Arc::new(Shared {
                 program: settings.program,
+                search_path: settings.search_path,
                 driver: settings.driver,
                 state_dir: settings.state_dir,
                 confinement: settings.confinement,
@@ -100,7 +104,9 @@ impl TurnProcesses {
     }
 
     pub(crate) fn process_ids(&self) -> Vec<u32> {
-        self.shared.running.lock().clone()
+        let running = self.shared.running.lock();
+        let known = running.iter().map(|pid| pid.load(Ordering::Relaxed));
+        known.filter(|pid| *pid != 0).collect()
     }
 
     /// Returns when every place is free: each turn has been dropped by now, or will be.
@@ -135,14 +141,21 @@ impl TurnPlace {
         let mut home = Home::create(&shared.state_dir)?;
         let (command, reader) = match &shared.driver {
             Driver::Contract(settings) => (
-                contract::command(settings, &mut home, turn, &credential, &broker)?,
+                contract::command(
+                    settings,
+                    &mut home,
+                    turn,
+                    &credential,
+                    &broker,
+                    &shared.search_path,
+                )?,
                 Reader::Contract(contract::Reader::new(
                     settings.options,
                     shared.max_unread_bytes,
                 )),
             ),
             Driver::Exec | Driver::AppServer => (
-                exec::command(&mut home, turn, &credential, &broker)?,
+                exec::command(&mut home, turn, &credential, &broker, &shared.search_path)?,
                 Reader::Exec(exec::Reader::default()),
             ),
         };
@@ -171,36 +184,43 @@ impl TurnPlace {
             tracker: shared.tracker.clone(),
         };
         let gone = CancellationToken::new();
-        shared.bury(&process, home, place, gone.clone());
+        let pid = shared.bury(&process, home, place, gone.clone());
         if let Some(bridge) = child.bridge {
             let listener = bridge.open().await?;
             let handed_over = shared.confinement.hand_over(listener, gone).await;
             handed_over.map_err(|_| StartError::Closing)?;
         }
+        // Only now, in a sandbox, is it that of the program.
+        pid.store(process.handle.pid(), Ordering::Relaxed);
         Ok(process)
     }
 }
 
 impl Shared {
-    /// Waits for the end of the process, then removes its home and frees its place.
+    /// Waits for the end of the process, then removes its home and frees its place. Gives where its id is
+    /// to be noted.
     fn bury(
         self: &Arc<Self>,
         process: &TurnProcess,
         home: Home,
         place: OwnedSemaphorePermit,
         gone: CancellationToken,
-    ) {
+    ) -> Arc<AtomicU32> {
         let shared = Arc::clone(self);
-        let pid = process.handle.pid();
         let exited = process.handle.exited();
-        self.running.lock().push(pid);
+        let pid = Arc::new(AtomicU32::new(0));
+        self.running.lock().push(Arc::clone(&pid));
+        let noted = Arc::clone(&pid);
         self.tracker.spawn(async move {
             exited.await;
             gone.cancel();
-            shared.running.lock().retain(|running| *running != pid);
+            let mut running = shared.running.lock();
+            running.retain(|other| !Arc::ptr_eq(other, &noted));
+            drop(running);
             drop(home);
             drop(place);
         });
+        pid
     }
 }
 

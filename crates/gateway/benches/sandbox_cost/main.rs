@@ -125,6 +125,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) -> io::Result<f64> {
     let settings = ClientSettings {
         program: program.to_owned(),
+        search_path: codex_client::search_path(program, &[]),
         driver: Driver::AppServer,
         state_dir: state_dir.to_owned(),
         model: "bench-model".to_owned(),

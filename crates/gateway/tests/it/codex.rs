@@ -13,6 +13,11 @@ pub(crate) fn real() -> PathBuf {
         .expect("the pinned Codex CLI is not installed: run `make codex`")
 }
 
+/// The example of a company's own CLI. It needs Node, as the pinned CLI's package does.
+pub(crate) fn company() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/company-cli/bin/codex.js")
+}
+
 /// A directory on the file system of what cargo has built, so that [`fake`] can link it.
 pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()

@@ -21,9 +21,13 @@ mod answers;
 #[cfg(test)]
 mod child;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod disconnects;
 #[cfg(test)]
 mod drain;
+#[cfg(test)]
+mod exec;
 #[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
@@ -46,5 +50,7 @@ mod refusals;
 mod remnants;
 #[cfg(test)]
 mod sandbox;
+#[cfg(test)]
+mod turn_processes;
 #[cfg(test)]
 mod unprivileged;

@@ -53,6 +53,16 @@ impl TestApp {
         Self::start(directory, &program, settings).await
     }
 
+    /// With the example of a company's own CLI; its model calls go to `provider`.
+    pub(crate) async fn with_company_cli(
+        provider: &MockProvider,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let base = [("OPENAI_BASE_URL", provider.base_url.as_str())];
+        let directory = tempfile::tempdir().unwrap();
+        Self::start(directory, &codex::company(), &[&base, settings].concat()).await
+    }
+
     /// One process at most, so that a test knows which; a grace that nobody has to wait for long.
     async fn start(directory: TempDir, program: &Path, settings: &[(&str, &str)]) -> Self {
         let log = CapturedLog::default();
