@@ -13,6 +13,7 @@ use crate::confinement::Confinement;
 use crate::driver::Driver;
 use crate::home;
 use crate::pool::{Pool, PoolLimits, PoolStatus};
+use crate::tool_call::ThreadProfile;
 use crate::turn::{Turn, TurnFailure};
 use crate::turn_process::{TurnPlace, TurnProcesses};
 use crate::turn_stream::TurnStream;
@@ -60,6 +61,8 @@ pub enum LeaseError {
     Busy,
     #[error("Codex does not start: {reason}")]
     Unavailable { reason: String },
+    #[error("this driver cannot lend tools to the model: CODEX_DRIVER=app-server can")]
+    NoTools,
     #[error("the gateway is shutting down")]
     Closing,
 }
@@ -93,11 +96,19 @@ impl CodexClient {
     }
 
     /// A place for one turn, on a process that serves `tenant` alone. Waits for one until `deadline`.
-    pub async fn lease(&self, tenant: &str, deadline: Deadline) -> Result<TurnLease, LeaseError> {
+    pub async fn lease(
+        &self,
+        tenant: &str,
+        profile: &ThreadProfile,
+        deadline: Deadline,
+    ) -> Result<TurnLease, LeaseError> {
         let place = match &self.processes {
-            Processes::Warm(pool) => LeasedPlace::Warm(pool.lease(tenant, deadline).await?),
+            Processes::Warm(pool) => {
+                LeasedPlace::Warm(pool.lease(tenant, profile, deadline).await?)
+            }
+            Processes::PerTurn(_) if !profile.tools.is_empty() => return Err(LeaseError::NoTools),
             Processes::PerTurn(processes) => {
-                LeasedPlace::PerTurn(Box::new(processes.lease(deadline).await?))
+                LeasedPlace::PerTurn(Box::new(processes.lease(profile, deadline).await?))
             }
         };
         Ok(TurnLease { place })

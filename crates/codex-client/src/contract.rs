@@ -10,15 +10,14 @@ mod record;
 mod text;
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::home::Home;
-use crate::turn::Turn;
-use crate::turn_process::TurnCommand;
+use crate::turn_process::{Brief, TurnCommand};
 
 pub use arguments::ArgumentTemplate;
 use arguments::Values;
@@ -46,11 +45,9 @@ const SEPARATOR: &str = "\n\n";
 pub(crate) fn command(
     settings: &ContractSettings,
     home: &mut Home,
-    turn: &Turn,
-    credential: &SecretString,
-    broker_base_url: &str,
-    search_path: &OsStr,
+    brief: &Brief<'_>,
 ) -> io::Result<TurnCommand> {
+    let turn = brief.turn;
     let output_schema_file = match &turn.output_schema {
         Some(schema) => Some(home.add_file("output-schema.json", &schema.to_string())?),
         None => None,
@@ -62,32 +59,31 @@ pub(crate) fn command(
         output_schema_file: output_schema_file.as_deref(),
     };
     let templates = settings.chat_arguments.iter();
+    // It has instructions of its own, and takes others with the question.
+    let instructions = brief.instructions.into_iter();
+    let texts: Vec<&str> = instructions
+        .chain(turn.input.iter().map(String::as_str))
+        .collect();
     Ok(TurnCommand {
         arguments: templates
             .filter_map(|template| template.fill(&values))
             .collect(),
-        environment: environment(home.path(), turn, credential, broker_base_url, search_path),
-        input: turn.input.join(SEPARATOR),
+        environment: environment(home.path(), brief),
+        input: texts.join(SEPARATOR),
     })
 }
 
 /// The whole environment of the child.
-fn environment(
-    home: &Path,
-    turn: &Turn,
-    credential: &SecretString,
-    broker_base_url: &str,
-    search_path: &OsStr,
-) -> BTreeMap<OsString, OsString> {
+fn environment(home: &Path, brief: &Brief<'_>) -> BTreeMap<OsString, OsString> {
     [
         ("HOME", home.as_os_str()),
         ("CODEX_HOME", home.as_os_str()),
         ("TMPDIR", home.as_os_str()),
-        ("PATH", search_path),
+        ("PATH", brief.search_path),
         ("LANG", "C.UTF-8".as_ref()),
-        ("OPENAI_BASE_URL", broker_base_url.as_ref()),
-        ("OPENAI_API_KEY", credential.expose_secret().as_ref()),
-        ("OPENAI_MODEL", turn.model.as_ref()),
+        ("OPENAI_BASE_URL", brief.broker_base_url.as_ref()),
+        ("OPENAI_API_KEY", brief.credential.expose_secret().as_ref()),
+        ("OPENAI_MODEL", brief.turn.model.as_ref()),
     ]
     .into_iter()
     .map(|(name, value)| (name.into(), value.to_owned()))

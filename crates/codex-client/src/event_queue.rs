@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use redact::Untrusted;
 use tokio::sync::Notify;
 
+use crate::tool_call::ToolCall;
 use crate::turn::{ItemKind, ItemStatus, TurnEnd, TurnEvent, TurnFailure};
 
 /// The events of one turn between the process's reader and the turn's consumer.
@@ -15,6 +16,8 @@ use crate::turn::{ItemKind, ItemStatus, TurnEnd, TurnEvent, TurnFailure};
 pub(crate) struct EventQueue {
     thread_id: String,
     limit_bytes: usize,
+    /// The names of those that the model may call.
+    tools: Vec<String>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -41,14 +44,18 @@ const MESSAGE_SEPARATOR: &str = "\n\n";
 /// Items beside the answer; a turn that makes more than this unread is not shown all of them.
 const MAX_UNREAD_EVENTS: usize = 1024;
 
+/// Calls of tools that the model makes at once.
+const MAX_UNREAD_TOOL_CALLS: usize = 16;
+
 /// Messages of one turn that may overlap; a turn has one or two.
 const MAX_KNOWN_MESSAGES: usize = 64;
 
 impl EventQueue {
-    pub(crate) fn new(thread_id: String, limit_bytes: usize) -> Self {
+    pub(crate) fn new(thread_id: String, limit_bytes: usize, tools: Vec<String>) -> Self {
         Self {
             thread_id,
             limit_bytes,
+            tools,
             state: Mutex::default(),
             changed: Notify::new(),
         }
@@ -56,6 +63,10 @@ impl EventQueue {
 
     pub(crate) fn thread_id(&self) -> &str {
         &self.thread_id
+    }
+
+    pub(crate) fn tools(&self) -> &[String] {
+        &self.tools
     }
 
     /// Only one consumer at a time: the turn's stream, then whoever settles it.
@@ -103,6 +114,23 @@ impl EventQueue {
             state.events.push_back(TurnEvent::Item { kind, status });
         }
         drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A call for an ended turn, or one too many, is dropped, which refuses it.
+    pub(crate) fn push_tool_call(&self, call: ToolCall) {
+        let mut state = self.state.lock();
+        let unread = state.events.iter();
+        let waiting = unread.filter(|event| matches!(event, TurnEvent::ToolCall(_)));
+        let is_taken = !state.ended && !state.abandoned && waiting.count() < MAX_UNREAD_TOOL_CALLS;
+        let refused = if is_taken {
+            state.events.push_back(TurnEvent::ToolCall(call));
+            None
+        } else {
+            Some(call)
+        };
+        drop(state);
+        drop(refused);
         self.changed.notify_one();
     }
 
@@ -237,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn unread_text_is_joined_and_the_end_comes_once_and_last() {
-        let queue = EventQueue::new("thread".to_owned(), 100);
+        let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
         queue.push_delta("message", "one ".to_owned());
         queue.push_delta("message", "two".to_owned());
         queue.push_item(ItemKind::Reasoning, ItemStatus::Started);
@@ -264,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_that_nobody_fetches_ends_the_turn_within_the_limit() {
-        let queue = EventQueue::new("thread".to_owned(), 10);
+        let queue = EventQueue::new("thread".to_owned(), 10, Vec::new());
         queue.push_delta("message", "123456".to_owned());
         queue.push_delta("message", "7890a".to_owned());
         assert_eq!(queue.next().await, Some(delta("123456")));
@@ -282,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_without_deltas_is_delivered_whole_and_one_with_deltas_is_not_repeated() {
-        let queue = EventQueue::new("thread".to_owned(), 100);
+        let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
         queue.push_delta("a", "first".to_owned());
         queue.push_message("a", "first".to_owned());
         assert_eq!(queue.next().await, Some(delta("first")));
@@ -292,7 +320,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_that_overlap_are_each_delivered_once() {
-        let queue = EventQueue::new("thread".to_owned(), 100);
+        let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
         queue.push_delta("a", "first".to_owned());
         queue.push_delta("b", "second".to_owned());
         queue.push_message("a", "first".to_owned());

@@ -1,40 +1,34 @@
 //! The driver `exec`: `codex exec --json`, a process for each turn. It gives no deltas: an answer
 //! comes message by message.
 
-use std::ffi::OsStr;
 use std::io;
 
 use redact::Untrusted;
 use runner::{Exit, Line, Lines};
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::home::Home;
 use crate::profile::{self, BASE_INSTRUCTIONS, OwnTurn, STRICT_CONFIG};
 use crate::turn::{
-    CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, Turn, TurnEnd, TurnEvent, TurnFailure,
+    CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, TurnEnd, TurnEvent, TurnFailure,
 };
-use crate::turn_process::{Step, TurnCommand, UselessLines};
+use crate::turn_process::{Brief, Step, TurnCommand, UselessLines};
 
 /// Two messages of one turn, and two texts of one question, are set apart by an empty line.
 const SEPARATOR: &str = "\n\n";
 
 /// The question goes to standard input (`-`); whatever else the turn needs, to files in the process's
 /// home. Nothing that a caller sent is in the arguments.
-pub(crate) fn command(
-    home: &mut Home,
-    turn: &Turn,
-    credential: &SecretString,
-    broker_base_url: &str,
-    search_path: &OsStr,
-) -> io::Result<TurnCommand> {
-    let instructions = home.add_file("instructions.md", BASE_INSTRUCTIONS)?;
+pub(crate) fn command(home: &mut Home, brief: &Brief<'_>) -> io::Result<TurnCommand> {
+    let turn = brief.turn;
+    let instructions = brief.instructions.unwrap_or(BASE_INSTRUCTIONS);
+    let instructions = home.add_file("instructions.md", instructions)?;
     let own = OwnTurn {
-        credential,
+        credential: brief.credential,
         instructions: &instructions,
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
-    let config = profile::config_toml(&turn.model, broker_base_url, Some(&own));
+    let config = profile::config_toml(&turn.model, brief.broker_base_url, Some(&own));
     home.add_file("config.toml", &config)?;
     let mut arguments = ["exec", "--json", "--ephemeral", STRICT_CONFIG]
         .map(Into::into)
@@ -48,7 +42,7 @@ pub(crate) fn command(
     arguments.push("-".into());
     Ok(TurnCommand {
         arguments,
-        environment: profile::environment(home.path(), search_path),
+        environment: profile::environment(home.path(), brief.search_path),
         input: turn.input.join(SEPARATOR),
     })
 }

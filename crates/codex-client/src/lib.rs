@@ -29,6 +29,7 @@ mod profile;
 mod protocol;
 mod runtime;
 mod server_request;
+mod tool_call;
 mod turn;
 mod turn_process;
 mod turn_stream;
@@ -42,6 +43,7 @@ pub use install::{NotFound, PINNED_VERSION, locate, locate_bubblewrap};
 pub use pool::{PoolLimits, PoolStatus};
 pub use probe::{Installation, Probe, ProbeError};
 pub use runtime::{read_paths, search_path};
+pub use tool_call::{ThreadProfile, ToolCall, ToolDefinition};
 pub use turn::{
     CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, Turn, TurnEnd, TurnEvent, TurnFailure,
 };

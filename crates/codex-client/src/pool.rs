@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{ClientSettings, LeaseError};
+use crate::tool_call::ThreadProfile;
 use crate::worker::{Blueprint, Condition, Place, Slot, Worker};
 
 #[derive(Clone, Debug)]
@@ -112,6 +113,7 @@ impl Pool {
     pub(crate) async fn lease(
         &self,
         tenant: &str,
+        profile: &ThreadProfile,
         deadline: Deadline,
     ) -> Result<Place, LeaseError> {
         let mut changed = self.shared.blueprint.changed.subscribe();
@@ -122,7 +124,7 @@ impl Pool {
                 return Err(LeaseError::Closing);
             }
             if let Some(slot) = self.shared.take_slot(tenant) {
-                match timeout_at(deadline.instant(), slot.furnish()).await {
+                match timeout_at(deadline.instant(), slot.furnish(profile)).await {
                     Ok(Ok(place)) => return Ok(place),
                     Ok(Err(error)) => {
                         // An overloaded process is asked again, unless another one takes the call.

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::tool_call::ThreadProfile;
+
 /// A key that this version does not know is an error, not a silent gap.
 pub(crate) const STRICT_CONFIG: &str = "--strict-config";
 
@@ -121,14 +123,27 @@ pub(crate) const BASE_INSTRUCTIONS: &str = "You answer questions for the people 
 
 /// Parameters of `thread/start`. An empty `environments` means that no turn of the thread has a
 /// place where commands could run.
-pub(crate) fn thread_start(working_dir: &Path, credential: &str) -> Value {
-    json!({
+pub(crate) fn thread_start(working_dir: &Path, credential: &str, profile: &ThreadProfile) -> Value {
+    let instructions = profile.instructions.as_deref();
+    let mut parameters = json!({
         "ephemeral": true,
         "cwd": working_dir,
         "environments": [],
         "approvalPolicy": "never",
         "sandbox": "read-only",
-        "baseInstructions": BASE_INSTRUCTIONS,
+        "baseInstructions": instructions.unwrap_or(BASE_INSTRUCTIONS),
         "config": { "model_providers.gateway.experimental_bearer_token": credential },
-    })
+    });
+    if !profile.tools.is_empty() {
+        let tools = profile.tools.iter().map(|tool| {
+            json!({
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "inputSchema": tool.parameters,
+            })
+        });
+        parameters["dynamicTools"] = tools.collect();
+    }
+    parameters
 }

@@ -35,6 +35,8 @@ const UNREAD_NOTIFICATIONS: &[&str] = &[
 /// JSON-RPC error of an app-server that has too much to do; the request may be repeated.
 pub(crate) const OVERLOADED: i64 = -32001;
 
+pub(crate) const TOOL_CALL: &str = "item/tool/call";
+
 pub(crate) fn initialize() -> Value {
     json!({
         "clientInfo": { "name": "portcullis", "version": env!("CARGO_PKG_VERSION") },
@@ -101,6 +103,11 @@ pub(crate) enum Incoming<'line> {
     Request {
         id: &'line RawValue,
         method: String,
+    },
+    /// A request too, but one that a turn may have been granted.
+    ToolCall {
+        id: &'line RawValue,
+        call: ToolCallParams<'line>,
     },
     Notification(Notification),
     /// A notification that means nothing to a chat turn.
@@ -177,6 +184,15 @@ struct Envelope<'line> {
     error: Option<RpcError>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ToolCallParams<'line> {
+    pub(crate) thread_id: String,
+    pub(crate) tool: String,
+    #[serde(borrow)]
+    pub(crate) arguments: &'line RawValue,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeltaParams {
@@ -241,6 +257,11 @@ pub(crate) struct TurnStarted {
 pub(crate) fn parse(line: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
     let envelope: Envelope<'_> = serde_json::from_slice(line)?;
     match (envelope.method, envelope.id) {
+        (Some(method), Some(id)) if method == TOOL_CALL => {
+            let params = envelope.params.unwrap_or(RawValue::NULL).get();
+            let call = serde_json::from_str(params)?;
+            Ok(Incoming::ToolCall { id, call })
+        }
         (Some(method), Some(id)) => Ok(Incoming::Request { id, method }),
         (Some(method), None) => parse_notification(&method, envelope.params),
         (None, Some(id)) => {

@@ -1,7 +1,9 @@
-//! Requests that the CLI makes of its client. The chat profile grants none of them, and an
-//! unanswered one would hang the turn, so each is refused in the form that its method expects.
+//! Requests that the CLI makes of its client. But for calls of tools that a turn was lent, none is granted,
+//! and an unanswered one would hang the turn, so each is refused in the form that its method expects.
 
 use serde_json::{Value, json};
+
+use crate::protocol::TOOL_CALL;
 
 /// JSON-RPC "method not found": what a client answers that does not offer a method.
 const METHOD_NOT_FOUND: i64 = -32601;
@@ -18,7 +20,7 @@ pub(crate) fn refusal(method: &str) -> (&'static str, Value) {
         "item/permissions/requestApproval" => json!({ "permissions": {} }),
         "item/tool/requestUserInput" => json!({ "answers": {} }),
         "mcpServer/elicitation/request" => json!({ "action": "decline" }),
-        "item/tool/call" => json!({
+        TOOL_CALL => json!({
             "success": false,
             "contentItems": [{ "type": "inputText", "text": "This tool is not available." }],
         }),

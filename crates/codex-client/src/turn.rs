@@ -2,6 +2,8 @@ use redact::Untrusted;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::tool_call::ToolCall;
+
 /// One question to the model. Every text in it is input, never an option or an instruction.
 #[derive(Clone, Debug)]
 pub struct Turn {
@@ -23,6 +25,8 @@ pub enum TurnEvent {
         kind: ItemKind,
         status: ItemStatus,
     },
+    /// The model calls one of the turn's tools, and waits for the answer.
+    ToolCall(ToolCall),
     /// What the CLI says that the turn has cost. Only the broker knows it for sure.
     Usage(ReportedUsage),
     Ended(TurnEnd),

@@ -4,20 +4,30 @@
 mod places;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use runner::{ChildHandle, Exit, Interrupt, Lines};
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::contract;
 use crate::exec;
-use crate::turn::{TurnEnd, TurnEvent, TurnFailure};
+use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
 pub(crate) use places::{TurnPlace, TurnProcesses};
+
+/// All that a process has to be told.
+pub(crate) struct Brief<'turn> {
+    pub(crate) turn: &'turn Turn,
+    pub(crate) instructions: Option<&'turn str>,
+    pub(crate) credential: &'turn SecretString,
+    pub(crate) broker_base_url: &'turn str,
+    pub(crate) search_path: &'turn OsStr,
+}
 
 /// What a process is started with, beside its program.
 pub(crate) struct TurnCommand {

@@ -26,6 +26,7 @@ use crate::event_queue::EventQueue;
 use crate::home::Home;
 use crate::profile;
 use crate::protocol;
+use crate::tool_call::ThreadProfile;
 
 pub(crate) use calls::CallError;
 use calls::Reply;
@@ -180,7 +181,10 @@ impl Worker {
             .await
             .map_err(LaunchError::Handshake)?;
         self.send(protocol::notification("initialized"));
-        let first = self.start_thread().await.map_err(LaunchError::Thread)?;
+        let first = self
+            .start_thread(&ThreadProfile::default())
+            .await
+            .map_err(LaunchError::Thread)?;
         let mut state = self.state.lock();
         state.prepared.push_back(first);
         if state.condition == Condition::Starting {

@@ -25,7 +25,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use codex_client::ReportedUsage;
+use codex_client::{ReportedUsage, ToolDefinition};
 use redact::{Counts, Redactor};
 use runner::Deadline;
 use secrecy::SecretString;
@@ -116,6 +116,8 @@ pub struct Grant {
     /// Sent as `reasoning.effort`. `None` for a model that does not reason: such a model refuses the
     /// whole `reasoning` object.
     pub reasoning_effort: Option<String>,
+    /// What the model may be offered to call. Nothing that the CLI itself would offer passes.
+    pub tools: Vec<ToolDefinition>,
 }
 
 /// Keeps a turn's credential alive. Dropping it revokes the credential and cancels the turn's

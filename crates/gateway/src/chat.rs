@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codex_client::{
-    CodexClient, Driver, LeaseError, Turn, TurnEnd, TurnEvent, TurnFailure, TurnLease, TurnStream,
+    CodexClient, Driver, LeaseError, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure,
+    TurnLease, TurnStream,
 };
 use redact::Redactor;
 use runner::Deadline;
@@ -153,6 +154,7 @@ impl ChatParts {
             models: vec![model.clone()],
             deadline: call.deadline,
             reasoning_effort: request.reasoning_effort.clone(),
+            tools: Vec::new(),
         };
         let turn = Turn {
             input,
@@ -212,7 +214,7 @@ impl ChatParts {
 
     async fn lease(&self, call: &Call) -> Result<TurnLease, Problem> {
         self.client
-            .lease(TENANT, call.deadline)
+            .lease(TENANT, &ThreadProfile::default(), call.deadline)
             .await
             .map_err(|error| match error {
                 LeaseError::Busy => Problem::deadline_exceeded(self.settings.timeout),
@@ -223,6 +225,7 @@ impl ChatParts {
                         "The Codex CLI does not start on this gateway. Its log says why.",
                     )
                 }
+                LeaseError::NoTools => Problem::new(ErrorCode::CodexUnavailable, error.to_string()),
                 LeaseError::Closing => guard::draining(),
             })
     }
@@ -247,6 +250,8 @@ impl ChatParts {
                     }
                 }
                 Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
+                // No chat has any tools yet; dropping the call refuses it.
+                Some(TurnEvent::ToolCall(_)) => {}
                 Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => {
                     output.break_off().await;

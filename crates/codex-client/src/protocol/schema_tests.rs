@@ -7,6 +7,7 @@ mod published;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::tool_call::{ThreadProfile, ToolDefinition};
 use crate::{profile, server_request};
 use published::Schemas;
 
@@ -19,6 +20,17 @@ fn turn_with_every_option() -> Turn {
         model: "other".to_owned(),
         reasoning_effort: Some("high".to_owned()),
         output_schema: Some(json!({ "type": "object", "properties": {} })),
+    }
+}
+
+fn thread_with_a_tool() -> ThreadProfile {
+    ThreadProfile {
+        instructions: Some("Search.".to_owned()),
+        tools: vec![ToolDefinition {
+            name: "code-search".to_owned(),
+            description: "Searches".to_owned(),
+            parameters: json!({ "type": "object" }),
+        }],
     }
 }
 
@@ -35,7 +47,15 @@ async fn what_is_sent_is_valid() {
         ("initialize", initialize()),
         (
             "thread/start",
-            profile::thread_start("/home/work".as_ref(), "credential"),
+            profile::thread_start(
+                "/home/work".as_ref(),
+                "credential",
+                &ThreadProfile::default(),
+            ),
+        ),
+        (
+            "thread/start",
+            profile::thread_start("/home/work".as_ref(), "credential", &thread_with_a_tool()),
         ),
         ("turn/start", turn_start("thread", &turn, "default")),
         ("turn/start", turn_start("thread", &bare, "other")),
@@ -62,8 +82,10 @@ async fn every_server_request_is_answered_as_its_schema_wants() {
     for method in &methods {
         let asked = schemas.example("ServerRequest.json", method);
         let asked = asked.to_string();
-        let Ok(Incoming::Request { id, method: read }) = parse(asked.as_bytes()) else {
-            panic!("not read as a request: {asked}");
+        let (id, read) = match parse(asked.as_bytes()) {
+            Ok(Incoming::Request { id, method }) => (id, method),
+            Ok(Incoming::ToolCall { id, .. }) => (id, TOOL_CALL.to_owned()),
+            other => panic!("not read as a request: {asked} {other:?}"),
         };
         assert_eq!(&read, method);
         let (member, value) = server_request::refusal(&read);

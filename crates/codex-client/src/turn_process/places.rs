@@ -21,9 +21,10 @@ use crate::credential::new_credential;
 use crate::driver::Driver;
 use crate::exec;
 use crate::home::Home;
+use crate::tool_call::ThreadProfile;
 use crate::turn::{Turn, TurnFailure};
 
-use super::{Reader, Stage, StartError, TurnProcess};
+use super::{Brief, Reader, Stage, StartError, TurnProcess};
 
 /// The longest line that is believed: a whole answer may be one.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -53,6 +54,7 @@ struct Shared {
 /// A place for one process, and the credential that it will have.
 pub(crate) struct TurnPlace {
     shared: Arc<Shared>,
+    instructions: Option<String>,
     credential: SecretString,
     place: OwnedSemaphorePermit,
 }
@@ -77,7 +79,11 @@ impl TurnProcesses {
         }
     }
 
-    pub(crate) async fn lease(&self, deadline: Deadline) -> Result<TurnPlace, LeaseError> {
+    pub(crate) async fn lease(
+        &self,
+        profile: &ThreadProfile,
+        deadline: Deadline,
+    ) -> Result<TurnPlace, LeaseError> {
         let shared = Arc::clone(&self.shared);
         let waiting = timeout_at(
             deadline.instant(),
@@ -94,6 +100,7 @@ impl TurnProcesses {
         })?;
         Ok(TurnPlace {
             shared,
+            instructions: profile.instructions.clone(),
             credential,
             place,
         })
@@ -134,28 +141,28 @@ impl TurnPlace {
     async fn start(self, turn: &Turn) -> Result<TurnProcess, StartError> {
         let Self {
             shared,
+            instructions,
             credential,
             place,
         } = self;
-        let broker = shared.confinement.broker_base_url();
         let mut home = Home::create(&shared.state_dir)?;
+        let brief = Brief {
+            turn,
+            instructions: instructions.as_deref(),
+            credential: &credential,
+            broker_base_url: &shared.confinement.broker_base_url(),
+            search_path: &shared.search_path,
+        };
         let (command, reader) = match &shared.driver {
             Driver::Contract(settings) => (
-                contract::command(
-                    settings,
-                    &mut home,
-                    turn,
-                    &credential,
-                    &broker,
-                    &shared.search_path,
-                )?,
+                contract::command(settings, &mut home, &brief)?,
                 Reader::Contract(contract::Reader::new(
                     settings.options,
                     shared.max_unread_bytes,
                 )),
             ),
             Driver::Exec | Driver::AppServer => (
-                exec::command(&mut home, turn, &credential, &broker, &shared.search_path)?,
+                exec::command(&mut home, &brief)?,
                 Reader::Exec(exec::Reader::default()),
             ),
         };

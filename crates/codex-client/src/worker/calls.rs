@@ -132,7 +132,7 @@ impl Worker {
         self.send(protocol::request(id, method, parameters));
     }
 
-    pub(super) fn send(&self, line: Vec<u8>) {
+    pub(crate) fn send(&self, line: Vec<u8>) {
         if self.outgoing.try_send(line).is_err() && self.condition() != Condition::Gone {
             self.quarantine("it does not read its input");
         }

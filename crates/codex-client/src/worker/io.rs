@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runner::{ChildStdin, Line, Lines};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::home::Home;
-use crate::protocol::{self, Incoming, Notification, TurnStatus};
+use crate::protocol::{self, Incoming, Notification, ToolCallParams, TurnStatus};
 use crate::server_request;
+use crate::tool_call::ToolCall;
 use crate::turn::{CodexErrorClass, TurnEnd, TurnFailure};
 
 use super::{Condition, Worker};
@@ -109,7 +111,7 @@ async fn bury(worker: Arc<Worker>, home: Home) {
 
 impl Worker {
     /// Whether the line was of the protocol.
-    fn receive(&self, line: &[u8]) -> bool {
+    fn receive(self: &Arc<Self>, line: &[u8]) -> bool {
         match protocol::parse(line) {
             Ok(Incoming::Notification(notification)) => self.dispatch(notification),
             Ok(Incoming::Response { id, result }) => {
@@ -123,10 +125,21 @@ impl Worker {
                 let (member, value) = server_request::refusal(&method);
                 self.send(protocol::response(id, member, &value));
             }
+            Ok(Incoming::ToolCall { id, call }) => self.receive_tool_call(id, call),
             Ok(Incoming::Ignored) => {}
             Err(_) => return false,
         }
         true
+    }
+
+    /// Hands a call to its turn, if that has the tool. A call that nobody takes is refused by its drop.
+    fn receive_tool_call(self: &Arc<Self>, id: &RawValue, call: ToolCallParams<'_>) {
+        let queue = self.state.lock().turns.get(&call.thread_id).cloned();
+        let queue = queue.filter(|queue| queue.tools().contains(&call.tool));
+        let call = ToolCall::new(Arc::clone(self), id, call.tool, call.arguments);
+        if let Some(queue) = queue {
+            queue.push_tool_call(call);
+        }
     }
 
     /// Hands a notification to its turn. One for a thread without a turn is late, not wrong.

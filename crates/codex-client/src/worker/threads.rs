@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::credential::new_credential;
 use crate::profile;
 use crate::protocol::{self, ThreadStarted};
+use crate::tool_call::ThreadProfile;
 
 use super::calls::CallError;
 use super::{Condition, Slot, Worker};
@@ -30,6 +31,8 @@ struct OwnedThread {
 #[derive(Debug)]
 pub(crate) struct Place {
     thread: OwnedThread,
+    /// The names of those that the thread's turn may call.
+    tools: Vec<String>,
     slot: Slot,
 }
 
@@ -46,7 +49,7 @@ impl Worker {
         }
         let worker = Arc::clone(self);
         self.blueprint.tracker.spawn(async move {
-            let outcome = worker.start_thread().await;
+            let outcome = worker.start_thread(&ThreadProfile::default()).await;
             worker.state.lock().preparing = false;
             match outcome {
                 Ok(thread) => {
@@ -59,17 +62,22 @@ impl Worker {
         });
     }
 
-    /// A thread prepared ahead, or else one made now.
-    async fn take_thread(self: &Arc<Self>) -> Result<OwnedThread, CallError> {
-        let prepared = self.state.lock().prepared.pop_front();
-        if let Some(prepared) = prepared {
+    /// A thread prepared ahead, or else one made now: those that are prepared are for chats without tools.
+    async fn take_thread(
+        self: &Arc<Self>,
+        profile: &ThreadProfile,
+    ) -> Result<OwnedThread, CallError> {
+        if *profile == ThreadProfile::default()
+            && let Some(prepared) = self.take_prepared()
+        {
             return Ok(OwnedThread::new(Arc::clone(self), prepared));
         }
         let worker = Arc::clone(self);
+        let profile = profile.clone();
         // In a task of its own: when the caller leaves meanwhile, the thread is known all the same, and
         // dropped with the task's outcome.
         let starting = self.blueprint.tracker.spawn(async move {
-            let started = worker.start_thread().await;
+            let started = worker.start_thread(&profile).await;
             if let Err(error) = &started {
                 worker.judge_failed_thread(error);
             }
@@ -78,9 +86,17 @@ impl Worker {
         starting.await.unwrap_or(Err(CallError::Gone))
     }
 
-    pub(super) async fn start_thread(&self) -> Result<PreparedThread, CallError> {
+    fn take_prepared(&self) -> Option<PreparedThread> {
+        self.state.lock().prepared.pop_front()
+    }
+
+    pub(super) async fn start_thread(
+        &self,
+        profile: &ThreadProfile,
+    ) -> Result<PreparedThread, CallError> {
         let credential = new_credential().map_err(CallError::Random)?;
-        let parameters = profile::thread_start(&self.working_dir, credential.expose_secret());
+        let parameters =
+            profile::thread_start(&self.working_dir, credential.expose_secret(), profile);
         let outcome: Result<ThreadStarted, CallError> =
             self.call("thread/start", &parameters).await;
         let is_overloaded = outcome.as_ref().is_err_and(CallError::is_overload);
@@ -116,9 +132,14 @@ impl Drop for OwnedThread {
 
 impl Slot {
     /// The slot with a thread for its turn.
-    pub(crate) async fn furnish(self) -> Result<Place, CallError> {
-        let thread = self.worker().take_thread().await?;
-        Ok(Place { thread, slot: self })
+    pub(crate) async fn furnish(self, profile: &ThreadProfile) -> Result<Place, CallError> {
+        let thread = self.worker().take_thread(profile).await?;
+        let tools = profile.tools.iter().map(|tool| tool.name.clone());
+        Ok(Place {
+            thread,
+            tools: tools.collect(),
+            slot: self,
+        })
     }
 }
 
@@ -129,6 +150,10 @@ impl Place {
 
     pub(crate) fn thread_id(&self) -> &str {
         &self.thread.prepared.id
+    }
+
+    pub(crate) fn tools(&self) -> &[String] {
+        &self.tools
     }
 
     /// What the process will show to the broker in the turn.

@@ -39,6 +39,7 @@ impl Place {
         let queue = Arc::new(EventQueue::new(
             thread_id,
             worker.blueprint.max_unread_bytes,
+            self.tools().to_vec(),
         ));
         let warm = WarmTurn {
             worker: Arc::clone(&worker),
@@ -177,7 +178,9 @@ impl Worker {
     }
 
     fn release(&self, queue: &EventQueue, place: Place) {
-        self.state.lock().turns.remove(queue.thread_id());
+        let removed = self.state.lock().turns.remove(queue.thread_id());
+        // Not under the lock: what is unread in it may have something to say to the process.
+        drop(removed);
         drop(place);
     }
 }

@@ -144,7 +144,11 @@ async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) 
     let begun = Instant::now();
     let client = CodexClient::start(settings, &TaskTracker::new())?;
     let lease = client
-        .lease("bench", Deadline::after(Duration::from_secs(30)))
+        .lease(
+            "bench",
+            &ThreadProfile::default(),
+            Deadline::after(Duration::from_secs(30)),
+        )
         .await
         .map_err(io::Error::other)?;
     let elapsed = milliseconds(begun.elapsed());

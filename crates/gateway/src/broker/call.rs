@@ -16,7 +16,7 @@ use super::grants::{Grants, LiveTurn};
 use super::provider::Provider;
 use super::refusal::Refusal;
 use super::relay::{AnswerBody, Relay};
-use super::request::{LeanRequest, ToolGrant};
+use super::request::LeanRequest;
 
 /// Largest request of a child. A caller's body is at most 4 MiB (`PORTCULLIS_MAX_BODY_BYTES`), and the
 /// CLI's JSON escapes no more than the caller had to; the rest is for instructions, history, tool
@@ -94,7 +94,7 @@ async fn model_call(
         return Err(Refusal::Compressed);
     }
     let body = read_body(request).await?;
-    let mut lean = LeanRequest::rebuild(&body, &turn.grant, ToolGrant::None)?;
+    let mut lean = LeanRequest::rebuild(&body, &turn.grant)?;
     drop(body);
     turn.add_redactions(&lean.redact(&gate.redactor)?);
     let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;

@@ -1,5 +1,6 @@
 //! The lean request, and nothing that the turn was not granted.
 
+use codex_client::ToolDefinition;
 use redact::{Counts, Redactor};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,8 @@ use super::refusal::Refusal;
 /// - `service_tier`, `metadata`, `user`: the gateway's to decide, not the child's;
 /// - `previous_response_id`, `conversation`, `prompt`, `background`: they reach what the provider
 ///   stores for the whole account;
-/// - `tools`, `tool_choice`, `parallel_tool_calls`: see [`ToolGrant`].
+/// - `tools`, `tool_choice`, `parallel_tool_calls`: what the turn was granted is offered, in the words of
+///   the grant; the CLI always offers one of its own (`request_user_input`), which is not.
 const PASSED_FIELDS: [&str; 8] = [
     "input",
     "instructions",
@@ -30,15 +32,6 @@ const PASSED_FIELDS: [&str; 8] = [
 /// granted model, and a key that the provider's cache is found by.
 const CONTENT_FIELDS: [&str; 3] = ["input", "instructions", "text"];
 
-/// Which of the CLI's tools the model may be offered.
-///
-/// The chat profile has none, although the CLI always sends one (`request_user_input`). Named ones are
-/// granted here, with the input items (`function_call`, `function_call_output`) that their use brings.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ToolGrant {
-    None,
-}
-
 /// A request rebuilt from its parts. What is not written here by name does not leave the machine.
 pub(super) struct LeanRequest {
     fields: Map<String, Value>,
@@ -46,7 +39,7 @@ pub(super) struct LeanRequest {
 
 impl LeanRequest {
     /// A member that stands twice counts once, the last: the provider sees what was checked.
-    pub(super) fn rebuild(body: &[u8], grant: &Grant, tools: ToolGrant) -> Result<Self, Refusal> {
+    pub(super) fn rebuild(body: &[u8], grant: &Grant) -> Result<Self, Refusal> {
         let Ok(Value::Object(mut sent)) = serde_json::from_slice(body) else {
             return Err(Refusal::Malformed);
         };
@@ -70,15 +63,19 @@ impl LeanRequest {
         let Some(Value::Array(input)) = fields.get_mut("input") else {
             return Err(Refusal::Malformed);
         };
-        lean_input(input, tools)?;
+        lean_input(input, grant)?;
         fields.insert("model".into(), Value::String(model));
         fields.insert("stream".into(), Value::Bool(true));
         fields.insert("store".into(), Value::Bool(false));
         if let Some(effort) = &grant.reasoning_effort {
             fields.insert("reasoning".into(), json!({ "effort": effort }));
         }
-        match tools {
-            ToolGrant::None => {}
+        if !grant.tools.is_empty() {
+            let tools = grant.tools.iter().map(offered).collect();
+            fields.insert("tools".into(), tools);
+            fields.insert("tool_choice".into(), json!("auto"));
+            // Each is answered before the next is asked for, so that their number can be bounded.
+            fields.insert("parallel_tool_calls".into(), json!(false));
         }
         Ok(Self { fields })
     }
@@ -144,36 +141,75 @@ fn is_uuid(value: &Value) -> bool {
 
 /// Leaves the conversation's text. An item or part that names something stored at the provider
 /// (`item_reference`, a `file_id`) could be another tenant's, so that kinds are listed, not banned.
-fn lean_input(input: &mut Vec<Value>, tools: ToolGrant) -> Result<(), Refusal> {
-    let ToolGrant::None = tools;
+fn lean_input(input: &mut Vec<Value>, grant: &Grant) -> Result<(), Refusal> {
     // Without `include: reasoning.encrypted_content` an item of reasoning is a dead reference.
     input.retain(|item| item.get("type").and_then(Value::as_str) != Some("reasoning"));
     for item in input {
-        let Value::Object(item) = item else {
+        let Value::Object(fields) = item else {
             return Err(Refusal::Malformed);
         };
-        if !matches!(
-            item.get("type").and_then(Value::as_str),
-            Some("message") | None
-        ) {
-            return Err(Refusal::InputNotGranted);
-        }
-        let content = match item.remove("content") {
-            Some(Value::String(text)) => Value::String(text),
-            Some(Value::Array(parts)) => parts.iter().map(lean_part).collect::<Result<_, _>>()?,
-            _ => return Err(Refusal::Malformed),
+        *item = match fields.get("type").and_then(Value::as_str) {
+            Some("message") | None => lean_message(fields)?,
+            Some("function_call") => lean_call(fields, grant)?,
+            Some("function_call_output") if !grant.tools.is_empty() => lean_output(fields)?,
+            Some(_) => return Err(Refusal::InputNotGranted),
         };
-        let Some(Value::String(role)) = item.remove("role") else {
-            return Err(Refusal::Malformed);
-        };
-        // Rebuilt, so that ids of the CLI's own making, which trace a thread, stay here.
-        *item = Map::from_iter([
-            ("type".to_owned(), json!("message")),
-            ("role".to_owned(), json!(role)),
-            ("content".to_owned(), content),
-        ]);
     }
     Ok(())
+}
+
+/// Rebuilt, like all of them, so that ids of the CLI's own making, which trace a thread, stay here.
+fn lean_message(fields: &mut Map<String, Value>) -> Result<Value, Refusal> {
+    let content = lean_content(fields.remove("content"))?;
+    let role = string(fields, "role")?;
+    Ok(json!({ "type": "message", "role": role, "content": content }))
+}
+
+/// The model's own call, repeated to it.
+fn lean_call(fields: &Map<String, Value>, grant: &Grant) -> Result<Value, Refusal> {
+    let name = string(fields, "name")?;
+    if !grant.tools.iter().any(|tool| tool.name == name) {
+        return Err(Refusal::InputNotGranted);
+    }
+    Ok(json!({
+        "type": "function_call",
+        "call_id": string(fields, "call_id")?,
+        "name": name,
+        "arguments": string(fields, "arguments")?,
+    }))
+}
+
+fn lean_output(fields: &mut Map<String, Value>) -> Result<Value, Refusal> {
+    let output = lean_content(fields.remove("output"))?;
+    Ok(json!({
+        "type": "function_call_output",
+        "call_id": string(fields, "call_id")?,
+        "output": output,
+    }))
+}
+
+fn lean_content(content: Option<Value>) -> Result<Value, Refusal> {
+    match content {
+        Some(Value::String(text)) => Ok(Value::String(text)),
+        Some(Value::Array(parts)) => parts.iter().map(lean_part).collect(),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+fn string<'item>(fields: &'item Map<String, Value>, name: &str) -> Result<&'item str, Refusal> {
+    let value = fields.get(name).and_then(Value::as_str);
+    value.ok_or(Refusal::Malformed)
+}
+
+/// A function tool of the Responses API. Not `strict`: that wants every parameter to be required.
+fn offered(tool: &ToolDefinition) -> Value {
+    json!({
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": false,
+    })
 }
 
 /// A part of text, rebuilt from its type and its text. Any other part could name something stored.

@@ -71,6 +71,7 @@ impl Bench {
             models: vec!["gpt-4o-mini".into()],
             deadline,
             reasoning_effort: None,
+            tools: Vec::new(),
         };
         self.broker.issue(&SecretString::from(CREDENTIAL), grant)
     }

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use codex_client::ToolDefinition;
 use runner::Deadline;
 use serde_json::{Value, json};
 
-use super::{LeanRequest, Refusal, ToolGrant};
+use super::{LeanRequest, Refusal};
 use crate::broker::Grant;
 
 fn grant(effort: Option<&str>) -> Grant {
@@ -13,11 +14,12 @@ fn grant(effort: Option<&str>) -> Grant {
         models: vec!["gpt-4o-mini".into(), "gpt-5.4-mini".into()],
         deadline: Deadline::after(Duration::from_mins(1)),
         reasoning_effort: effort.map(String::from),
+        tools: Vec::new(),
     }
 }
 
 fn rebuild(body: &Value, effort: Option<&str>) -> Result<Value, Refusal> {
-    LeanRequest::rebuild(body.to_string().as_bytes(), &grant(effort), ToolGrant::None)
+    LeanRequest::rebuild(body.to_string().as_bytes(), &grant(effort))
         .map(|lean| serde_json::from_slice(&lean.to_bytes()).expect("JSON"))
 }
 
@@ -143,7 +145,7 @@ fn what_was_not_granted_is_refused() {
         b"{\"model\":",
         b"{\"model\":\"\\ud800\"}",
     ] {
-        let refused = LeanRequest::rebuild(body, &grant(None), ToolGrant::None).err();
+        let refused = LeanRequest::rebuild(body, &grant(None)).err();
         assert_eq!(refused, Some(Refusal::Malformed));
     }
 }
@@ -152,7 +154,7 @@ fn what_was_not_granted_is_refused() {
 #[test]
 fn a_member_that_stands_twice_counts_once() {
     let body = br#"{"model":"gpt-5.5-pro","model":"gpt-4o-mini","stream":true,"input":[]}"#;
-    let lean = LeanRequest::rebuild(body, &grant(None), ToolGrant::None).expect("granted");
+    let lean = LeanRequest::rebuild(body, &grant(None)).expect("granted");
     assert_eq!(lean.model(), "gpt-4o-mini");
     assert!(
         !String::from_utf8(lean.to_bytes())
@@ -170,4 +172,70 @@ fn reasoning_items_without_their_content_are_dropped() {
         lean["input"],
         json!([{"type": "message", "role": "user", "content": "hi"}])
     );
+}
+
+fn with_search() -> Grant {
+    let tool = ToolDefinition {
+        name: "code-search".into(),
+        description: "Searches".into(),
+        parameters: json!({ "type": "object" }),
+    };
+    Grant {
+        tools: vec![tool],
+        ..grant(None)
+    }
+}
+
+/// A round of a tool, as the CLI repeats it to the model.
+fn round_of(name: &str) -> Value {
+    let mut body = sent_by_the_cli();
+    let input = body["input"].as_array_mut().unwrap();
+    input.push(json!({
+        "type": "function_call", "id": "fc_1", "status": "completed", "call_id": "call_1",
+        "name": name, "arguments": "{\"pattern\":\"x\"}",
+    }));
+    input.push(json!({
+        "type": "function_call_output", "id": "fco_1", "call_id": "call_1",
+        "output": [{ "type": "input_text", "text": "found" }],
+    }));
+    body
+}
+
+#[test]
+fn the_tools_of_the_grant_are_offered_in_its_own_words_and_no_other() {
+    let body = round_of("code-search").to_string();
+    let lean = LeanRequest::rebuild(body.as_bytes(), &with_search()).unwrap();
+    let sent: Value = serde_json::from_slice(&lean.to_bytes()).unwrap();
+    let names: Vec<_> = sent["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| &tool["name"])
+        .collect();
+    assert_eq!(names, ["code-search"]);
+    assert_eq!(sent["tools"][0]["description"], "Searches");
+    assert_eq!(sent["parallel_tool_calls"], false);
+    let input = sent["input"].as_array().unwrap();
+    assert_eq!(
+        input[input.len() - 2..],
+        [
+            json!({
+                "type": "function_call", "call_id": "call_1", "name": "code-search",
+                "arguments": "{\"pattern\":\"x\"}",
+            }),
+            json!({
+                "type": "function_call_output", "call_id": "call_1",
+                "output": [{ "type": "input_text", "text": "found" }],
+            }),
+        ]
+    );
+}
+
+#[test]
+fn calls_of_tools_that_were_not_granted_are_refused() {
+    for (name, grant) in [("code-search", grant(None)), ("shell", with_search())] {
+        let body = round_of(name).to_string();
+        let refused = LeanRequest::rebuild(body.as_bytes(), &grant).err();
+        assert!(matches!(refused, Some(Refusal::InputNotGranted)), "{name}");
+    }
 }
