@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use codex_client::{
-    ClientSettings, CodexClient, Confinement, Driver, PoolLimits, SandboxSettings,
+    ClientSettings, CodexClient, Confinement, Driver, PoolLimits, SandboxSettings, ThreadProfile,
     locate_bubblewrap,
 };
 use runner::{Deadline, Launcher, ResourceLimits};
