@@ -207,6 +207,16 @@ fn find(
         let _ = std::fs::create_dir_all(data_dir);
     }
     let hidden = [surroundings.state_dir, data_dir];
+    if let Some(hiding) = hidden.iter().find(|path| program.starts_with(path)) {
+        return Err(Unusable {
+            reason: format!(
+                "{} lies in {}, which no sandbox shows",
+                program.display(),
+                hiding.display()
+            ),
+            remedy: remedy::HIDDEN_PROGRAM.to_owned(),
+        });
+    }
     Ok(SandboxSettings {
         bubblewrap,
         launcher,

@@ -6,6 +6,9 @@ use std::path::Path;
 pub(super) const NO_BUBBLEWRAP: &str = "Install the pinned Codex CLI with `make codex` (its package \
     brings bubblewrap) or the system's package `bubblewrap`, or name the program in CODEX_SANDBOX_BWRAP.";
 pub(super) const LAUNCHER: &str = "The gateway's own program file must be readable while it runs.";
+pub(super) const HIDDEN_PROGRAM: &str = "Have CODEX_STATE_DIR and PORTCULLIS_DATA_DIR name \
+    directories of their own.";
+
 pub(super) const STATE_DIR: &str = "CODEX_STATE_DIR must name a directory that can be made.";
 pub(super) const MISSING_PATHS: &str =
     "Name what the program reads beside itself in CODEX_SANDBOX_READ_PATHS.";

@@ -1,7 +1,10 @@
 //! Where the sandbox cannot be made: refused if it is required, said aloud if it is not.
 
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+
+use tempfile::TempDir;
 
 use crate::codex;
 use crate::program::{Running, under};
@@ -23,6 +26,11 @@ fn settings<'a>(
     ]
 }
 
+/// For the gateway's state, and for the CLI.
+fn directories() -> (TempDir, TempDir) {
+    (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap())
+}
+
 /// Why the program did not start.
 fn refusal(wrapper: &[&str], settings: &[(&str, &str)]) -> String {
     let ended = under(wrapper, &["serve", "--demo"], settings)
@@ -35,8 +43,8 @@ fn refusal(wrapper: &[&str], settings: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn a_bubblewrap_that_does_not_work_is_no_sandbox() {
-    let directory = tempfile::tempdir().unwrap();
-    let program = codex::fake(directory.path(), "");
+    let (directory, programs) = directories();
+    let program = codex::fake(programs.path(), "");
     let (directory, program) = (
         directory.path().to_str().unwrap(),
         program.to_str().unwrap(),
@@ -58,8 +66,33 @@ async fn a_bubblewrap_that_does_not_work_is_no_sandbox() {
     }
 }
 
+/// Far from where the pinned CLI is installed: its package would bring one.
 #[test]
 fn without_any_bubblewrap_it_says_where_to_get_one() {
+    let (directory, programs) = (codex::directory(), codex::directory());
+    let program = codex::fake(programs.path(), "");
+    let gateway = directory.path().join("portcullis");
+    fs::hard_link(env!("CARGO_BIN_EXE_portcullis"), &gateway).unwrap();
+    let elsewhere = [
+        "/bin/sh",
+        "-c",
+        "shift; exec \"$0\" \"$@\"",
+        gateway.to_str().unwrap(),
+    ];
+    let (directory, program) = (
+        directory.path().to_str().unwrap(),
+        program.to_str().unwrap(),
+    );
+    let message = refusal(&elsewhere, &settings(directory, program, "", "required"));
+    assert!(message.contains("there is no bubblewrap"), "{message}");
+    assert!(message.contains("make codex"), "{message}");
+}
+
+#[test]
+fn a_program_in_a_directory_that_is_hidden_is_named() {
+    if !sandbox_is_usable() {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let program = codex::fake(directory.path(), "");
     let (directory, program) = (
@@ -67,8 +100,8 @@ fn without_any_bubblewrap_it_says_where_to_get_one() {
         program.to_str().unwrap(),
     );
     let message = refusal(&[], &settings(directory, program, "", "required"));
-    assert!(message.contains("there is no bubblewrap"), "{message}");
-    assert!(message.contains("make codex"), "{message}");
+    assert!(message.contains("CODEX_STATE_DIR"), "{message}");
+    assert!(message.contains("lies in"), "{message}");
 }
 
 /// As in a container whose seccomp profile forbids them.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use codex_client::ThreadProfile;
 use runner::Deadline;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -141,7 +142,11 @@ async fn a_lease_that_is_dropped_leaves_no_thread() {
     let app = TestApp::with_fake_codex("", &settings).await;
     let pids = app.pids().await;
     for step in 0..30 {
-        let lease = || app.client.lease("default", Deadline::after(PATIENCE));
+        let chat = ThreadProfile::default();
+        let lease = || {
+            app.client
+                .lease("default", &chat, Deadline::after(PATIENCE))
+        };
         let (first, second) = tokio::join!(lease(), lease());
         drop((first.unwrap(), second.unwrap()));
         // The stock is used up: this one has a thread made for it, and may not wait until it is.
@@ -160,7 +165,8 @@ async fn a_lease_that_is_dropped_leaves_no_thread() {
 async fn a_tenant_without_a_process_is_given_the_place_of_an_idle_one() {
     let app = TestApp::with_fake_codex("", &[]).await;
     let pids = app.pids().await;
-    let lease = |tenant| app.client.lease(tenant, Deadline::after(PATIENCE));
+    let chat = ThreadProfile::default();
+    let lease = |tenant| app.client.lease(tenant, &chat, Deadline::after(PATIENCE));
     let first = lease("first").await.unwrap();
     let mut second = Box::pin(lease("second"));
     let waited = timeout(Duration::from_millis(300), &mut second).await;
