@@ -141,7 +141,7 @@ impl ChatParts {
         record: &mut CallRecord,
     ) -> Result<Meta, Problem> {
         self.refuse_what_the_cli_cannot_do(&request)?;
-        let _permit: Permit = self.guard.admit(call.deadline).await?;
+        let _permit: Permit = self.guard.admit(TENANT, call.deadline).await?;
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         record.model(&model);

@@ -97,13 +97,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "limits.max_concurrent_turns",
         "PORTCULLIS_MAX_CONCURRENT_TURNS",
         count(1, 1024, "turns"),
-        "Turns that run at once; further calls wait in the queue.",
+        "Turns that run at once; further calls wait in the queue. Tenants share them fairly.",
     ),
     always(
         "limits.queue_depth",
         "PORTCULLIS_QUEUE_DEPTH",
         count(1, 10_000, "calls"),
-        "Calls that may wait for a turn; over it the answer is 503.",
+        "Calls that may wait for a turn; over it the answer is 503, first for the tenant with the most.",
     ),
     always(
         "limits.queue_wait_sec",
