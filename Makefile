@@ -5,7 +5,7 @@ CARGO ?= cargo
 CODEX := codex/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-redaction bench-peers fuzz codex clean
+.PHONY: help run test lint format bench bench-redaction bench-peers soak fuzz codex clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ bench-redaction: ## Measure the redaction engine: hidden by kind, speed, hold-ba
 
 bench-peers: ## Measure other redaction tools on the same text (installs them into a scratch folder)
 	python3 crates/redact/benches/peers.py
+
+# SOAK_SEED repeats the plan of an earlier run, which said its seed.
+SOAK_TURNS ?= 1000
+soak: codex ## Run SOAK_TURNS turns through the gateway while callers leave, deadlines pass and processes are killed
+	$(CARGO) bench --locked -p gateway --bench soak -- --turns $(SOAK_TURNS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 # libFuzzer on the stable toolchain: the same flags that cargo-fuzz passes to a nightly one.
 FUZZ_SECONDS ?= 300

@@ -1,0 +1,203 @@
+//! A long day in short: `make soak`.
+//!
+//! Many turns through the built gateway, on the real Codex CLI and a model on loopback, eight at once.
+//! Of all callers 10 % leave at a random moment, 5 % meet their deadline, and while 2 % of the turns run
+//! a Codex process is killed from outside. Every request must have exactly one outcome, and the one that
+//! its fate allows; nothing may stay behind: no process, no descriptor, no memory.
+//!
+//! Everything is decided by a seed, which is said at the start: the plan is the same for the same seed,
+//! the moment at which the machine gets to something is not.
+
+mod answer;
+mod caller;
+mod gateway;
+mod judge;
+mod model;
+mod plan;
+mod processes;
+mod random;
+mod report;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use caller::Exchange;
+use gateway::Gateway;
+use judge::Evidence;
+use model::Model;
+use plan::TurnPlan;
+use random::Random;
+use report::Course;
+
+/// Turns at once.
+const IN_FLIGHT: usize = 8;
+
+/// Quiet moments in a run, at which the gateway is looked at. From the fifth part of a run on, which
+/// fills pools and caches, it must not grow.
+const MOMENTS: usize = 20;
+const MOMENTS_UNTIL_WARM: usize = 4;
+
+/// For the whole run, beyond which it has failed: some, and so much for each turn.
+const LONGEST_RUN: Duration = Duration::from_mins(2);
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Parser)]
+#[command(name = "soak")]
+struct Arguments {
+    /// Turns; at least as many as there are quiet moments.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    turns: u32,
+    /// Decides the plan; without it, another one each time.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What `PORTCULLIS_SANDBOX` is set to.
+    #[arg(long, default_value = "auto")]
+    sandbox: String,
+    /// What cargo says to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> io::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let turns = usize::try_from(arguments.turns).map_err(io::Error::other)?;
+    let seed = match arguments.seed {
+        Some(seed) => seed,
+        None => u64::from(getrandom::u32().map_err(io::Error::other)?),
+    };
+    let program = codex_client::locate(None, &[workspace_root()], "".as_ref());
+    let program = program.map_err(io::Error::other)?;
+    let plan = plan::plan(turns, &mut Random::new(seed));
+    let tasks = TaskTracker::new();
+    let model = Model::start(plan.clone(), &tasks).await?;
+    let gateway = Gateway::start(&program, model.address, &arguments.sandbox).await?;
+    say(&format!(
+        "soak: {turns} turns, {IN_FLIGHT} at once, seed {seed}; sandbox: {}\n",
+        gateway.readiness("sandbox").await?
+    ))?;
+
+    let limit = LONGEST_RUN + LONGEST_TURN * arguments.turns;
+    let mut course = Course::new(turns);
+    let mut evidence = Evidence {
+        exchanges: Vec::with_capacity(turns),
+        calls: Vec::new(),
+        crashes: Vec::new(),
+        log: Vec::new(),
+    };
+    let running = run(&plan, &gateway, &model, &mut course, &mut evidence);
+    if timeout(limit, running).await.is_err() {
+        let late = format!("the run did not end within {limit:?}");
+        course.violations.push(late);
+    }
+    let (violations, log) = gateway.end().await?;
+    evidence.log = log;
+    evidence.calls = model.calls();
+    course.violations.extend(violations);
+    course.violations.extend(model.violations());
+    let judgement = judge::judge(&plan, &evidence);
+    report::conclude(course, &judgement, evidence.crashes.len())
+}
+
+/// Every turn of the plan, with a quiet moment after each part.
+async fn run(
+    plan: &[TurnPlan],
+    gateway: &Gateway,
+    model: &Model,
+    course: &mut Course,
+    evidence: &mut Evidence,
+) -> io::Result<()> {
+    let mut done = 0;
+    for moment in 1..=MOMENTS {
+        let until = plan.len() * moment / MOMENTS;
+        let crashes = Mutex::new(Vec::new());
+        let part = plan[done..until].iter();
+        let asked = stream::iter(part.map(|turn| take(turn, gateway, &crashes)));
+        let mut exchanges: Vec<(usize, Exchange)> =
+            asked.buffer_unordered(IN_FLIGHT).collect().await;
+        exchanges.sort_by_key(|(number, _)| *number);
+        evidence
+            .exchanges
+            .extend(exchanges.into_iter().map(|(_, it)| it));
+        evidence.crashes.extend(crashes.into_inner());
+        done = until;
+        close_idle_connections(model).await;
+        match gateway.sample_at_rest().await {
+            Ok(sample) => {
+                say(&course.sampled(done, sample, moment >= MOMENTS_UNTIL_WARM))?;
+            }
+            Err(problem) => {
+                let problem = format!("after {done} turns: {problem}");
+                course.violations.push(problem);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One turn, and the crash that is planned beside it.
+async fn take(
+    turn: &TurnPlan,
+    gateway: &Gateway,
+    crashes: &Mutex<Vec<Instant>>,
+) -> (usize, Exchange) {
+    let crashing = async {
+        if let Some(crash) = turn.crash {
+            sleep(crash.after).await;
+            let moment = crash_one(gateway, crash.pick).await;
+            crashes.lock().extend(moment);
+        }
+    };
+    let (exchange, ()) = tokio::join!(caller::ask(turn, gateway.address), crashing);
+    (turn.number, exchange)
+}
+
+/// Kills a Codex process, and says when. The one that was picked may just be going by itself: then
+/// another one.
+async fn crash_one(gateway: &Gateway, pick: u64) -> Option<Instant> {
+    const TRIES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..TRIES {
+        let processes = processes::codex_processes(gateway.pid).unwrap_or_default();
+        let count = u64::try_from(processes.len()).unwrap_or(u64::MAX);
+        let at = pick
+            .checked_rem(count)
+            .and_then(|at| usize::try_from(at).ok());
+        let moment = Instant::now();
+        if at.is_some_and(|at| processes[at].kill()) {
+            return Some(moment);
+        }
+        sleep(PAUSE).await;
+    }
+    None
+}
+
+/// They are the model's to close, and how many there are says nothing about the gateway.
+async fn close_idle_connections(model: &Model) {
+    const TRIES: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..TRIES {
+        if model.close_idle() == 0 {
+            return;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn workspace_root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
