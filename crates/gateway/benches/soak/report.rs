@@ -20,6 +20,7 @@ const RSS_GROWTH_PER_CENT: usize = 10;
 const RSS_SLACK_BYTES: usize = 1024 * 1024;
 
 const MAX_VIOLATIONS_SHOWN: usize = 40;
+const MAX_VIOLATION_CHARS: usize = 400;
 
 /// The run so far.
 pub(crate) struct Course {
@@ -125,7 +126,8 @@ fn render(
         judgement.slowest_upstream_close.as_millis()
     )?;
     for violation in violations.iter().take(MAX_VIOLATIONS_SHOWN) {
-        writeln!(text, "VIOLATION: {violation}")?;
+        let shown: String = violation.chars().take(MAX_VIOLATION_CHARS).collect();
+        writeln!(text, "VIOLATION: {shown}")?;
     }
     match violations.len() {
         0 => writeln!(text, "soak passed")?,
