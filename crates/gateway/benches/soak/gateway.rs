@@ -206,11 +206,14 @@ impl Gateway {
             violations.push(format!("the gateway did not end within {LONGEST_END:?}"));
             self.process.kill().await?;
         }
-        self.log_tasks.close();
-        self.log_tasks.wait().await;
+        // Before the end of the log is waited for: what is left may have it open.
         let mut left: Vec<Process> = crate::processes::naming(self.scratch.path())?;
         left.extend(children.into_iter().filter(Process::is_alive));
         violations.extend(left.iter().map(|it| format!("a process is left: {it:?}")));
+        self.log_tasks.close();
+        if timeout(LONGEST_END, self.log_tasks.wait()).await.is_err() {
+            violations.push("something still has the log open".to_owned());
+        }
         for entry in fs::read_dir(self.state_dir())? {
             violations.push(format!("a file is left: {}", entry?.path().display()));
         }
