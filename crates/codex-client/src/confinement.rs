@@ -109,6 +109,7 @@ impl SandboxSettings {
             read_paths: self.read_paths.clone(),
             hidden_paths: self.hidden_paths.clone(),
             private,
+            binds: Vec::new(),
             meeting_dir,
             bridge_port,
             limits: self.limits,

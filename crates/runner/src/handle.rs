@@ -1,4 +1,4 @@
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -76,6 +76,18 @@ impl ChildHandle {
         })?;
         let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
         (pages > 0).then(|| pages * rustix::param::page_size() as u64)
+    }
+
+    /// What lies in the file system at `place`, as the child sees it: for an overlay, what the child has
+    /// written. `None` once it has ended.
+    pub fn written_bytes(&self, place: &Path) -> Option<u64> {
+        let inner = place.strip_prefix("/").ok()?;
+        self.shared.group.while_held(|pid| {
+            let root = format!("/proc/{}/root", pid.as_raw_nonzero());
+            let found = rustix::fs::statvfs(Path::new(&root).join(inner)).ok()?;
+            let used = found.f_blocks.saturating_sub(found.f_bfree);
+            Some(used.saturating_mul(found.f_frsize))
+        })
     }
 
     /// Whether the program has started another process that still runs: as its own child, or in a

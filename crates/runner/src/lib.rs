@@ -36,9 +36,9 @@ pub use exit::{Exit, Signal};
 pub use handle::{ChildHandle, Interrupt};
 pub use lines::{Line, Lines};
 pub use sandbox::{
-    Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError, PrivateDirectory,
+    Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError, PrivateDirectory,
     ResourceLimits, Sandbox, SandboxError, launch,
 };
-pub use spawn::{Child, spawn};
+pub use spawn::{Child, spawn, spawn_joined};
 pub use spec::{CommandSpec, Limits, Stdin};
 pub use stdin::ChildStdin;

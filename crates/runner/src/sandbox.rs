@@ -42,6 +42,9 @@ pub struct BubblewrapSpec {
     /// Directories that look empty inside, although a read path may lead to them.
     pub hidden_paths: Vec<PathBuf>,
     pub private: PrivateDirectory,
+    /// Directories of the host that are seen under other names. What of the hidden paths lies in one
+    /// looks empty there too.
+    pub binds: Vec<Bind>,
     /// A directory of the host that no other user can enter, where the launcher reports to the runner.
     pub meeting_dir: PathBuf,
     /// The port on the sandbox's own 127.0.0.1 that is listened on before the program runs; whoever
@@ -61,6 +64,28 @@ pub struct PrivateDirectory {
     pub files: Vec<(PathBuf, PathBuf)>,
     /// Of it, and of `/tmp`.
     pub size_bytes: u64,
+}
+
+/// A directory of the host, and where it is seen inside.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    /// Without symbolic links, so that it can be compared with the hidden paths.
+    pub source: PathBuf,
+    pub place: PathBuf,
+    pub mode: BindMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindMode {
+    ReadOnly,
+    /// What the child writes is written to the host.
+    Writable,
+    /// The child writes as it likes; what it writes lies in memory, is seen by nobody else and is gone
+    /// with the sandbox. Needs bubblewrap 0.11 and a kernel that lets a user namespace mount an overlay
+    /// (5.11). Its size has no limit of its own: see [`ChildHandle::written_bytes`].
+    ///
+    /// [`ChildHandle::written_bytes`]: crate::ChildHandle::written_bytes
+    Overlay,
 }
 
 /// What each process inside may use. The kernel holds them; who goes over one fails or dies of it.

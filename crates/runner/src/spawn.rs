@@ -1,6 +1,6 @@
 use std::{
     io,
-    os::unix::ffi::OsStrExt,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::Pid;
 use tokio::{
-    process::Command,
+    process::{ChildStdout, Command},
     runtime::Handle,
     sync::{oneshot, watch},
 };
@@ -55,6 +55,35 @@ pub fn spawn(
     deadline: Option<Deadline>,
     tracker: &TaskTracker,
 ) -> Result<Child, SpawnError> {
+    start(spec, limits, deadline, tracker, Outputs::Apart)
+}
+
+/// The same for a child whose standard error is read as part of its standard output, in the order in
+/// which it writes: a compiler's messages between the lines of a test run. What bubblewrap says goes
+/// there too, so of a sandbox that cannot be made only that is known.
+pub fn spawn_joined(
+    spec: CommandSpec,
+    limits: Limits,
+    deadline: Option<Deadline>,
+    tracker: &TaskTracker,
+) -> Result<Child, SpawnError> {
+    start(spec, limits, deadline, tracker, Outputs::Joined)
+}
+
+/// Where the child's standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outputs {
+    Apart,
+    Joined,
+}
+
+fn start(
+    spec: CommandSpec,
+    limits: Limits,
+    deadline: Option<Deadline>,
+    tracker: &TaskTracker,
+    outputs: Outputs,
+) -> Result<Child, SpawnError> {
     let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
     check(&spec)?;
     let meeting = arrange_meeting(&spec)?;
@@ -62,13 +91,17 @@ pub fn spawn(
     let mut command = command(&spec, meeting.as_ref());
     command.env(MARK_VARIABLE, &mark);
     let program = PathBuf::from(command.as_std().get_program());
-    let mut leader = nursery::start(command, runtime.clone())
-        .map_err(|source| SpawnError::classify(&spec, &program, source))?;
-    // From here on an early return kills the leader, by `kill_on_drop`.
     let incomplete = |source| SpawnError::Other {
         program: spec.program.clone(),
         source,
     };
+    let joined = match outputs {
+        Outputs::Apart => None,
+        Outputs::Joined => Some(join_outputs(&mut command).map_err(incomplete)?),
+    };
+    let mut leader = nursery::start(command, runtime.clone())
+        .map_err(|source| SpawnError::classify(&spec, &program, source))?;
+    // From here on an early return kills the leader, by `kill_on_drop`.
     let pid = leader
         .id()
         .and_then(|id| i32::try_from(id).ok())
@@ -78,8 +111,8 @@ pub fn spawn(
         leaders::remove(pid.as_raw_nonzero().get());
         SpawnError::Unwatchable { source }
     })?;
-    let (Some(stdout), Some(stderr)) = (leader.stdout.take(), leader.stderr.take()) else {
-        return Err(incomplete(io::Error::other("no output pipes")));
+    let (Some(stdout), stderr) = (joined.or(leader.stdout.take()), leader.stderr.take()) else {
+        return Err(incomplete(io::Error::other("no output pipe")));
     };
 
     let group = Arc::new(Group::new(pid));
@@ -101,10 +134,14 @@ pub fn spawn(
         }
         (_, stdin) => stdin,
     };
-    let stderr_pipe = Pipe::new(stderr, group_dead.clone());
+    let stderr_pipe = stderr.map(|stderr| Pipe::new(stderr, group_dead.clone()));
     let stderr_task = tracker.spawn({
         let record = Arc::clone(&stderr_record);
-        async move { record.drain(stderr_pipe).await }
+        async move {
+            if let Some(pipe) = stderr_pipe {
+                record.drain(pipe).await;
+            }
+        }
     });
     let stdout = Lines::new(
         Pipe::new(stdout, group_dead.clone()),
@@ -144,6 +181,13 @@ pub fn spawn(
         handle: ChildHandle::new(group, phase_sender, exit, stderr_record),
         bridge,
     })
+}
+
+/// One pipe for both outputs; the reading end.
+fn join_outputs(command: &mut Command) -> io::Result<ChildStdout> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    ChildStdout::from_std(OwnedFd::from(reader).into())
 }
 
 /// What the system would report with an unclear error, or not at all.

@@ -245,6 +245,7 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
             files: Vec::new(),
             size_bytes: megabyte,
         },
+        binds: Vec::new(),
         meeting_dir: directory.path().to_owned(),
         bridge_port: None,
         limits: ResourceLimits {

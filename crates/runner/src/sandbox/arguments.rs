@@ -4,7 +4,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BubblewrapSpec, ResourceLimits, launch::LAUNCH_ARGUMENT, launcher};
+use super::{
+    Bind, BindMode, BubblewrapSpec, ResourceLimits, launch::LAUNCH_ARGUMENT, launcher,
+};
 use crate::spec::CommandSpec;
 
 /// Who the child is inside, whoever the gateway is outside.
@@ -28,6 +30,7 @@ pub(crate) fn command_line(
     let mut line = CommandLine::default();
     line.namespaces();
     line.root(spec, sandbox);
+    line.binds(sandbox);
     line.launcher(sandbox, socket);
     line.close(sandbox);
     line.add(["--chdir"]);
@@ -103,10 +106,36 @@ impl CommandLine {
         self.add([path]);
     }
 
+    fn binds(&mut self, sandbox: &BubblewrapSpec) {
+        for Bind {
+            source,
+            place,
+            mode,
+        } in &sandbox.binds
+        {
+            match mode {
+                BindMode::ReadOnly => self.read_only(source, place),
+                BindMode::Writable => {
+                    self.add(["--bind".as_ref(), source.as_os_str(), place.as_os_str()]);
+                }
+                BindMode::Overlay => {
+                    self.add(["--overlay-src".as_ref(), source.as_os_str()]);
+                    self.add(["--tmp-overlay".as_ref(), place.as_os_str()]);
+                }
+            }
+        }
+        for path in hidden_in_binds(sandbox) {
+            self.in_memory(&path, "0500", HIDING_BYTES);
+        }
+    }
+
     /// Last, because a mount needs its place made: nothing but `/tmp` and the private directory can be
     /// written to.
     fn close(&mut self, sandbox: &BubblewrapSpec) {
         for path in hidden_places(sandbox) {
+            self.add(["--remount-ro".as_ref(), path.as_os_str()]);
+        }
+        for path in hidden_in_binds(sandbox) {
             self.add(["--remount-ro".as_ref(), path.as_os_str()]);
         }
         self.add(["--remount-ro", "/dev", "--remount-ro", "/"]);
@@ -145,4 +174,15 @@ fn is_shown(path: &Path, sandbox: &BubblewrapSpec) -> bool {
 fn hidden_places(sandbox: &BubblewrapSpec) -> impl Iterator<Item = &PathBuf> {
     let hidden = sandbox.hidden_paths.iter();
     hidden.filter(|path| is_shown(path, sandbox) && path.is_dir())
+}
+
+/// Where what is hidden would be seen through a bind.
+fn hidden_in_binds(sandbox: &BubblewrapSpec) -> impl Iterator<Item = PathBuf> {
+    let hidden = sandbox.hidden_paths.iter().filter(|path| path.is_dir());
+    hidden.flat_map(|path| {
+        sandbox.binds.iter().filter_map(|bind| {
+            let inner = path.strip_prefix(&bind.source).ok()?;
+            Some(bind.place.join(inner))
+        })
+    })
 }

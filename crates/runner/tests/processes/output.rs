@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use runner::{Interrupt, Limits, Line, Stdin};
+use runner::{Interrupt, Limits, Line, Stdin, spawn_joined};
 use tokio::time;
+use tokio_util::task::TaskTracker;
 
 use crate::scene::{
     LIMITS, PATIENCE, exit_of, next_pid, next_text, rest_of, shell, start, start_within,
@@ -91,6 +92,16 @@ async fn a_flood_on_standard_error_blocks_nothing_and_is_counted() {
     let tail = child.handle.stderr_tail();
     assert_eq!(tail.len(), 4096);
     assert!(tail.ends_with(b"\0\nthe end"));
+}
+
+#[tokio::test]
+async fn joined_outputs_come_in_the_order_of_their_writing() {
+    let script = "echo one; echo two >&2; echo three; printf 'four' >&2; exit 3";
+    let child = spawn_joined(shell(script), LIMITS, None, &TaskTracker::new()).unwrap();
+    let handle = child.handle.clone();
+    assert_eq!(rest_of(child.stdout).await, ["one", "two", "three", "four"]);
+    let exit = time::timeout(PATIENCE, handle.exited()).await.unwrap();
+    assert_eq!((exit.code, exit.stderr_bytes), (Some(3), 0));
 }
 
 #[tokio::test]
