@@ -12,6 +12,7 @@ use crate::evaluate::sensitive_value;
 use crate::finding::{Counts, Finding};
 use crate::redactor::{Redactor, into_text};
 use crate::stream::StreamRedactor;
+use crate::untrusted::Untrusted;
 
 /// The document was refused, because it is not JSON; the message holds a position and no content.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -21,6 +22,20 @@ pub struct InvalidJson {
     pub line: usize,
     /// In bytes, counted from 1.
     pub column: usize,
+    /// The same place, counted in bytes from the start of the text.
+    pub offset_bytes: usize,
+}
+
+impl InvalidJson {
+    fn at(document: &str, error: &serde_json::Error) -> Self {
+        let lines = document.split_inclusive('\n').take(error.line() - 1);
+        let before: usize = lines.map(str::len).sum();
+        Self {
+            line: error.line(),
+            column: error.column(),
+            offset_bytes: before + error.column().saturating_sub(1),
+        }
+    }
 }
 
 /// A JSON document after redaction.
@@ -45,10 +60,8 @@ impl RedactedJson {
 /// # Errors
 /// [`InvalidJson`] for anything that is not one JSON value, nested at most 128 deep.
 pub fn redact(redactor: &Redactor, document: &str) -> Result<RedactedJson, InvalidJson> {
-    serde_json::from_str::<IgnoredAny>(document).map_err(|error| InvalidJson {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    serde_json::from_str::<IgnoredAny>(document)
+        .map_err(|error| InvalidJson::at(document, &error))?;
     let mut walk = Walk {
         redactor,
         stream: redactor.stream(),
@@ -65,6 +78,14 @@ pub fn redact(redactor: &Redactor, document: &str) -> Result<RedactedJson, Inval
         text: into_text(walk.output),
         findings: walk.findings,
     })
+}
+
+/// Opens a raw document and redacts every string value of it.
+///
+/// # Errors
+/// [`InvalidJson`], as [`redact`].
+pub fn redact_untrusted(redactor: &Redactor, raw: &Untrusted) -> Result<RedactedJson, InvalidJson> {
+    redact(redactor, raw.open())
 }
 
 /// One pass over a document that is known to be valid.

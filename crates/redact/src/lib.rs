@@ -6,6 +6,7 @@
 //! - [`Redactor`] is the compiled rule set; cloning it is cheap.
 //! - [`StreamRedactor`] redacts a text that arrives in pieces. Whatever the cuts, the pieces of
 //!   output joined equal the output for the whole text; batch redaction *is* one feed and a finish.
+//! - [`Redactor::redact_lines`] redacts lines that belong together, and keeps them lines.
 //! - [`json`] redacts the strings of a JSON document in place.
 //! - [`Untrusted`] carries text from a child process or a model, and only this crate opens it.
 
@@ -14,6 +15,7 @@ mod bytes;
 mod evaluate;
 mod finding;
 pub mod json;
+mod lines;
 mod redactor;
 mod rules;
 mod scan;
@@ -22,6 +24,7 @@ mod untrusted;
 mod window;
 
 pub use finding::{Counts, Finding, Redacted};
+pub use lines::RedactedLines;
 pub use redactor::{Redactor, RuleSummary};
 pub use rules::{RuleProblem, RulesError};
 pub use stream::StreamRedactor;

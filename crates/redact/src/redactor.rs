@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::evaluate::RuleSet;
 use crate::finding::Redacted;
+use crate::lines::{self, RedactedLines};
 use crate::rules::{Rule, RuleProblem, RulesError, built_in, check_examples, merge_file};
 use crate::stream::StreamRedactor;
 use crate::untrusted::Untrusted;
@@ -85,6 +86,12 @@ impl Redactor {
     /// Opens a raw text and redacts it.
     pub fn redact_untrusted(&self, raw: &Untrusted) -> Redacted {
         self.redact(raw.open())
+    }
+
+    /// Opens lines of one text, none of which holds a line break, and redacts them as the one text that
+    /// they are: a key that runs over several lines is hidden in each of them.
+    pub fn redact_lines(&self, lines: &[Untrusted]) -> RedactedLines {
+        lines::redact(self, lines)
     }
 
     /// A redactor for one text that arrives in pieces.

@@ -134,3 +134,11 @@ proptest! {
         prop_assert_eq!(redact(&output), output);
     }
 }
+
+#[test]
+fn what_is_not_json_is_told_by_its_place() {
+    for (document, offset_bytes) in [("", 0), ("{\n\"a\": }", 7), ("[1] x", 4), ("[1,", 2)] {
+        let error = json::redact(&REDACTOR, document).unwrap_err();
+        assert_eq!(error.offset_bytes, offset_bytes, "{document:?}");
+    }
+}

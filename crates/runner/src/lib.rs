@@ -36,8 +36,8 @@ pub use exit::{Exit, Signal};
 pub use handle::{ChildHandle, Interrupt};
 pub use lines::{Line, Lines};
 pub use sandbox::{
-    Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError, PrivateDirectory,
-    ResourceLimits, Sandbox, SandboxError, launch,
+    Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError,
+    PrivateDirectory, ResourceLimits, Sandbox, SandboxError, launch,
 };
 pub use spawn::{Child, spawn, spawn_joined};
 pub use spec::{CommandSpec, Limits, Stdin};

@@ -4,9 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Bind, BindMode, BubblewrapSpec, ResourceLimits, launch::LAUNCH_ARGUMENT, launcher,
-};
+use super::{Bind, BindMode, BubblewrapSpec, ResourceLimits, launch::LAUNCH_ARGUMENT, launcher};
 use crate::spec::CommandSpec;
 
 /// Who the child is inside, whoever the gateway is outside.
