@@ -15,3 +15,4 @@ pub mod http;
 mod logging;
 pub mod run;
 pub mod sandbox;
+pub mod skills;

@@ -1,0 +1,112 @@
+//! All skills of a directory, or everything that is wrong with them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::definition::{Skill, SkillName};
+use super::file;
+use super::problem::{CatalogueError, FileProblem};
+
+/// A file of a skill that is larger is none.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// More skills than anyone can look through are a mistake.
+const MAX_SKILLS: usize = 256;
+
+/// The skills that can be called, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    skills: BTreeMap<SkillName, Arc<Skill>>,
+}
+
+impl Catalogue {
+    /// Reads every `*.toml` of the directory. Without the directory there are no skills.
+    ///
+    /// Blocks on small files.
+    pub fn read(directory: &Path) -> Result<Self, CatalogueError> {
+        let mut problems = Vec::new();
+        let mut skills = BTreeMap::new();
+        for path in files(directory, &mut problems) {
+            let text = match read_text(&path) {
+                Ok(text) => text,
+                Err(detail) => {
+                    problems.push(whole_file(path, detail));
+                    continue;
+                }
+            };
+            match file::parse(&path, &text) {
+                Ok(skill) => {
+                    skills.insert(skill.name.clone(), Arc::new(skill));
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        if skills.len() > MAX_SKILLS {
+            let detail = format!("holds more than {MAX_SKILLS} skills");
+            problems.push(whole_file(directory.to_owned(), detail));
+        }
+        if problems.is_empty() {
+            Ok(Self { skills })
+        } else {
+            Err(CatalogueError { problems })
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Skill>> {
+        self.skills.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Skill>> {
+        self.skills.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.skills.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.skills.is_empty()
+    }
+}
+
+/// Sorted, so that messages come in the same order every time.
+fn files(directory: &Path, problems: &mut Vec<FileProblem>) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            let detail = format!("cannot be read ({error})");
+            problems.push(whole_file(directory.to_owned(), detail));
+            return Vec::new();
+        }
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("cannot be read ({error})");
+    let metadata = fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(format!("must be a file of at most {MAX_FILE_BYTES} bytes"));
+    }
+    fs::read_to_string(path).map_err(cannot)
+}
+
+fn whole_file(file: PathBuf, detail: String) -> FileProblem {
+    FileProblem {
+        file,
+        line: 0,
+        detail,
+    }
+}

@@ -1,0 +1,256 @@
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runner::ResourceLimits;
+use serde_json::{Map, Value};
+
+use super::parameters::Parameters;
+use super::template::{ArgumentTemplate, TextTemplate};
+
+/// The name of a skill: `[a-z][a-z0-9-]{0,63}`, the stem of its file's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SkillName(String);
+
+/// Something that a caller may have done, by name: what it takes, what it runs, within which limits,
+/// and in which form its result comes.
+#[derive(Debug)]
+pub struct Skill {
+    pub name: SkillName,
+    pub description: String,
+    pub parameters: Parameters,
+    /// The parameter that a call's `message` stands for, if `extra` does not give it.
+    pub message: Option<String>,
+    pub run: Run,
+    pub workspace: WorkspaceMode,
+    /// The skill's own time limit; a call's is never exceeded either.
+    pub deadline: Duration,
+    pub max_output_bytes: usize,
+    pub limits: SkillLimits,
+    pub result: ResultForm,
+    pub parser: Option<Parser>,
+    /// What a caller's key must hold to use it, once there are keys.
+    pub scopes: Vec<String>,
+    /// Meant to run as a job; then its time limit may be longer than a call's.
+    pub is_async: bool,
+    pub examples: Vec<Example>,
+}
+
+/// What happens when a skill is called.
+#[derive(Debug)]
+pub enum Run {
+    Command(Command),
+    Codex(CodexRun),
+    Cli(CliRun),
+}
+
+/// A program with arguments made from a template.
+#[derive(Debug)]
+pub struct Command {
+    pub invocation: Invocation,
+    /// What the program reads on its standard input; nothing, if there is none.
+    pub stdin: Option<Input>,
+    /// Fixed values; whatever else is in the environment is ours.
+    pub environment: BTreeMap<String, String>,
+    /// Exit codes with which the program has done what it was asked.
+    pub ok_exit_codes: Vec<i32>,
+}
+
+/// Which program runs.
+#[derive(Debug)]
+pub enum Invocation {
+    One(ProgramCall),
+    /// By the kind of tests that the operator has set for the workspace, never by the caller.
+    ByTests(BTreeMap<TestKind, ProgramCall>),
+}
+
+#[derive(Debug)]
+pub struct ProgramCall {
+    pub program: ProgramReference,
+    pub args: ArgumentTemplate,
+}
+
+/// Where a program is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramReference {
+    Absolute(PathBuf),
+    /// Beside the native Codex program, in its package: `codex-package:rg`.
+    CodexPackage(String),
+    /// In the directories of programs that the sandbox shows: `path:cargo`.
+    SearchPath(String),
+}
+
+/// A sandboxed turn of the real CLI.
+#[derive(Debug)]
+pub struct CodexRun {
+    pub prompt: TextTemplate,
+    pub output_schema: Option<Value>,
+    pub model: Option<String>,
+    pub reasoning_effort: Option<String>,
+}
+
+/// `codex tool <skill>` of a CLI that has it.
+#[derive(Debug)]
+pub struct CliRun {
+    /// The CLI's own name for it.
+    pub skill: String,
+    pub args: ArgumentTemplate,
+}
+
+/// What goes to a program's standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    Message,
+    Context,
+    Parameter(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkspaceMode {
+    None,
+    ReadOnly,
+    /// Written to as the program likes, thrown away afterwards.
+    PrivateCopy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SkillLimits {
+    pub resources: ResourceLimits,
+    /// Of the home, of `/tmp`, and of what is written to a private copy.
+    pub scratch_bytes: u64,
+}
+
+/// How the output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultForm {
+    /// One JSON value, strictly.
+    Json,
+    /// A JSON value on each line, strictly.
+    Ndjson,
+    Text,
+}
+
+/// What shapes a known program's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parser {
+    /// The JSON lines of ripgrep. The parameter that bounds the matches, if there is one.
+    Ripgrep { limit: Option<String> },
+    /// What test frameworks print.
+    Tests,
+}
+
+/// What runs a workspace's tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TestKind {
+    Cargo,
+    Npm,
+    Pytest,
+    Go,
+    Make,
+}
+
+/// A call and what must come of it; run as a test.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The sample workspace, a directory in `samples/`.
+    pub workspace: Option<String>,
+    pub message: Option<String>,
+    pub context: Option<String>,
+    pub extra: Map<String, Value>,
+    /// What `tool_result` must contain, member by member.
+    pub expect: Value,
+}
+
+impl SkillName {
+    pub fn parse(text: &str) -> Option<Self> {
+        const MAX_BYTES: usize = 64;
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_name = text.len() <= MAX_BYTES
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(is_plain);
+        is_name.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SkillName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for SkillName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Run {
+    /// As it is named in a file, and in `meta.driver`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Codex(_) => "codex",
+            Self::Cli(_) => "cli",
+        }
+    }
+
+    /// The one place that says which kinds this version cannot run yet; `execution::run` is where they
+    /// are run.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Command(_) => None,
+            Self::Codex(_) => Some("run.kind \"codex\" cannot be run by this version"),
+            Self::Cli(_) => Some("run.kind \"cli\" cannot be run by this version"),
+        }
+    }
+}
+
+impl WorkspaceMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ReadOnly => "read-only",
+            Self::PrivateCopy => "private-copy",
+        }
+    }
+}
+
+impl TestKind {
+    pub const ALL: [Self; 5] = [Self::Cargo, Self::Npm, Self::Pytest, Self::Go, Self::Make];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cargo => "cargo",
+            Self::Npm => "npm",
+            Self::Pytest => "pytest",
+            Self::Go => "go",
+            Self::Make => "make",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_plain() {
+        for name in ["a", "code-search", "run-tests-2", &"a".repeat(64)] {
+            assert!(SkillName::parse(name).is_some(), "{name}");
+        }
+        let long = "a".repeat(65);
+        for name in ["", "-a", "2a", "A", "a_b", "a/b", "..", "ä", "a\n", &long] {
+            assert!(SkillName::parse(name).is_none(), "{name:?}");
+        }
+    }
+}
