@@ -1,5 +1,6 @@
 //! The gateway as a whole: settings → parts → serving → drain.
 
+mod skills;
 mod state_dir;
 
 use std::ffi::OsStr;
@@ -26,6 +27,7 @@ use crate::guard::Guard;
 use crate::health::Health;
 use crate::http::{self, BodyBudget, Face};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
+use crate::skills::{Catalogue, CatalogueError, SandboxParts, Skills, WorkspaceError};
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -80,6 +82,10 @@ pub enum StartError {
         "the Codex CLI is version {found}, not the pinned {PINNED_VERSION}, and CODEX_VERSION_STRICT is set: run `make codex`, or name another program in CODEX_BIN"
     )]
     Version { found: String },
+    #[error(transparent)]
+    Skills(#[from] CatalogueError),
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
     #[error("{} cannot be used for the state of Codex processes: {source}. CODEX_STATE_DIR names another directory", path.display())]
     StateDir {
         path: PathBuf,
@@ -108,6 +114,7 @@ impl App {
         let program = codex_client::locate(settings.codex.bin.as_deref(), &roots, search_path)?;
         let read_paths = &settings.codex.sandbox.read_paths;
         let child_search_path = codex_client::search_path(&program, read_paths);
+        let catalogue = Catalogue::read(&settings.skills.dir)?;
         let Established {
             installation,
             standing,
@@ -128,9 +135,17 @@ impl App {
         let closing = shutdown.closing.clone();
         let redactor = settings.redactor.clone();
         let broker = Broker::start(&settings.provider, redactor, &shutdown.tasks, closing)?;
+        let sandbox_parts = sandbox.as_ref().map(|(sandbox, _)| SandboxParts {
+            bubblewrap: sandbox.bubblewrap.clone(),
+            launcher: sandbox.launcher.clone(),
+            meeting_dir: state_dir.clone(),
+        });
+        let hidden = [state_dir.as_path(), &settings.server.data_dir];
+        let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden);
         let confinement = confine(sandbox, &broker, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
-        let guard = Guard::new(settings.limits, shutdown.draining.clone());
+        let guard = Guard::new(settings.limits.clone(), shutdown.draining.clone());
+        let skills = skills::start(&settings, catalogue, skills, &guard, &shutdown).await?;
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
             driver: installation.driver.clone(),
@@ -150,6 +165,7 @@ impl App {
         };
         let face = Arc::new(Face {
             chat,
+            skills,
             health,
             bodies: BodyBudget::new(settings.server.max_body_bytes),
             settings: settings.server,
@@ -168,6 +184,10 @@ impl App {
     /// Where calls are taken; with port 0 in the settings, the port that the system gave.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn skills(&self) -> &Skills {
+        &self.face.skills
     }
 
     pub fn client(&self) -> &CodexClient {

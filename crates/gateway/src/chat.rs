@@ -29,6 +29,8 @@ use meta::Meta;
 use output::Output;
 use request::ChatRequest;
 
+pub(crate) use meta::milliseconds;
+
 /// All calls are one tenant's until there is access control.
 const TENANT: &str = "default";
 

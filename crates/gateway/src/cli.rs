@@ -1,6 +1,7 @@
 //! The command line: `portcullis serve`, `portcullis config …`.
 
 mod filter;
+mod skills;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -32,7 +33,7 @@ const SETTINGS_HELP: &str = "Settings come from built-in defaults, then the file
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve calls until SIGTERM or SIGINT; a second signal ends at once.
+    /// Serve calls until SIGTERM or SIGINT; a second signal ends at once. SIGHUP reads the skills again.
     Serve(ServeArguments),
     /// Copy standard input to standard output with secrets replaced, in constant memory.
     Redact(filter::Arguments),
@@ -45,6 +46,9 @@ enum Command {
     /// Look at the settings without starting anything.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the skills without starting anything.
+    #[command(subcommand)]
+    Skills(skills::Command),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
             Err(runner::launch(arguments.into_iter()).to_string())
         }
         Command::Config(command) => show_config(command),
+        Command::Skills(command) => skills::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -184,12 +189,20 @@ async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Resul
         () = signals.next() => return Ok(()),
     };
     print(&app.greeting())?;
+    let skills = app.skills().clone();
+    let mut hangup = Signals::install_one(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     let run = app.run(stop.clone().cancelled_owned());
     tokio::pin!(run);
-    tokio::select! {
-        () = &mut run => return Ok(()),
-        () = signals.next() => stop.cancel(),
+    loop {
+        tokio::select! {
+            () = &mut run => return Ok(()),
+            () = signals.next() => break stop.cancel(),
+            _ = hangup.recv() => {
+                let skills = skills.clone();
+                tokio::task::spawn_blocking(move || skills.reload());
+            }
+        }
     }
     tokio::select! {
         () = run => Ok(()),
@@ -205,11 +218,14 @@ struct Signals {
 impl Signals {
     /// From here on no signal ends the process by itself.
     fn install() -> Result<Self, String> {
-        let install = |kind| signal(kind).map_err(|error| format!("no signal handler: {error}"));
         Ok(Self {
-            terminate: install(SignalKind::terminate())?,
-            interrupt: install(SignalKind::interrupt())?,
+            terminate: Self::install_one(SignalKind::terminate())?,
+            interrupt: Self::install_one(SignalKind::interrupt())?,
         })
+    }
+
+    fn install_one(kind: SignalKind) -> Result<Signal, String> {
+        signal(kind).map_err(|error| format!("no signal handler: {error}"))
     }
 
     async fn next(&mut self) {

@@ -26,6 +26,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod workspace;
 
 pub use environment::Environment;
 pub use markdown::render_settings_markdown;
@@ -35,7 +36,7 @@ pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use settings::{
     AzureSettings, ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings,
     OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
-    Settings,
+    Settings, SkillSettings, WorkspaceSettings,
 };
 
 /// What the command line says, over everything else.

@@ -10,6 +10,7 @@ mod index;
 mod negotiate;
 mod problem;
 mod request_id;
+mod skills;
 mod sse;
 mod write_timeout;
 
@@ -22,12 +23,14 @@ use axum::routing::{get, post};
 use crate::chat::Chat;
 use crate::config::ServerSettings;
 use crate::health::Health;
+use crate::skills::Skills;
 
 pub use body::BodyBudget;
 
 /// What the handlers reach.
 pub struct Face {
     pub chat: Chat,
+    pub skills: Skills,
     pub health: Health,
     pub settings: ServerSettings,
     pub bodies: BodyBudget,
@@ -38,6 +41,7 @@ pub fn router(face: Arc<Face>) -> Router {
     Router::new()
         .route("/", get(index::show))
         .route("/chat", post(chat::answer))
+        .route("/skills", get(skills::list))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -4,6 +4,7 @@
 //! Memory is bounded: an event is let go when it has been read, and a follower that is behind holds the
 //! work back instead of filling the log. Dropping the follower cancels the run.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -18,22 +19,33 @@ use crate::error::{ErrorCode, Problem};
 /// Text that may wait in a log for its follower.
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 
-/// What a call says to its caller. The last one is [`RunEvent::Done`] or [`RunEvent::Failed`].
+/// What a call says to its caller. The last one is [`RunEvent::Done`], [`RunEvent::ToolDone`] or
+/// [`RunEvent::Failed`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {
     Start {
         model: String,
         driver: &'static str,
     },
+    /// The beginning of a skill's answer.
+    ToolStart {
+        skill: String,
+        kind: &'static str,
+    },
     Delta {
         text: String,
     },
     Item {
         kind: &'static str,
-        title: &'static str,
+        title: Cow<'static, str>,
         status: &'static str,
     },
     Done {
+        meta: Value,
+    },
+    /// The end of a skill's answer.
+    ToolDone {
+        tool_result: Value,
         meta: Value,
     },
     Failed {
@@ -42,8 +54,11 @@ pub enum RunEvent {
 }
 
 impl RunEvent {
-    fn is_terminal(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Done { .. } | Self::ToolDone { .. } | Self::Failed { .. }
+        )
     }
 
     fn size_bytes(&self) -> usize {

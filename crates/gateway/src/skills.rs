@@ -1,13 +1,276 @@
-//! Skills.
+//! `mode=tool`: allow-listed programs, by name, by schema, in a sandbox of their own.
+//!
+//! A call in a straight line: the skill by its name, every value judged ([`request`]), the world made
+//! ([`world`]), the program run ([`execution`]), its output redacted and shaped ([`output`]). It knows
+//! nothing of HTTP, and no byte of a program leaves it before the redactor.
 
 mod catalogue;
+mod confined;
+mod copy;
 mod definition;
+mod execution;
 mod file;
+mod offer;
+mod output;
 mod parameters;
 mod problem;
+mod record;
+mod request;
+mod run_directory;
 mod section;
 mod template;
+mod tests_report;
+mod workspace;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use redact::{Counts, Redactor};
+use runner::Deadline;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::chat::{Call, milliseconds};
+use crate::error::{ErrorCode, Problem};
+use crate::guard::{self, Guard, Permit};
+use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
+
+use execution::{Ended, Execution};
+use record::ToolRecord;
+use request::Prepared;
 
 pub use catalogue::Catalogue;
-pub use definition::*;
-pub use problem::*;
+pub use definition::{Example, Run, Skill, SkillName, TestKind, WorkspaceMode};
+pub use problem::{CatalogueError, FileProblem};
+pub use request::ToolRequest;
+pub use workspace::{Workspace, WorkspaceError, Workspaces};
+pub use world::{SandboxParts, Surroundings};
+
+/// Runs skills. Clones share one catalogue, which can be replaced while calls run.
+#[derive(Clone)]
+pub struct Skills {
+    parts: Arc<SkillParts>,
+    catalogue: Arc<RwLock<Arc<Catalogue>>>,
+}
+
+/// What skills need of the gateway.
+pub struct SkillParts {
+    /// Where the files are; read again by [`Skills::reload`].
+    pub dir: PathBuf,
+    pub workspaces: Workspaces,
+    pub surroundings: Surroundings,
+    pub redactor: Redactor,
+    pub guard: Guard,
+    /// The longest call.
+    pub timeout: Duration,
+    pub kill_grace: Duration,
+    /// Where the tasks of calls run.
+    pub calls: TaskTracker,
+    /// Where the tasks of their processes run.
+    pub tasks: TaskTracker,
+    /// Cancelled when running calls have had their time to end at shutdown.
+    pub stopping: CancellationToken,
+}
+
+/// What came of [`Skills::call`].
+#[derive(Debug)]
+pub struct ToolOutcome {
+    /// As a caller gets it: redacted, and within its limits.
+    pub tool_result: Value,
+    /// What was replaced in it.
+    pub redactions: Counts,
+    /// Keys of the arguments that mean nothing to the skill.
+    pub ignored_extra: Vec<String>,
+}
+
+impl Skills {
+    /// Removes what an earlier gateway left behind. Blocks on a few directories.
+    pub fn new(parts: SkillParts, catalogue: Catalogue) -> Self {
+        match run_directory::remove_left_behind(&parts.surroundings.runs_dir) {
+            Ok(0) => {}
+            Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
+            Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
+        }
+        Self {
+            parts: Arc::new(parts),
+            catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
+        }
+    }
+
+    /// The skills as they are now.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue.read())
+    }
+
+    pub fn workspaces(&self) -> &Workspaces {
+        &self.parts.workspaces
+    }
+
+    /// Reads the files again. If anything is wrong with them, all stays as it is. Blocks on small files.
+    pub fn reload(&self) {
+        match Catalogue::read(&self.parts.dir) {
+            Ok(catalogue) => {
+                tracing::info!(skills = catalogue.len(), "the skills were read again");
+                *self.catalogue.write() = Arc::new(catalogue);
+            }
+            Err(error) => {
+                for problem in &error.problems {
+                    tracing::error!(%problem, "a skill cannot be used");
+                }
+                tracing::error!("the skills stay as they were");
+            }
+        }
+    }
+
+    /// Starts the work on a call. It goes on until its terminal event, its deadline, or until the
+    /// follower is dropped.
+    pub fn start(&self, request: ToolRequest, call: Call) -> RunFollower {
+        let (writer, follower) = new_run();
+        let skills = self.clone();
+        self.parts
+            .calls
+            .spawn(async move { skills.run(request, call, writer).await });
+        follower
+    }
+
+    /// Runs a skill for somebody who has been admitted already, such as a turn whose model calls it:
+    /// the same schema, sandbox, limits and redaction. `arguments` are what `extra` is in a request,
+    /// `workspace` included. Dropping the future kills what runs.
+    ///
+    /// Every skill is the only tenant's until there is access control.
+    pub async fn call(
+        &self,
+        skill: &str,
+        arguments: Map<String, Value>,
+        deadline: Deadline,
+        _tenant: &str,
+    ) -> Result<ToolOutcome, Problem> {
+        let request = ToolRequest {
+            skill: skill.to_owned(),
+            extra: arguments,
+            ..ToolRequest::default()
+        };
+        let prepared = self.prepare(request).await?;
+        let ignored_extra = prepared.ignored_extra.clone();
+        let running = self.execution();
+        let running = running.run(prepared, deadline, async || {});
+        let ended = tokio::time::timeout_at(deadline.instant(), running).await;
+        let ended = ended.map_err(|_| Problem::deadline_exceeded(self.parts.timeout))??;
+        Ok(ToolOutcome {
+            tool_result: ended.tool_result,
+            redactions: ended.redactions,
+            ignored_extra,
+        })
+    }
+
+    /// One call, and its one terminal event on every path.
+    async fn run(&self, request: ToolRequest, call: Call, writer: RunWriter) {
+        let extra_bytes = request.extra.values().map(|value| value.to_string().len());
+        let mut record = ToolRecord::new(&call, extra_bytes.sum());
+        let outcome = {
+            let work = self.work(request, &call, &writer, &mut record);
+            tokio::select! {
+                // What ends a call from outside goes before what it still has to say.
+                biased;
+                () = writer.cancelled() => Err(Problem::new(ErrorCode::ClientGone, "")),
+                () = self.parts.stopping.cancelled() => Err(guard::draining()),
+                () = tokio::time::sleep_until(call.deadline.instant()) => {
+                    Err(Problem::deadline_exceeded(self.parts.timeout))
+                }
+                outcome = work => outcome,
+            }
+        };
+        let event = match outcome {
+            Ok((tool_result, meta)) => RunEvent::ToolDone { tool_result, meta },
+            Err(mut problem) => {
+                if record.has_begun() {
+                    problem = problem.after_codex_started();
+                }
+                record.failed(&problem);
+                RunEvent::Failed { problem }
+            }
+        };
+        writer.finish(event);
+    }
+
+    /// The straight line. Dropping this future at any point kills what runs and gives back the permit.
+    async fn work(
+        &self,
+        request: ToolRequest,
+        call: &Call,
+        writer: &RunWriter,
+        record: &mut ToolRecord,
+    ) -> Result<(Value, Value), Problem> {
+        let prepared = self.prepare(request).await?;
+        let name = prepared.skill.name.to_string();
+        let kind = prepared.skill.run.kind();
+        let workspace = prepared.workspace.as_ref().map(|one| one.name.clone());
+        let ignored_extra = prepared.ignored_extra.clone();
+        record.skill = Some(name.clone());
+        record.kind = Some(kind);
+        record.workspace.clone_from(&workspace);
+        let _permit: Permit = self.parts.guard.admit(call.deadline).await?;
+        record.admitted();
+        let item = |status| RunEvent::Item {
+            kind: "skill",
+            title: name.clone().into(),
+            status,
+        };
+        let began = async || {
+            record.began();
+            let skill = name.clone();
+            writer.append(RunEvent::ToolStart { skill, kind }).await;
+            writer.append(item("started")).await;
+        };
+        let ended = self.execution().run(prepared, call.deadline, began).await?;
+        writer.append(item("completed")).await;
+        record.completed(&ended);
+        let Ended {
+            tool_result,
+            redactions,
+            ..
+        } = ended;
+        let meta = json!({
+            "request_id": call.request_id,
+            "conversation_id": null,
+            "skill": name,
+            "workspace": workspace,
+            "driver": kind,
+            "duration_ms": milliseconds(call.accepted.elapsed()),
+            "truncated": {},
+            "redactions": { "request": {}, "upstream": {}, "response": redactions },
+            "ignored_extra": ignored_extra,
+        });
+        Ok((tool_result, meta))
+    }
+
+    async fn prepare(&self, request: ToolRequest) -> Result<Prepared, Problem> {
+        let skill = self.catalogue().get(&request.skill).cloned();
+        let skill = skill.ok_or_else(unknown_skill)?;
+        let parts = Arc::clone(&self.parts);
+        let judging = move || request::prepare(skill, request, &parts.workspaces);
+        let judged = self.parts.tasks.spawn_blocking(judging).await;
+        judged.map_err(|_| Problem::new(ErrorCode::Internal, "The call could not be judged."))?
+    }
+
+    fn execution(&self) -> Execution<'_> {
+        Execution {
+            surroundings: &self.parts.surroundings,
+            redactor: &self.parts.redactor,
+            tracker: &self.parts.tasks,
+            kill_grace: self.parts.kill_grace,
+        }
+    }
+}
+
+/// The same for a skill that there is not and for one that this caller may not see.
+fn unknown_skill() -> Problem {
+    Problem::new(
+        ErrorCode::UnknownSkill,
+        "No skill of this name can be run here. GET /skills lists those that can.",
+    )
+}

@@ -73,6 +73,6 @@ impl Meta {
 }
 
 /// Milliseconds with one decimal.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -50,7 +50,7 @@ impl<'call> Output<'call> {
         self.begin().await;
         let event = RunEvent::Item {
             kind: kind.as_str(),
-            title: kind.title(),
+            title: kind.title().into(),
             status: status.as_str(),
         };
         self.writer.append(event).await;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
+use crate::skills::ToolRequest;
 
 /// A checked request. It may still be over the caps: those cut, they do not refuse.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +15,6 @@ pub struct ChatRequest {
     pub model: Option<String>,
     pub reasoning_effort: Option<String>,
     pub output_schema: Option<Value>,
-    /// The caller's word on streaming, if it said one.
-    pub stream: Option<bool>,
     /// Names of keys in `extra` that mean nothing here.
     pub ignored_extra: Vec<String>,
 }
@@ -32,9 +31,24 @@ const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
 const MAX_IGNORED_NAMES: usize = 32;
 const MAX_IGNORED_NAME_CHARS: usize = 64;
 
-impl ChatRequest {
+/// What a body asks for, and in which form it wants the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub request: Request,
+    /// The caller's word on streaming, if it said one.
+    pub stream: Option<bool>,
+}
+
+/// By `mode`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    Chat(ChatRequest),
+    Tool(ToolRequest),
+}
+
+impl Parsed {
     /// Reads the body. Every problem with it is told at once.
-    pub fn parse(body: &[u8], settings: &ChatSettings) -> Result<Self, Problem> {
+    pub fn read(body: &[u8], settings: &ChatSettings) -> Result<Self, Problem> {
         let fields = match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => fields,
             Ok(_) => {
@@ -78,7 +92,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(mut self, settings: &ChatSettings) -> Result<ChatRequest, Problem> {
+    fn read(mut self, settings: &ChatSettings) -> Result<Parsed, Problem> {
         let mode = self.string("mode");
         let message = self.string("message");
         let context = self.string("context");
@@ -114,7 +128,18 @@ impl Reader {
             ));
         }
         if is_tool {
-            return Err(no_skill(skill.as_deref()));
+            let request = ToolRequest {
+                skill: skill
+                    .filter(|skill| !skill.is_empty())
+                    .ok_or_else(missing_skill)?,
+                message,
+                context,
+                extra: extra.unwrap_or_default(),
+            };
+            return Ok(Parsed {
+                request: Request::Tool(request),
+                stream,
+            });
         }
         let Some(message) = message.filter(|message| !message.trim().is_empty()) else {
             return Err(Problem::new(
@@ -123,14 +148,17 @@ impl Reader {
             ));
         };
         let extra = Extra::read(extra.unwrap_or_default(), settings)?;
-        Ok(ChatRequest {
+        let request = ChatRequest {
             message,
             context: context.filter(|context| !context.is_empty()),
             model: extra.model,
             reasoning_effort: extra.reasoning_effort,
             output_schema: extra.output_schema,
-            stream,
             ignored_extra: extra.ignored,
+        };
+        Ok(Parsed {
+            request: Request::Chat(request),
+            stream,
         })
     }
 
@@ -174,18 +202,11 @@ impl Reader {
     }
 }
 
-/// This version has no skills; the answer is the one that any unknown name will always get.
-fn no_skill(skill: Option<&str>) -> Problem {
-    match skill {
-        None | Some("") => Problem::new(
-            ErrorCode::MissingSkill,
-            "\"mode\": \"tool\" needs the name of a skill in \"skill\".",
-        ),
-        Some(_) => Problem::new(
-            ErrorCode::UnknownSkill,
-            "No skill of this name can be run here.",
-        ),
-    }
+fn missing_skill() -> Problem {
+    Problem::new(
+        ErrorCode::MissingSkill,
+        "\"mode\": \"tool\" needs the name of a skill in \"skill\".",
+    )
 }
 
 /// The honoured keys of `extra`.

@@ -1,24 +1,29 @@
 //! What settings must agree on. A setting that was refused is left out of every check: its problem
 //! is already reported, and nothing follows from it.
 
+use std::collections::BTreeSet;
+
 use super::kind::Value;
 use super::layers::Gathered;
 use super::origins::{Origin, Origins};
 use super::problem::{Problem, Warning};
 use super::table::SETTINGS;
 use super::text::misspelt_level;
+use super::workspace::name_of;
 
 pub(super) fn check(gathered: &mut Gathered) {
     let origins = &gathered.origins;
     if !gathered.file_refused {
         gathered.problems.extend(missing_of_provider(origins));
     }
+    gathered.problems.extend(workspaces_disagree(origins));
     let warnings = [
         grace_exceeds_timeout(origins),
         queue_wait_exceeds_timeout(origins),
         pool_is_smaller_than_limit(origins),
         body_is_smaller_than_caps(origins),
         filter_misspells_level(origins),
+        skills_are_missing(origins),
     ];
     gathered.warnings.extend(warnings.into_iter().flatten());
 }
@@ -120,6 +125,51 @@ fn filter_misspells_level(origins: &Origins) -> Option<Warning> {
     let level = misspelt_level(filter)?;
     let detail = format!("a word of it is taken for the name of a module; did you mean {level}?");
     Some(Warning::of("log.filter", detail))
+}
+
+/// The default names a directory that need not be there; who names one means it.
+fn skills_are_missing(origins: &Origins) -> Option<Warning> {
+    let Some(Value::Path(path)) = origins.value("skills.dir") else {
+        return None;
+    };
+    let is_said = origins.origin("skills.dir") != Some(&Origin::Default);
+    (is_said && !path.is_dir()).then(|| {
+        let detail = "there is no such directory, so there are no skills";
+        Warning::of("skills.dir", detail)
+    })
+}
+
+/// Names that stand twice, and tests of a workspace that there is not.
+fn workspaces_disagree(origins: &Origins) -> Vec<Problem> {
+    let list = |path| match origins.value(path) {
+        Some(Value::List(items)) => items.iter().map(|item| name_of(item)).collect(),
+        _ => Vec::new(),
+    };
+    let workspaces: Vec<&str> = list("skills.workspaces");
+    let tests: Vec<&str> = list("skills.workspace_tests");
+    let mut problems = Vec::new();
+    for (path, names) in [
+        ("skills.workspaces", &workspaces),
+        ("skills.workspace_tests", &tests),
+    ] {
+        let mut seen = BTreeSet::new();
+        let twice = names.iter().filter(|name| !seen.insert(**name));
+        problems.extend(twice.map(|name| {
+            let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
+            Problem::of(path, origin, format!("{name} stands in it twice"))
+        }));
+    }
+    let path = "skills.workspace_tests";
+    let unknown = tests.iter().filter(|name| !workspaces.contains(name));
+    problems.extend(unknown.map(|name| {
+        let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
+        Problem::of(
+            path,
+            origin,
+            format!("{name} is no workspace of skills.workspaces"),
+        )
+    }));
+    problems
 }
 
 fn count(origins: &Origins, path: &str) -> Option<u64> {

@@ -9,7 +9,7 @@ use redact::Redactor;
 use secrecy::SecretString;
 use toml::de::DeValue;
 
-use super::{address, path, redaction, secret, text};
+use super::{address, path, redaction, secret, text, workspace};
 
 /// A list longer than this is a mistake, and would be searched on every request.
 const LIST_LIMIT: usize = 256;
@@ -47,6 +47,10 @@ pub(super) enum Item {
     Path,
     /// An argument of a company's CLI, with its placeholders.
     Argument,
+    /// `name=/absolute/path`
+    Workspace,
+    /// `name=kind`
+    WorkspaceTests,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +136,10 @@ impl Kind {
             Self::List(Item::Host) => "a list of host names without ports".to_owned(),
             Self::List(Item::Origin) => "a list of origins such as https://chat.example".to_owned(),
             Self::List(Item::Path) => "a list of absolute paths that exist".to_owned(),
+            Self::List(Item::Workspace) => "a list of name=/absolute/path".to_owned(),
+            Self::List(Item::WorkspaceTests) => {
+                "a list of name=cargo, npm, pytest, go or make".to_owned()
+            }
             Self::List(Item::Model) => "a list of model names".to_owned(),
             Self::List(Item::Argument) => "a list of arguments".to_owned(),
         }
@@ -207,6 +215,8 @@ fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Val
             Item::Model => text::model_name(text),
             Item::Path => path::shared(text),
             Item::Argument => ArgumentTemplate::parse(text).map(|template| template.to_string()),
+            Item::Workspace => workspace::named_path(text),
+            Item::WorkspaceTests => workspace::named_tests(text),
         };
         let parsed = parsed.map_err(|detail| format!("entry {}: {detail}", index + 1))?;
         // An option may stand twice, with two values.

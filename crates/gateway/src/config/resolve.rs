@@ -17,8 +17,9 @@ use super::problem::{ConfigError, Problem};
 use super::settings::{
     AzureSettings, ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings,
     OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
-    Settings,
+    Settings, SkillSettings,
 };
+use super::workspace;
 
 const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
 
@@ -64,6 +65,7 @@ fn settings(origins: &Origins) -> Result<Settings, Problem> {
         },
         chat: chat(origins, provider.model())?,
         codex: codex(origins)?,
+        skills: skills(origins)?,
         provider,
         redactor: redactor(origins, "redaction.rules_file")?,
         log: LogSettings {
@@ -133,6 +135,18 @@ fn sandbox(origins: &Origins) -> Result<SandboxSection, Problem> {
         open_files: count(origins, "codex.sandbox.open_files")?,
         file_size_bytes: mebibytes("codex.sandbox.file_size_mb")?,
         cpu_sec: count(origins, "codex.sandbox.cpu_sec")?,
+    })
+}
+
+fn skills(origins: &Origins) -> Result<SkillSettings, Problem> {
+    let paths = list(origins, "skills.workspaces")?;
+    let tests = list(origins, "skills.workspace_tests")?;
+    let read_paths = list(origins, "skills.read_paths")?;
+    Ok(SkillSettings {
+        dir: optional_path(origins, "skills.dir")?.ok_or_else(|| disagreement("skills.dir"))?,
+        workspaces: workspace::join(&paths, &tests)
+            .ok_or_else(|| disagreement("skills.workspaces"))?,
+        read_paths: read_paths.into_iter().map(PathBuf::from).collect(),
     })
 }
 

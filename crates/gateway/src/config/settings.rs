@@ -15,6 +15,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub chat: ChatSettings,
     pub codex: CodexSettings,
+    pub skills: SkillSettings,
     pub provider: ProviderSettings,
     /// `PORTCULLIS_REDACT_RULES`: the built-in rules, as that file changed them.
     pub redactor: Redactor,
@@ -127,6 +128,24 @@ pub struct PoolSettings {
     pub max_age: Duration,
     /// `CODEX_POOL_MAX_RSS_MB`
     pub max_rss_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct SkillSettings {
+    /// `PORTCULLIS_SKILLS_DIR`
+    pub dir: PathBuf,
+    /// `PORTCULLIS_WORKSPACES`, `PORTCULLIS_WORKSPACE_TESTS`
+    pub workspaces: Vec<WorkspaceSettings>,
+    /// `PORTCULLIS_SKILL_READ_PATHS`
+    pub read_paths: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceSettings {
+    pub name: String,
+    pub path: PathBuf,
+    /// One of cargo, npm, pytest, go, make.
+    pub tests: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -30,12 +30,11 @@ pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
 /// Variables of the design that later versions read, each with the values that say what this version
 /// does anyway. Those are taken with a warning; any other would give false safety if it were ignored.
-pub(super) const LATER_VARIABLES: [(&str, &[&str]); 5] = [
+pub(super) const LATER_VARIABLES: [(&str, &[&str]); 4] = [
     ("PORTCULLIS_ADMIN_BIND", &[]),
     ("PORTCULLIS_AUTH", &["none"]),
     ("PORTCULLIS_DATABASE_URL", &[]),
     ("PORTCULLIS_JOB_TTL_SEC", &[]),
-    ("PORTCULLIS_SKILLS_DIR", &[]),
 ];
 
 /// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,
@@ -272,6 +271,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CODEX_LIMIT_CPU_SEC",
         count(10, 86_400, "seconds"),
         "Processor time of a process in the sandbox; then it is killed and replaced.",
+    ),
+    always(
+        "skills.dir",
+        "PORTCULLIS_SKILLS_DIR",
+        Kind::Directory,
+        "The skills, one TOML file each; docs/skills.md says how to write one.",
+    ),
+    always(
+        "skills.workspaces",
+        "PORTCULLIS_WORKSPACES",
+        Kind::List(Item::Workspace),
+        "The directories that skills may work on; a caller chooses one by its name.",
+    ),
+    always(
+        "skills.workspace_tests",
+        "PORTCULLIS_WORKSPACE_TESTS",
+        Kind::List(Item::WorkspaceTests),
+        "What runs the tests of each workspace.",
+    ),
+    always(
+        "skills.read_paths",
+        "PORTCULLIS_SKILL_READ_PATHS",
+        Kind::List(Item::Path),
+        "What skills may read in their sandbox beside the workspace and the system's programs and libraries: toolchains.",
     ),
     always(
         "provider.kind",

@@ -6,12 +6,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::Request;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::chat::Call;
-use crate::chat::request::ChatRequest;
+use crate::chat::request::{Parsed, Request};
 use crate::error::{ErrorCode, Problem};
 use crate::run::{RunEvent, RunFollower};
 
@@ -22,7 +21,7 @@ use super::{Face, problem, sse};
 pub(super) async fn answer(
     State(face): State<Arc<Face>>,
     request_id: RequestId,
-    request: Request<Body>,
+    request: http::Request<Body>,
 ) -> Response {
     match handle(&face, &request_id, request).await {
         Ok(response) => response,
@@ -33,17 +32,23 @@ pub(super) async fn answer(
 async fn handle(
     face: &Face,
     request_id: &RequestId,
-    request: Request<Body>,
+    request: http::Request<Body>,
 ) -> Result<Response, Problem> {
     let settings = face.chat.settings();
     let call = Call::new(request_id.0.clone(), settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
     let body = face.bodies.read(request, settings.timeout).await?;
-    let request = ChatRequest::parse(&body.bytes, settings)?;
-    let form = accepted.form(request.stream, settings.stream_enabled)?;
+    let Parsed {
+        request,
+        stream: asked,
+    } = Parsed::read(&body.bytes, settings)?;
+    let form = accepted.form(asked, settings.stream_enabled)?;
     drop(body);
-    let follower = face.chat.start(request, call);
+    let follower = match request {
+        Request::Chat(request) => face.chat.start(request, call),
+        Request::Tool(request) => face.skills.start(request, call),
+    };
     match form {
         AnswerForm::Stream => stream(follower, request_id).await,
         AnswerForm::Json => whole(follower).await,
@@ -68,8 +73,14 @@ async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {
     while let Some(event) = follower.next().await {
         match event.event {
             RunEvent::Delta { text } => answer.push_str(&text),
-            RunEvent::Start { .. } | RunEvent::Item { .. } => {}
-            RunEvent::Done { meta } => return Ok(json_answer(&answer, &meta)),
+            RunEvent::Start { .. } | RunEvent::ToolStart { .. } | RunEvent::Item { .. } => {}
+            RunEvent::Done { meta } => {
+                return Ok(json_answer(json!({ "answer": answer, "meta": meta })));
+            }
+            RunEvent::ToolDone { tool_result, meta } => {
+                let answer = json!({ "tool_result": tool_result, "meta": meta });
+                return Ok(json_answer(answer));
+            }
             RunEvent::Failed { problem } => return Err(problem),
         }
     }
@@ -79,8 +90,8 @@ async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {
     ))
 }
 
-fn json_answer(answer: &str, meta: &Value) -> Response {
-    let mut response = Json(json!({ "answer": answer, "meta": meta })).into_response();
+fn json_answer(answer: Value) -> Response {
+    let mut response = Json(answer).into_response();
     response.headers_mut().insert(
         http::header::CACHE_CONTROL,
         http::HeaderValue::from_static("no-store"),

@@ -5,6 +5,7 @@ pub(super) async fn show() -> &'static str {
         env!("CARGO_PKG_VERSION"),
         ": the guarded gate in front of the Codex CLI.\n\n",
         "POST /chat     ask a question: {\"message\": \"…\", \"context\": \"…\", \"stream\": true}\n",
+        "GET  /skills   what can be run with {\"mode\": \"tool\", \"skill\": \"…\", \"extra\": {…}}\n",
         "GET  /livez    is the process alive\n",
         "GET  /readyz   should it be sent work, and if not, why\n\n",
         "curl -N http://HOST:PORT/chat -H 'Content-Type: application/json' -d '{\"message\": \"Hello?\"}'\n",

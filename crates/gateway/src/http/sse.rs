@@ -67,7 +67,7 @@ impl Frames {
                 Err(_) => return Some(": still working\n\n".to_owned()),
             },
         };
-        self.ended = matches!(event.event, RunEvent::Done { .. } | RunEvent::Failed { .. });
+        self.ended = event.event.is_terminal();
         Some(frame(&event, &self.request_id))
     }
 }
@@ -90,6 +90,17 @@ fn data(event: &RunEvent, request_id: &str) -> (&'static str, Value) {
                 "driver": driver,
             }),
         ),
+        RunEvent::ToolStart { skill, kind } => (
+            "start",
+            json!({
+                "type": "start",
+                "request_id": request_id,
+                "conversation_id": null,
+                "model": null,
+                "driver": kind,
+                "skill": skill,
+            }),
+        ),
         RunEvent::Delta { text } => ("delta", json!({ "type": "delta", "text": text })),
         RunEvent::Item {
             kind,
@@ -100,6 +111,10 @@ fn data(event: &RunEvent, request_id: &str) -> (&'static str, Value) {
             json!({ "type": "item", "kind": kind, "title": title, "status": status }),
         ),
         RunEvent::Done { meta } => ("done", json!({ "type": "done", "meta": meta })),
+        RunEvent::ToolDone { tool_result, meta } => (
+            "done",
+            json!({ "type": "done", "tool_result": tool_result, "meta": meta }),
+        ),
         RunEvent::Failed { problem } => (
             "error",
             json!({ "type": "error", "error": problem::document(problem, request_id) }),
@@ -124,7 +139,7 @@ mod tests {
             },
             RunEvent::Item {
                 kind: "reasoning",
-                title: "Reasoning",
+                title: "Reasoning".into(),
                 status: "started",
             },
             RunEvent::Done {

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub use judgement::{Arguments, Judged};
+pub(super) use judgement::Arguments;
 
 /// Keys of `extra`, or of the request, that no skill may declare.
 pub(super) const RESERVED: [&str; 3] = ["workspace", "message", "context"];

@@ -15,8 +15,15 @@ fn settings() -> ChatSettings {
     }
 }
 
+fn read(body: &str) -> Result<Parsed, Problem> {
+    Parsed::read(body.as_bytes(), &settings())
+}
+
 fn parse(body: &str) -> Result<ChatRequest, Problem> {
-    ChatRequest::parse(body.as_bytes(), &settings())
+    match read(body)?.request {
+        Request::Chat(request) => Ok(request),
+        Request::Tool(_) => panic!("a call of a skill"),
+    }
 }
 
 fn refused(body: &str) -> (ErrorCode, Vec<String>) {
@@ -41,7 +48,6 @@ fn everything_that_is_honoured_arrives() {
             model: Some("large".to_owned()),
             reasoning_effort: Some("low".to_owned()),
             output_schema: Some(json!({ "type": "object" })),
-            stream: Some(false),
             ignored_extra: vec!["colour".to_owned(), "shape".to_owned()],
         }
     );
@@ -110,9 +116,24 @@ fn what_is_missing_has_its_own_code() {
     assert_eq!(refused(r#"{"message":" \n"}"#).0, ErrorCode::MissingMessage);
     assert_eq!(refused(r#"{"mode":"tool"}"#).0, ErrorCode::MissingSkill);
     assert_eq!(
-        refused(r#"{"mode":"tool","skill":"rm"}"#).0,
-        ErrorCode::UnknownSkill
+        refused(r#"{"mode":"tool","skill":""}"#).0,
+        ErrorCode::MissingSkill
     );
+}
+
+#[test]
+fn a_call_of_a_skill_keeps_its_extra_for_the_skill_to_judge() {
+    let body =
+        r#"{"mode":"tool","skill":"--help","message":"m","stream":true,"extra":{"model":7}}"#;
+    let Parsed {
+        request: Request::Tool(request),
+        stream: Some(true),
+    } = read(body).unwrap()
+    else {
+        panic!("no call of a skill");
+    };
+    assert_eq!((request.skill.as_str(), request.context), ("--help", None));
+    assert_eq!(request.extra["model"], 7);
 }
 
 #[test]

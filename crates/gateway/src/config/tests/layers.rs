@@ -16,6 +16,7 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
         limits,
         chat,
         codex,
+        skills,
         provider,
         redactor,
         log,
@@ -48,6 +49,8 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
     );
     assert_eq!(pool.max_age, Duration::from_mins(30));
     assert_eq!(pool.max_rss_bytes, 512 * 1024 * 1024);
+    assert_eq!(skills.dir, std::path::absolute("skills").unwrap());
+    assert!(skills.workspaces.is_empty() && skills.read_paths.is_empty());
     let ProviderSettings::OpenAi(openai) = provider else {
         panic!("openai is the default");
     };
@@ -147,6 +150,10 @@ fn every_variable_reaches_its_field() {
         ("CODEX_LIMIT_OPEN_FILES", "65"),
         ("CODEX_LIMIT_FILE_SIZE_MB", "20"),
         ("CODEX_LIMIT_CPU_SEC", "21"),
+        ("PORTCULLIS_SKILLS_DIR", "/usr"),
+        ("PORTCULLIS_WORKSPACES", "app=/usr, lib=/bin"),
+        ("PORTCULLIS_WORKSPACE_TESTS", "lib=cargo"),
+        ("PORTCULLIS_SKILL_READ_PATHS", "/bin"),
         ("LLM_PROVIDER", "azure"),
         ("AZURE_OPENAI_API_KEY", KEY),
         ("AZURE_OPENAI_ENDPOINT", "https://name.openai.azure.com/"),

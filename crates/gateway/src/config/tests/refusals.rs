@@ -80,9 +80,50 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn workspaces_are_named_once_and_their_tests_are_known() {
+    let paths = "PORTCULLIS_WORKSPACES";
+    let tests = "PORTCULLIS_WORKSPACE_TESTS";
+    for (variables, expected) in [
+        (&[(paths, "/usr")][..], "entry 1: must have the form name=…"),
+        (&[(paths, "a b=/usr")], "entry 1: a workspace is named with"),
+        (
+            &[(paths, "a=usr")],
+            "entry 1: the path must be an absolute path",
+        ),
+        (
+            &[(paths, "a=/usr,b=/no/such")],
+            "entry 2: the path must be an absolute path",
+        ),
+        (
+            &[(paths, "a=/bin/sh")],
+            "entry 1: the path is not a directory",
+        ),
+        (&[(paths, "a=/usr,a=/bin")], "a stands in it twice"),
+        (
+            &[(paths, "a=/usr"), (tests, "a=ant")],
+            "one of cargo, npm, pytest, go, make",
+        ),
+        (
+            &[(paths, "a=/usr"), (tests, "b=go")],
+            "b is no workspace of skills.workspaces",
+        ),
+    ] {
+        let problem = problem(keyed(variables));
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+#[test]
+fn skills_that_are_named_and_not_there_are_a_warning() {
+    let warnings = keyed(&[("PORTCULLIS_SKILLS_DIR", "/no/such")])
+        .unwrap()
+        .warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
 fn a_variable_of_a_later_version_is_refused_by_that_name() {
     for name in [
-        "PORTCULLIS_SKILLS_DIR",
         "PORTCULLIS_DATABASE_URL",
         "PORTCULLIS_AUTH",
         "PORTCULLIS_ADMIN_BIND",

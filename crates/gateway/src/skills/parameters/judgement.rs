@@ -11,11 +11,11 @@ use super::values;
 use crate::error::FieldError;
 
 /// Parameters by name; every declared one that was given or has a default.
-pub type Arguments = BTreeMap<String, Value>;
+pub(in super::super) type Arguments = BTreeMap<String, Value>;
 
 /// What became of `extra`.
 #[derive(Debug, Default)]
-pub struct Judged {
+pub(in super::super) struct Judged {
     pub arguments: Arguments,
     /// Keys that mean nothing to this skill.
     pub ignored: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Judged {
 
 impl Parameters {
     /// Judges `extra`. `free` is a parameter that goes to the standard input, where any text may go.
-    pub fn judge(&self, extra: Map<String, Value>, free: Option<&str>) -> Judged {
+    pub(in super::super) fn judge(&self, extra: Map<String, Value>, free: Option<&str>) -> Judged {
         let mut judged = Judged::default();
         let mut given = Map::new();
         for (name, value) in extra {

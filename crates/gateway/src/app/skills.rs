@@ -1,0 +1,154 @@
+//! The skills as this gateway has them: the world they run in found and proven, then started.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use codex_client::Installation;
+use runner::{
+    Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, PrivateDirectory,
+    ResourceLimits, Sandbox, Stdin,
+};
+use tokio_util::task::TaskTracker;
+
+use super::Shutdown;
+use crate::config::Settings;
+use crate::guard::Guard;
+use crate::skills::{
+    Catalogue, SandboxParts, SkillParts, Skills, Surroundings, WorkspaceError, WorkspaceMode,
+    Workspaces,
+};
+
+/// A program in an overlay that is not through by then has none.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn surroundings(
+    settings: &Settings,
+    installation: &Installation,
+    sandbox: Option<SandboxParts>,
+    hidden: &[&Path],
+) -> Surroundings {
+    let hidden = hidden.iter().map(|path| {
+        // It is hidden by what is mounted on it, so it must be there; links would hide it from us.
+        if !settings.skills.workspaces.is_empty() {
+            let _ = std::fs::create_dir_all(path);
+        }
+        path.canonicalize().unwrap_or_else(|_| PathBuf::from(path))
+    });
+    Surroundings {
+        sandbox,
+        read_paths: settings.skills.read_paths.clone(),
+        hidden_paths: hidden.collect(),
+        codex: installation.program.clone(),
+        runs_dir: settings.server.data_dir.join("skill-runs"),
+        has_overlay: false,
+    }
+}
+
+pub(super) async fn start(
+    settings: &Settings,
+    catalogue: Catalogue,
+    mut surroundings: Surroundings,
+    guard: &Guard,
+    shutdown: &Shutdown,
+) -> Result<Skills, WorkspaceError> {
+    let hidden = &surroundings.hidden_paths;
+    let workspaces = Workspaces::open(&settings.skills.workspaces, hidden)?;
+    if let Some(sandbox) = &surroundings.sandbox
+        && !workspaces.names().is_empty()
+    {
+        let program = &surroundings.codex;
+        surroundings.has_overlay = has_overlay(sandbox, program, &shutdown.tasks).await;
+    }
+    tell(&catalogue, &workspaces, &surroundings);
+    Ok(Skills::new(
+        SkillParts {
+            dir: settings.skills.dir.clone(),
+            workspaces,
+            surroundings,
+            redactor: settings.redactor.clone(),
+            guard: guard.clone(),
+            timeout: settings.chat.timeout,
+            kill_grace: settings.codex.kill_grace,
+            calls: shutdown.calls.clone(),
+            tasks: shutdown.tasks.clone(),
+            stopping: shutdown.stopping.clone(),
+        },
+        catalogue,
+    ))
+}
+
+fn tell(catalogue: &Catalogue, workspaces: &Workspaces, surroundings: &Surroundings) {
+    if catalogue.is_empty() {
+        return;
+    }
+    let workspaces = workspaces.names();
+    tracing::info!(skills = catalogue.len(), ?workspaces, "skills");
+    if surroundings.sandbox.is_none() {
+        tracing::warn!(
+            "SKILLS RUN WITHOUT A SANDBOX (PORTCULLIS_SANDBOX): their programs, and what a workspace \
+             makes them do, can reach the network and whatever this user can"
+        );
+    } else if !surroundings.has_overlay
+        && catalogue
+            .iter()
+            .any(|skill| skill.workspace == WorkspaceMode::PrivateCopy)
+        && !workspaces.is_empty()
+    {
+        tracing::warn!("no overlay can be made here: workspaces of private-copy skills are copied");
+    }
+}
+
+/// Asks the CLI for its version in a sandbox with an overlay: the answer is the proof.
+async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker) -> bool {
+    const MEGABYTE: u64 = 1024 * 1024;
+    let spec = BubblewrapSpec {
+        program: sandbox.bubblewrap.clone(),
+        launcher: sandbox.launcher.clone(),
+        read_paths: codex_client::read_paths(program),
+        hidden_paths: Vec::new(),
+        private: PrivateDirectory {
+            path: "/home".into(),
+            directories: Vec::new(),
+            files: Vec::new(),
+            size_bytes: MEGABYTE,
+        },
+        binds: vec![Bind {
+            source: sandbox.meeting_dir.clone(),
+            place: "/workspace".into(),
+            mode: BindMode::Overlay,
+        }],
+        meeting_dir: sandbox.meeting_dir.clone(),
+        bridge_port: None,
+        limits: ResourceLimits {
+            memory_bytes: 4096 * MEGABYTE,
+            processes: 64,
+            open_files: 64,
+            file_size_bytes: MEGABYTE,
+            cpu_sec: 10,
+        },
+    };
+    let spec = CommandSpec {
+        program: program.to_owned(),
+        args: vec!["--version".into()],
+        env: BTreeMap::from([("HOME".into(), "/home".into())]),
+        current_dir: "/workspace".into(),
+        stdin: Stdin::Null,
+        sandbox: Sandbox::Bubblewrap(Box::new(spec)),
+    };
+    let limits = Limits {
+        max_line_bytes: 4096,
+        kill_grace: Duration::from_secs(1),
+    };
+    let deadline = Deadline::after(PROBE_TIMEOUT);
+    let Ok(mut child) = runner::spawn(spec, limits, Some(deadline), tasks) else {
+        return false;
+    };
+    if let Some(bridge) = child.bridge.take()
+        && let Err(error) = bridge.open().await
+    {
+        tracing::debug!(%error, "no overlay");
+        return false;
+    }
+    child.handle.exited().await.is_success()
+}

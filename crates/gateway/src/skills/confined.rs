@@ -1,0 +1,194 @@
+//! Values that name something in the workspace, and cannot name anything else.
+//!
+//! In the sandbox nothing but the workspace is there to be named. This is for the gateway that runs
+//! without one, and for a clear refusal.
+
+use std::fs;
+use std::path::{Component, Path};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+use serde_json::Value;
+
+use super::parameters::{Arguments, Parameters, PathRule};
+use crate::error::FieldError;
+
+/// Why a value is refused; follows the value's pointer.
+type Refusal = &'static str;
+
+/// Judges every argument that has a path's annotation. `root` is the workspace; without one, only the
+/// form is judged.
+///
+/// Blocks on the file system.
+pub(super) fn check(
+    parameters: &Parameters,
+    arguments: &Arguments,
+    root: Option<&Path>,
+    errors: &mut Vec<FieldError>,
+) {
+    for (name, value) in arguments {
+        let Some(rule) = parameters.get(name).and_then(|one| one.path) else {
+            continue;
+        };
+        let mut judge = |text: &str, tokens: &[&str]| {
+            let outcome = match rule {
+                PathRule::Workspace => path(text, root),
+                PathRule::Glob => glob(text),
+            };
+            if let Err(refusal) = outcome {
+                errors.push(FieldError::new(tokens, refusal));
+            }
+        };
+        match value {
+            Value::String(text) => judge(text, &["extra", name]),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let index = index.to_string();
+                    judge(item.as_str().unwrap_or_default(), &["extra", name, &index]);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A relative path of something that is in the workspace, symbolic links included.
+fn path(text: &str, root: Option<&Path>) -> Result<(), Refusal> {
+    const LEAVES: Refusal = "leaves the workspace";
+
+    if text.is_empty() {
+        return Err("must not be empty; . is the whole workspace");
+    }
+    if text.contains('\0') {
+        return Err("holds a control character");
+    }
+    let mut components = Path::new(text).components();
+    let is_inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
+    if !components.all(is_inside) {
+        return Err(LEAVES);
+    }
+    let Some(root) = root else {
+        return Ok(());
+    };
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root_descriptor =
+        openat(CWD, root, directory, Mode::empty()).map_err(|_| "cannot be looked for")?;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match openat2(&root_descriptor, text, flags, Mode::empty(), beneath) {
+        Ok(_) => Ok(()),
+        Err(Errno::XDEV | Errno::LOOP) => Err(LEAVES),
+        // Linux before 5.6. What changes between this look and the program's, the sandbox holds.
+        Err(Errno::NOSYS) => match fs::canonicalize(root.join(text)) {
+            Ok(found) if found.starts_with(root) => Ok(()),
+            Ok(_) => Err(LEAVES),
+            Err(_) => Err("is not in the workspace"),
+        },
+        Err(_) => Err("is not in the workspace"),
+    }
+}
+
+/// A pattern of names below the workspace. A leading `!` excludes, which cannot lead anywhere.
+fn glob(text: &str) -> Result<(), Refusal> {
+    let pattern = text.strip_prefix('!').unwrap_or(text);
+    if pattern.is_empty() {
+        return Err("must not be empty");
+    }
+    if pattern.starts_with('/') {
+        return Err("begins at the root: patterns begin at the workspace");
+    }
+    // In braces and classes a component has other neighbours than slashes.
+    let around = ['/', '{', '}', ',', '[', ']', '(', ')', '|', '\\'];
+    if pattern.split(around).any(|component| component == "..") {
+        return Err("leaves the workspace");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_path_stays_where_it_belongs() {
+        let outside = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("src/...")).unwrap();
+        fs::write(root.join("src/lib.rs"), "").unwrap();
+        fs::write(root.join("-rf"), "").unwrap();
+        symlink("src", root.join("inner")).unwrap();
+        symlink(outside.path(), root.join("absolute")).unwrap();
+        symlink("../..", root.join("relative")).unwrap();
+        symlink("/proc/self/root", root.join("magic")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        for good in [
+            ".",
+            "src",
+            "src/lib.rs",
+            "./src/",
+            "inner/lib.rs",
+            "-rf",
+            "src/...",
+        ] {
+            assert_eq!(path(good, Some(&root)), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../../etc",
+            "src/../../etc",
+            "src/..",
+            "absolute",
+            "relative/x",
+            "magic/etc/passwd",
+            "loop",
+            "absent",
+            "src\0",
+            // Look-alikes are names like any other, and nothing is there.
+            "\u{2024}\u{2024}/etc",
+            "\u{ff0e}\u{ff0e}/etc",
+            "..\u{200b}/etc",
+            "．．",
+            "%2e%2e/etc",
+            "..\\etc",
+        ] {
+            assert!(path(bad, Some(&root)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_glob_cannot_lead_out() {
+        for good in [
+            "*.rs",
+            "src/**",
+            "!*.lock",
+            "**/*.{rs,toml}",
+            "...",
+            "a..b",
+            "-f",
+            "[ab]",
+        ] {
+            assert_eq!(glob(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "!",
+            "/etc/*",
+            "!/etc",
+            "..",
+            "../*",
+            "a/../../b",
+            "!../x",
+            "{..,a}/x",
+            "[..]/x",
+            "..\\/x",
+        ] {
+            assert!(glob(bad).is_err(), "{bad}");
+        }
+    }
+}

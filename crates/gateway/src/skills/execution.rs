@@ -1,0 +1,315 @@
+//! One run of a skill, from checked values to its redacted result. Dropping the future kills what runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use redact::{Counts, Redactor, Untrusted};
+use runner::{Child, ChildHandle, Deadline, Exit, Interrupt, Limits};
+use serde_json::{Value, json};
+use tokio::time::{interval, sleep_until};
+use tokio_util::task::TaskTracker;
+
+use super::definition::{Command, Parser, Run};
+use super::output::{BadOutput, Finished, MAX_LINE_BYTES, Output};
+use super::request::Prepared;
+use super::run_directory::RunDirectory;
+use super::world::{self, Surroundings, World};
+use crate::chat::milliseconds;
+use crate::error::{ErrorCode, Problem};
+
+/// How often the size of what was written to an overlay is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A test run that must end with its call is ended this much earlier, so that it has a result.
+const RESULT_MARGIN: Duration = Duration::from_secs(2);
+
+/// Standard error that is longer is not shown: its beginning is lost, and a secret with it half.
+const MAX_STDERR_BYTES: u64 = 4096;
+
+/// What a run needs of the gateway.
+pub(super) struct Execution<'run> {
+    pub(super) surroundings: &'run Surroundings,
+    pub(super) redactor: &'run Redactor,
+    pub(super) tracker: &'run TaskTracker,
+    pub(super) kill_grace: Duration,
+}
+
+/// A result as a caller gets it, and what its record needs.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) tool_result: Value,
+    pub(super) redactions: Counts,
+    pub(super) exit_code: Option<i32>,
+    pub(super) signal: Option<i32>,
+}
+
+/// Why a program was ended before it ended itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// Nothing more of it is wanted.
+    Enough,
+    /// The skill's own time is over, and what there is is a result.
+    TimedOut,
+    /// It wrote more than it may.
+    WroteTooMuch,
+}
+
+impl Execution<'_> {
+    /// `began` is told when the program runs.
+    pub(super) async fn run(
+        &self,
+        prepared: Prepared,
+        deadline: Deadline,
+        began: impl AsyncFnOnce(),
+    ) -> Result<Ended, Problem> {
+        let skill = prepared.skill.clone();
+        match &skill.run {
+            Run::Command(command) => self.command(prepared, command, deadline, began).await,
+            // The place for what a file may say and this version cannot do: see `Run::refusal`.
+            Run::Codex(_) | Run::Cli(_) => Err(failed()),
+        }
+    }
+
+    async fn command(
+        &self,
+        prepared: Prepared,
+        command: &Command,
+        deadline: Deadline,
+        began: impl AsyncFnOnce(),
+    ) -> Result<Ended, Problem> {
+        let skill = prepared.skill.clone();
+        let mut output = Output::new(&prepared, self.redactor);
+        let is_joined = skill.parser == Some(Parser::Tests);
+        let times = Times::of(skill.deadline, deadline, is_joined);
+        let World {
+            spec,
+            directory,
+            overlay,
+        } = self.world(prepared).await?;
+        let begun = Instant::now();
+        let limits = Limits {
+            max_line_bytes: MAX_LINE_BYTES,
+            kill_grace: self.kill_grace,
+        };
+        let spawn = if is_joined {
+            runner::spawn_joined
+        } else {
+            runner::spawn
+        };
+        let child = spawn(spec, limits, None, self.tracker).map_err(|error| {
+            tracing::error!(skill = %skill.name, %error, "a skill's program cannot be started");
+            failed()
+        })?;
+        // Held as long as the child may be alive, and removed elsewhere: files take their time.
+        let mut held = Held {
+            child,
+            directory,
+            tracker: self.tracker.clone(),
+        };
+        if let Some(bridge) = held.child.bridge.take() {
+            bridge.open().await.map_err(|error| {
+                tracing::error!(skill = %skill.name, %error, "a skill's sandbox cannot be made");
+                failed()
+            })?;
+        }
+        began().await;
+        let handle = held.child.handle.clone();
+        let scratch_bytes = skill.limits.scratch_bytes;
+        let cut = tokio::select! {
+            biased;
+            cut = read(&mut held.child, &mut output) => cut,
+            () = sleep_until(times.result.instant()) => {
+                if !is_joined {
+                    return Err(deadline_exceeded(skill.deadline));
+                }
+                Some(Cut::TimedOut)
+            }
+            () = wrote_too_much(&handle, overlay, scratch_bytes) => Some(Cut::WroteTooMuch),
+        };
+        let exit = if cut.is_some() {
+            held.child.handle.shutdown(Interrupt::None).await
+        } else {
+            // Its output has ended; it need not have.
+            tokio::select! {
+                exit = held.child.handle.exited() => exit,
+                () = sleep_until(times.result.instant()) => {
+                    return Err(deadline_exceeded(skill.deadline));
+                }
+            }
+        };
+        let stderr = held.child.handle.stderr_tail();
+        drop(held);
+        let ended = Outcome {
+            exit,
+            cut,
+            ok_exit_codes: &command.ok_exit_codes,
+            duration: begun.elapsed(),
+            stderr,
+        };
+        ended.into_result(output, self.redactor)
+    }
+
+    async fn world(&self, prepared: Prepared) -> Result<World, Problem> {
+        let surroundings = self.surroundings.clone();
+        let name = prepared.skill.name.clone();
+        let making = move || world::make(&surroundings, prepared);
+        let made = self.tracker.spawn_blocking(making).await;
+        let made = made.map_err(|_| failed())?;
+        made.map_err(|error| {
+            tracing::error!(skill = %name, %error, "a skill cannot be run");
+            failed()
+        })
+    }
+}
+
+/// Until when there must be a result.
+struct Times {
+    result: Deadline,
+}
+
+impl Times {
+    fn of(skill: Duration, call: Deadline, leaves_room: bool) -> Self {
+        let own = Deadline::after(skill);
+        if !leaves_room {
+            return Self { result: own };
+        }
+        let room = call.remaining().saturating_sub(RESULT_MARGIN);
+        Self {
+            result: own.min(Deadline::after(room)),
+        }
+    }
+}
+
+/// A child with what of the host is its own.
+struct Held {
+    child: Child,
+    directory: Option<RunDirectory>,
+    tracker: TaskTracker,
+}
+
+impl Drop for Held {
+    /// The directory goes when the child has.
+    fn drop(&mut self) {
+        let Some(directory) = self.directory.take() else {
+            return;
+        };
+        let exited = self.child.handle.exited();
+        let tracker = self.tracker.clone();
+        self.tracker.spawn(async move {
+            exited.await;
+            tracker.spawn_blocking(move || drop(directory));
+        });
+    }
+}
+
+/// Reads until the output ends, or nothing more of it is wanted.
+async fn read(child: &mut Child, output: &mut Output) -> Option<Cut> {
+    while let Some(line) = child.stdout.next().await {
+        if !output.take(line) {
+            return Some(Cut::Enough);
+        }
+    }
+    None
+}
+
+/// Returns when what lies in the overlay is over the limit; never, if there is no overlay.
+async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limit_bytes: u64) {
+    let Some(place) = overlay else {
+        return std::future::pending().await;
+    };
+    let mut ticks = interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        let written = child.written_bytes(place);
+        if written.is_some_and(|written| written > limit_bytes) {
+            return;
+        }
+    }
+}
+
+/// How a program ended.
+struct Outcome<'run> {
+    exit: Exit,
+    cut: Option<Cut>,
+    ok_exit_codes: &'run [i32],
+    duration: Duration,
+    stderr: Vec<u8>,
+}
+
+impl Outcome<'_> {
+    fn is_ok(&self) -> bool {
+        match self.cut {
+            Some(Cut::Enough) => true,
+            Some(_) => false,
+            None => {
+                let code = self.exit.code;
+                code.is_some_and(|code| self.ok_exit_codes.contains(&code))
+            }
+        }
+    }
+
+    fn into_result(self, output: Output, redactor: &Redactor) -> Result<Ended, Problem> {
+        let is_ok = self.is_ok();
+        let finished = output.finish(is_ok).map_err(bad_output)?;
+        let Finished {
+            output,
+            is_truncated,
+            mut redactions,
+        } = finished;
+        // What ended it was the gateway, which is told by other members.
+        let (exit_code, signal) = match self.cut {
+            Some(_) => (None, None),
+            None => (self.exit.code, self.exit.signal),
+        };
+        let mut tool_result = json!({
+            "status": if is_ok { "ok" } else { "failed" },
+            "exit_code": exit_code,
+            "signal": signal,
+            "duration_ms": milliseconds(self.duration),
+            "truncated": is_truncated,
+            "output": output,
+        });
+        if self.cut == Some(Cut::TimedOut) {
+            tool_result["timed_out"] = true.into();
+        }
+        if self.cut == Some(Cut::WroteTooMuch) {
+            tool_result["scratch_exceeded"] = true.into();
+        }
+        if !is_ok && (1..=MAX_STDERR_BYTES).contains(&self.exit.stderr_bytes) {
+            let text = String::from_utf8_lossy(&self.stderr).into_owned();
+            let redacted = redactor.redact_untrusted(&Untrusted::new(text));
+            redactions.add(&redacted.counts());
+            tool_result["stderr"] = redacted.text.into();
+        }
+        Ok(Ended {
+            tool_result,
+            redactions,
+            exit_code,
+            signal,
+        })
+    }
+}
+
+fn bad_output(bad: BadOutput) -> Problem {
+    Problem::new(ErrorCode::BadToolOutput, bad.to_string())
+}
+
+fn failed() -> Problem {
+    Problem::new(
+        ErrorCode::SkillFailed,
+        "The skill's program could not be run on this gateway. Its log says why.",
+    )
+}
+
+fn deadline_exceeded(limit: Duration) -> Problem {
+    Problem {
+        timeout: Some(limit),
+        ..Problem::new(
+            ErrorCode::DeadlineExceeded,
+            format!(
+                "The skill took longer than its {} s and was ended. Ask for less at once.",
+                limit.as_secs()
+            ),
+        )
+    }
+}

@@ -1,0 +1,69 @@
+use serde_json::{Value, json};
+
+use super::Skills;
+use super::definition::{Example, Skill, WorkspaceMode};
+use super::workspace::Workspaces;
+
+impl Skills {
+    /// What a caller may know of each skill: `GET /skills`, and the tools of a model.
+    pub fn offers(&self) -> Vec<Value> {
+        let catalogue = self.catalogue();
+        let offers = catalogue
+            .iter()
+            .map(|skill| skill.offer(&self.parts.workspaces));
+        offers.collect()
+    }
+}
+
+impl Skill {
+    fn offer(&self, workspaces: &Workspaces) -> Value {
+        let example = self.examples.first();
+        json!({
+            "name": self.name.as_str(),
+            "description": self.description,
+            "parameters": self.offered_schema(workspaces),
+            "message": self.message,
+            "workspace": self.workspace.as_str(),
+            "deadline_sec": self.deadline.as_secs(),
+            "example": example.map(|example| self.request(example)),
+        })
+    }
+
+    /// The schema of `extra`: the declared parameters, and the workspace where one is to be chosen.
+    pub fn offered_schema(&self, workspaces: &Workspaces) -> Value {
+        let mut schema = self.parameters.schema().clone();
+        if self.workspace == WorkspaceMode::None {
+            return schema;
+        }
+        let names = workspaces.names();
+        if !schema["properties"].is_object() {
+            schema["properties"] = json!({});
+        }
+        schema["properties"]["workspace"] = json!({
+            "type": "string",
+            "enum": names,
+            "description": "The directory to work on, by its name.",
+        });
+        if names.len() != 1 {
+            let mut required = schema["required"].as_array().cloned().unwrap_or_default();
+            required.push("workspace".into());
+            schema["required"] = required.into();
+        }
+        schema
+    }
+
+    /// The body of `POST /chat` for an example.
+    fn request(&self, example: &Example) -> Value {
+        let mut request = json!({
+            "mode": "tool",
+            "skill": self.name.as_str(),
+            "extra": example.extra,
+        });
+        for (key, text) in [("message", &example.message), ("context", &example.context)] {
+            if let Some(text) = text {
+                request[key] = text.clone().into();
+            }
+        }
+        request
+    }
+}

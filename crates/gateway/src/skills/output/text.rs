@@ -1,0 +1,112 @@
+use redact::{Redactor, StreamRedactor, Untrusted};
+use runner::Line;
+
+use super::Finished;
+
+/// Text as it is, to a limit. Redacted first, then cut: a secret that the cut would halve is gone by
+/// then. What comes behind the cut is read and let go, so that the program can end by itself.
+pub(in super::super) struct Text {
+    redactor: StreamRedactor,
+    limit_bytes: usize,
+    shown: String,
+    is_cut: bool,
+    lost_lines: bool,
+}
+
+impl Text {
+    pub(super) fn new(redactor: &Redactor, limit_bytes: usize) -> Self {
+        Self {
+            redactor: redactor.stream(),
+            limit_bytes,
+            shown: String::new(),
+            is_cut: false,
+            lost_lines: false,
+        }
+    }
+
+    pub(super) fn take(&mut self, line: Line) {
+        if self.is_cut {
+            return;
+        }
+        let line = match line {
+            Line::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned() + "\n",
+            Line::TooLong { bytes } => {
+                self.lost_lines = true;
+                format!("[… a line of {bytes} bytes removed …]\n")
+            }
+        };
+        let shown = self.redactor.feed_untrusted(&Untrusted::new(line));
+        self.show(&shown);
+    }
+
+    pub(super) fn finish(mut self) -> Finished {
+        let rest = self.redactor.finish();
+        self.show(&rest);
+        Finished {
+            is_truncated: self.is_cut || self.lost_lines,
+            redactions: self.redactor.counts(),
+            output: self.shown.into(),
+        }
+    }
+
+    fn show(&mut self, text: &str) {
+        if self.is_cut {
+            return;
+        }
+        self.shown.push_str(text);
+        if self.shown.len() > self.limit_bytes {
+            let mark = format!(
+                "\n[… output ended here: limit {} bytes …]",
+                self.limit_bytes
+            );
+            let room = self.limit_bytes.saturating_sub(mark.len());
+            self.shown.truncate(self.shown.floor_char_boundary(room));
+            self.shown.push_str(&mark);
+            self.is_cut = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(limit_bytes: usize, lines: &[&str]) -> Finished {
+        let mut text = Text::new(&Redactor::with_default_rules(), limit_bytes);
+        for line in lines {
+            text.take(Line::Text(line.as_bytes().to_vec()));
+        }
+        text.finish()
+    }
+
+    #[test]
+    fn a_text_is_redacted_and_then_cut() {
+        let whole = finished(1000, &["one", "two"]);
+        assert_eq!(
+            (whole.output, whole.is_truncated),
+            ("one\ntwo\n".into(), false)
+        );
+
+        let token = format!("ghp_{}", "aB3dE5fG7h".repeat(4));
+        for limit_bytes in 60..200 {
+            let cut = finished(limit_bytes, &[&"ü".repeat(20), &token, &"x".repeat(100)]);
+            let output = cut.output.as_str().unwrap();
+            assert!(output.len() <= limit_bytes, "{output}");
+            assert!(!output.contains("ghp_"), "{output}");
+            assert_eq!(cut.is_truncated, output.contains("output ended here"));
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_named_and_left_out() {
+        let mut text = Text::new(&Redactor::with_default_rules(), 1000);
+        text.take(Line::TooLong { bytes: 7_000_000 });
+        text.take(Line::Text(b"\xff".to_vec()));
+        let finished = text.finish();
+        assert_eq!(
+            finished.output,
+            "[… a line of 7000000 bytes removed …]\n\u{fffd}\n"
+        );
+        assert!(finished.is_truncated);
+    }
+}

@@ -1,0 +1,142 @@
+//! From a caller's request to what will be run, or to everything that is wrong with it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::confined;
+use super::definition::{Input, Invocation, ProgramCall, Run, Skill, WorkspaceMode};
+use super::parameters::Arguments;
+use super::workspace::{Workspace, Workspaces};
+use crate::error::{ErrorCode, FieldError, Problem};
+
+/// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolRequest {
+    /// As the caller wrote it.
+    pub skill: String,
+    pub message: Option<String>,
+    pub context: Option<String>,
+    pub extra: Map<String, Value>,
+}
+
+/// A call that can be run: every value of it is right.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) skill: Arc<Skill>,
+    pub(super) arguments: Arguments,
+    pub(super) workspace: Option<Workspace>,
+    pub(super) stdin: Option<String>,
+    pub(super) ignored_extra: Vec<String>,
+}
+
+/// Wrong values that are told one by one.
+const MAX_ERRORS: usize = 64;
+
+/// Names in `meta.ignored_extra`: how many are told, and how much of each.
+const MAX_IGNORED_NAMES: usize = 32;
+const MAX_IGNORED_NAME_CHARS: usize = 64;
+
+/// Judges a request against its skill. Everything that is wrong is told at once.
+///
+/// Blocks on the file system, for paths in the workspace.
+pub(super) fn prepare(
+    skill: Arc<Skill>,
+    request: ToolRequest,
+    workspaces: &Workspaces,
+) -> Result<Prepared, Problem> {
+    let mut extra = request.extra;
+    let mut errors = Vec::new();
+    let workspace = choose(&skill, &mut extra, workspaces, &mut errors);
+    if let (Some(parameter), Some(message)) = (&skill.message, &request.message) {
+        let entry = extra.entry(parameter.clone()).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = Value::String(message.clone());
+        }
+    }
+    let judged = skill.parameters.judge(extra, skill.run.free_parameter());
+    errors.extend(judged.errors);
+    let root = workspace.as_ref().map(Workspace::path);
+    confined::check(&skill.parameters, &judged.arguments, root, &mut errors);
+    let mut arguments = judged.arguments;
+    let stdin = stdin(&skill, &mut arguments, request.message, request.context);
+    if !errors.is_empty() {
+        let count = errors.len();
+        errors.truncate(MAX_ERRORS);
+        return Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count));
+    }
+    let ignored = judged.ignored.into_iter().take(MAX_IGNORED_NAMES);
+    Ok(Prepared {
+        arguments,
+        workspace,
+        stdin,
+        ignored_extra: ignored
+            .map(|name| name.chars().take(MAX_IGNORED_NAME_CHARS).collect())
+            .collect(),
+        skill,
+    })
+}
+
+fn choose(
+    skill: &Skill,
+    extra: &mut Map<String, Value>,
+    workspaces: &Workspaces,
+    errors: &mut Vec<FieldError>,
+) -> Option<Workspace> {
+    if skill.workspace == WorkspaceMode::None {
+        return None;
+    }
+    let named = extra.remove("workspace").filter(|named| !named.is_null());
+    let wrong = |detail: &str| FieldError::new(&["extra", "workspace"], detail);
+    match workspaces.choose(named.as_ref()) {
+        Ok(workspace) => {
+            if skill.run.call_for(workspace).is_none() {
+                let detail = "has no tests that this skill could run (PORTCULLIS_WORKSPACE_TESTS)";
+                errors.push(wrong(detail));
+            }
+            Some(workspace.clone())
+        }
+        Err(reason) => {
+            errors.push(wrong(reason.detail()));
+            None
+        }
+    }
+}
+
+fn stdin(
+    skill: &Skill,
+    arguments: &mut Arguments,
+    message: Option<String>,
+    context: Option<String>,
+) -> Option<String> {
+    let Run::Command(command) = &skill.run else {
+        return None;
+    };
+    let text = match command.stdin.as_ref()? {
+        Input::Message => message,
+        Input::Context => context,
+        Input::Parameter(name) => arguments
+            .remove(name)
+            .and_then(|value| value.as_str().map(str::to_owned)),
+    };
+    Some(text.unwrap_or_default())
+}
+
+impl Run {
+    /// What is run on this workspace; `None` if the operator has set no tests for it that it could run.
+    fn call_for(&self, workspace: &Workspace) -> Option<()> {
+        match self {
+            Self::Command(command) => command.invocation.of(Some(workspace)).map(drop),
+            Self::Codex(_) | Self::Cli(_) => Some(()),
+        }
+    }
+}
+
+impl Invocation {
+    pub(super) fn of(&self, workspace: Option<&Workspace>) -> Option<&ProgramCall> {
+        match self {
+            Self::One(call) => Some(call),
+            Self::ByTests(calls) => calls.get(&workspace?.tests?),
+        }
+    }
+}

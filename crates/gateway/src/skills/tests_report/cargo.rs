@@ -1,0 +1,142 @@
+use super::{BUILD, PROCESS, Tally, append, number_before};
+
+/// `cargo test`: what libtest prints for each binary, and cargo around it.
+#[derive(Default)]
+pub(super) struct Cargo {
+    total: Tally,
+    /// Of the binary that runs: what its lines say, until its result says it better.
+    lines: Tally,
+    is_running: bool,
+    has_results: bool,
+    is_broken: bool,
+    section: Section,
+}
+
+/// A message of several lines that is being collected.
+#[derive(Default)]
+enum Section {
+    #[default]
+    None,
+    Test {
+        name: String,
+        message: String,
+    },
+    Build {
+        message: String,
+    },
+}
+
+impl Cargo {
+    pub(super) fn line(&mut self, line: &str) {
+        if self.is_end_of_section(line) {
+            self.end_section();
+        }
+        if line.starts_with("running ") && line.trim_end().ends_with(['s', 't']) {
+            self.end_binary();
+            self.is_running = true;
+        } else if let Some(rest) = line.strip_prefix("test result: ") {
+            self.result(rest);
+        } else if let Some(rest) = line.strip_prefix("test ") {
+            self.test(rest);
+        } else if let Some(name) = section_name(line) {
+            self.section = Section::Test {
+                name: name.to_owned(),
+                message: String::new(),
+            };
+        } else if line
+            .trim_start()
+            .starts_with("process didn't exit successfully")
+        {
+            if line.contains("(signal:") {
+                self.broken(PROCESS, line);
+            }
+        } else if is_compile_error(line) && matches!(self.section, Section::None) {
+            self.section = Section::Build {
+                message: format!("{line}\n"),
+            };
+        } else if let Section::Test { message, .. } | Section::Build { message } = &mut self.section
+        {
+            append(message, line);
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Tally {
+        self.end_section();
+        let is_interrupted = self.is_running;
+        self.end_binary();
+        self.total.is_complete = self.has_results && !is_interrupted && !self.is_broken;
+        self.total
+    }
+
+    fn test(&mut self, rest: &str) {
+        let Some((name, outcome)) = rest.rsplit_once(" ... ") else {
+            return;
+        };
+        match outcome.split([',', ' ']).next() {
+            Some("ok") => self.lines.passed += 1,
+            Some("ignored") => self.lines.skipped += 1,
+            Some("FAILED") => {
+                self.lines.failed += 1;
+                let name = name.split(" - should panic").next().unwrap_or(name);
+                self.total.tell(name, "");
+            }
+            _ => {}
+        }
+    }
+
+    fn result(&mut self, rest: &str) {
+        let number = |word| number_before(rest, word).unwrap_or_default();
+        self.lines = Tally {
+            passed: number("passed"),
+            failed: number("failed"),
+            skipped: number("ignored"),
+            ..Tally::default()
+        };
+        self.has_results = true;
+        self.end_binary();
+    }
+
+    fn end_binary(&mut self) {
+        self.total.passed += self.lines.passed;
+        self.total.failed += self.lines.failed;
+        self.total.skipped += self.lines.skipped;
+        self.lines = Tally::default();
+        self.is_running = false;
+    }
+
+    fn is_end_of_section(&self, line: &str) -> bool {
+        match &self.section {
+            Section::None => false,
+            Section::Test { .. } => line == "failures:" || section_name(line).is_some(),
+            Section::Build { .. } => line.starts_with("error: could not compile"),
+        }
+    }
+
+    fn end_section(&mut self) {
+        match std::mem::take(&mut self.section) {
+            Section::None => {}
+            Section::Test { name, message } => self.total.explain(&name, &message),
+            Section::Build { message } => self.broken(BUILD, &message),
+        }
+    }
+
+    fn broken(&mut self, name: &str, message: &str) {
+        self.is_broken = true;
+        self.total.failed += 1;
+        self.total.tell(name, message);
+    }
+}
+
+/// `---- tests::adds stdout ----`
+fn section_name(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?.strip_suffix(" stdout ----")
+}
+
+/// Of rustc (`error[E0308]: …`, `error: …`), not cargo's own last words about a test that failed.
+fn is_compile_error(line: &str) -> bool {
+    line.starts_with("error[")
+        || line.starts_with("error: ")
+            && !line.starts_with("error: test failed")
+            && !line.contains("target failed")
+            && !line.contains("targets failed")
+}

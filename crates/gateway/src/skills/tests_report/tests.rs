@@ -1,0 +1,211 @@
+//! Real output of each framework, as it was printed.
+
+use super::*;
+
+fn report(kind: TestKind, text: &str) -> Value {
+    let redactor = Redactor::with_default_rules();
+    let mut report = TestsReport::new(kind, &redactor, 1 << 20);
+    for line in text.lines() {
+        report.take(Line::Text(line.as_bytes().to_vec()));
+    }
+    report.finish().output
+}
+
+/// passed, failed, skipped, complete
+fn numbers(report: &Value) -> (u64, u64, u64, bool) {
+    let number = |key: &str| report[key].as_u64().unwrap();
+    let complete = report["complete"].as_bool().unwrap();
+    (
+        number("passed"),
+        number("failed"),
+        number("skipped"),
+        complete,
+    )
+}
+
+const CARGO: &str = "
+running 4 tests
+test tests::adds ... ok
+test tests::later ... ignored, not yet
+test tests::panics - should panic ... ok
+test tests::wrong ... FAILED
+
+failures:
+
+---- tests::wrong stdout ----
+
+thread 'tests::wrong' panicked at src/lib.rs:10:9:
+assertion `left == right` failed
+  left: 4
+ right: 5
+
+
+failures:
+    tests::wrong
+
+test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+
+error: test failed, to rerun pass `--lib`
+
+running 1 test
+test doc (line 3) ... ok
+
+test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s
+";
+
+#[test]
+fn cargo_is_counted_over_all_its_binaries() {
+    let report = report(TestKind::Cargo, CARGO);
+    assert_eq!(numbers(&report), (3, 1, 1, true));
+    assert_eq!(report["failures"][0]["name"], "tests::wrong");
+    let message = report["failures"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("thread 'tests::wrong'") && message.ends_with("right: 5"),
+        "{message}"
+    );
+    assert!(
+        report["tail"]
+            .as_str()
+            .unwrap()
+            .contains("test result: ok.")
+    );
+}
+
+#[test]
+fn cargo_that_dies_or_does_not_build_counts_as_one_failure() {
+    let died = "running 2 tests\ntest tests::adds ... ok\nerror: test failed, to rerun pass `--lib`\n\nCaused by:\n  process didn't exit successfully: `/workspace/x` (signal: 11, SIGSEGV: invalid memory reference)\n";
+    let died = report(TestKind::Cargo, died);
+    assert_eq!(numbers(&died), (1, 1, 0, false));
+    assert_eq!(died["failures"][0]["name"], "(process)");
+
+    let broken = "   Compiling x v0.1.0\nerror[E0308]: mismatched types\n --> src/lib.rs:1:5\n\nerror: could not compile `x` (lib) due to 1 previous error\n";
+    let broken = report(TestKind::Cargo, broken);
+    assert_eq!(numbers(&broken), (0, 1, 0, false));
+    assert_eq!(broken["failures"][0]["name"], "(build)");
+    assert!(
+        broken["failures"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("E0308")
+    );
+}
+
+#[test]
+fn a_run_that_breaks_off_gives_what_was_told() {
+    let head = CARGO.split("\nfailures:").next().unwrap();
+    let cut = report(TestKind::Cargo, head);
+    assert_eq!(numbers(&cut), (2, 1, 1, false));
+}
+
+#[test]
+fn nodes_tap_is_counted_and_what_the_filter_left_out_is_not() {
+    let tap = "TAP version 13\n# Subtest: adds\nok 1 - adds\n  ---\n  duration_ms: 0.4\n  ...\n# Subtest: wrong\nnot ok 2 - wrong\n  ---\n  duration_ms: 0.7\n  location: '/workspace/a.test.js:5:1'\n  failureType: 'testCodeFailure'\n  error: |-\n    Expected values to be strictly equal:\n    \n    4 !== 5\n    \n  code: 'ERR_ASSERTION'\n  ...\n# Subtest: other\nok 3 - other # SKIP test name does not match pattern\n# Subtest: later\nok 4 - later # SKIP not yet\n1..4\n# tests 4\n# suites 0\n# pass 1\n# fail 1\n# cancelled 0\n# skipped 2\n# todo 0\n# duration_ms 50\n";
+    let whole = report(TestKind::Npm, tap);
+    assert_eq!(numbers(&whole), (1, 1, 1, true));
+    assert_eq!(whole["failures"][0]["name"], "wrong");
+    assert!(
+        whole["failures"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("4 !== 5")
+    );
+    let cut = report(TestKind::Npm, tap.split("1..4").next().unwrap());
+    assert_eq!(numbers(&cut), (1, 1, 1, false));
+}
+
+#[test]
+fn other_runners_of_javascript_are_known_by_their_last_words() {
+    for (text, expected) in [
+        (
+            "Tests:       1 failed, 1 skipped, 2 passed, 4 total",
+            (2, 1, 1, true),
+        ),
+        (
+            " \u{1b}[2mTests \u{1b}[22m  1 failed | 2 passed (3)",
+            (2, 1, 0, true),
+        ),
+        (
+            "  2 passing (3ms)\n  1 pending\n  1 failing\n",
+            (2, 1, 1, true),
+        ),
+    ] {
+        assert_eq!(numbers(&report(TestKind::Npm, text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn pytest_is_counted() {
+    let text = "\
+tests/test_a.py::test_adds PASSED                     [ 25%]
+tests/test_a.py::test_wrong FAILED                    [ 50%]
+tests/test_a.py::test_later SKIPPED (not yet)         [ 75%]
+tests/test_a.py::test_known XFAIL                     [100%]
+=========================== short test summary info ============================
+FAILED tests/test_a.py::test_wrong - assert 4 == 5
+=============== 1 failed, 1 passed, 1 skipped, 1 xfailed in 0.02s ===============
+";
+    let whole = report(TestKind::Pytest, text);
+    assert_eq!(numbers(&whole), (1, 1, 2, true));
+    assert_eq!(
+        whole["failures"],
+        json!([{ "name": "tests/test_a.py::test_wrong", "message": "assert 4 == 5" }])
+    );
+    let died = "a.py::test_adds PASSED  [ 50%]\na.py::test_dies Fatal Python error: Aborted\n";
+    let died = report(TestKind::Pytest, died);
+    assert_eq!(numbers(&died), (1, 1, 0, false));
+    assert_eq!(died["failures"][0]["name"], "a.py::test_dies");
+    let broken = "ERROR tests/test_a.py\n=========== 1 error in 0.05s ===========\n";
+    assert_eq!(numbers(&report(TestKind::Pytest, broken)), (0, 1, 0, true));
+}
+
+#[test]
+fn gos_events_are_counted_and_a_secret_in_one_is_found_behind_its_escapes() {
+    let secret = format!("ghp_{}", "aB3dE5fG7h".repeat(4));
+    let text = format!(
+        r#"{{"Action":"start","Package":"p"}}
+{{"Action":"run","Package":"p","Test":"TestAdds"}}
+{{"Action":"pass","Package":"p","Test":"TestAdds","Elapsed":0}}
+{{"Action":"run","Package":"p","Test":"TestWrong"}}
+{{"Action":"output","Package":"p","Test":"TestWrong","Output":"    a_test.go:9: got\u0020{secret}\n"}}
+{{"Action":"fail","Package":"p","Test":"TestWrong","Elapsed":0}}
+{{"Action":"skip","Package":"p","Test":"TestLater","Elapsed":0}}
+{{"Action":"fail","Package":"p","Elapsed":0.1}}
+{{"Action":"start","Package":"q"}}
+{{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}}
+{{"Action":"fail","Package":"q","Elapsed":0}}
+"#
+    );
+    let whole = report(TestKind::Go, &text);
+    assert_eq!(numbers(&whole), (1, 2, 1, true));
+    assert_eq!(whole["failures"][0]["name"], "p TestWrong");
+    assert_eq!(
+        whole["failures"][0]["message"],
+        "a_test.go:9: got [REDACTED:github_token]"
+    );
+    assert_eq!(whole["failures"][1]["name"], "q (build)");
+    assert!(!whole.to_string().contains("ghp_"));
+}
+
+#[test]
+fn make_is_whatever_it_runs() {
+    let made = report(
+        TestKind::Make,
+        "cc -o t t.c\nok 1 - adds\nnot ok 2 - wrong\n",
+    );
+    assert_eq!(numbers(&made), (1, 1, 0, false));
+    assert_eq!(numbers(&report(TestKind::Make, CARGO)), (3, 1, 1, true));
+}
+
+#[test]
+fn the_tail_is_the_end_and_no_more() {
+    let line = "x".repeat(99);
+    let text = format!("{line}\n").repeat(1000);
+    let tail = report(TestKind::Make, &text)["tail"]
+        .as_str()
+        .unwrap()
+        .len();
+    assert!(
+        (MAX_TAIL_BYTES - 200..=MAX_TAIL_BYTES).contains(&tail),
+        "{tail}"
+    );
+}

@@ -1,0 +1,220 @@
+//! The world that a skill's program is started in: what it sees, what it may use, what it is told.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use runner::{
+    Bind, BindMode, BubblewrapSpec, CommandSpec, Launcher, PrivateDirectory, Sandbox, Stdin,
+};
+
+use super::copy;
+use super::definition::{Command, ProgramReference, Run, SkillLimits, WorkspaceMode};
+use super::request::Prepared;
+use super::run_directory::{self, RunDirectory};
+
+/// Where the workspace is seen in the sandbox.
+pub(super) const WORKSPACE: &str = "/workspace";
+const HOME: &str = "/home";
+const TEMPORARY: &str = "/tmp";
+
+/// Where programs lie on every system.
+const SYSTEM_PROGRAMS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
+
+/// What every skill's world is made from.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// `None`: there is no sandbox, by the setting or because none can be made.
+    pub sandbox: Option<SandboxParts>,
+    /// Toolchains, shown read-only.
+    pub read_paths: Vec<PathBuf>,
+    /// The gateway's own directories, which no skill sees. Without symbolic links.
+    pub hidden_paths: Vec<PathBuf>,
+    /// The native Codex program, beside which its package's programs lie.
+    pub codex: PathBuf,
+    /// Where directories of runs are made.
+    pub runs_dir: PathBuf,
+    /// Whether bubblewrap and the kernel can lay an overlay over a workspace.
+    pub has_overlay: bool,
+}
+
+/// What makes a sandbox here; proven at the start.
+#[derive(Clone)]
+pub struct SandboxParts {
+    pub bubblewrap: PathBuf,
+    pub launcher: Launcher,
+    /// A directory that no other user can enter.
+    pub meeting_dir: PathBuf,
+}
+
+/// A command in its world, and what of the host belongs to it.
+pub(super) struct World {
+    pub(super) spec: CommandSpec,
+    /// Removed when the run is over.
+    pub(super) directory: Option<RunDirectory>,
+    /// The place of an overlay, whose size is watched.
+    pub(super) overlay: Option<&'static Path>,
+}
+
+/// Why a skill's world could not be made. For the log: names paths of the settings, no content.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorldError {
+    #[error(
+        "its program {0} is not there: install it, or show it with PORTCULLIS_SKILL_READ_PATHS"
+    )]
+    NoProgram(String),
+    #[error("its workspace could not be copied: {0}")]
+    Copy(#[from] copy::CopyError),
+    #[error("its directory could not be made: {0}")]
+    Directory(io::Error),
+}
+
+/// Makes the world of a command. Blocks, where a workspace must be copied.
+pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<World, WorldError> {
+    let skill = &prepared.skill;
+    let workspace = prepared.workspace.as_ref();
+    let Run::Command(command) = &skill.run else {
+        return Err(WorldError::NoProgram(skill.run.kind().to_owned()));
+    };
+    let Some(call) = command.invocation.of(workspace) else {
+        return Err(WorldError::NoProgram("of these tests".to_owned()));
+    };
+    let program = surroundings.find(&call.program)?;
+    let is_copied = skill.workspace == WorkspaceMode::PrivateCopy;
+    let needs_copy = is_copied && !(surroundings.sandbox.is_some() && surroundings.has_overlay);
+    let needs_directory = needs_copy || surroundings.sandbox.is_none();
+    let directory = if needs_directory {
+        let directory = RunDirectory::create(&surroundings.runs_dir);
+        Some(directory.map_err(WorldError::Directory)?)
+    } else {
+        None
+    };
+    let root = match (&directory, workspace) {
+        (Some(directory), Some(workspace)) if needs_copy => {
+            let target = directory.copy();
+            copy::copy(&workspace.root, &target, &surroundings.hidden_paths)?;
+            Some(target)
+        }
+        (_, workspace) => workspace.map(|workspace| workspace.root.clone()),
+    };
+    let mode = match (is_copied, needs_copy) {
+        (false, _) => BindMode::ReadOnly,
+        (true, false) => BindMode::Overlay,
+        (true, true) => BindMode::Writable,
+    };
+    let bind = root.map(|source| Bind {
+        source,
+        place: WORKSPACE.into(),
+        mode,
+    });
+    let has_overlay = mode == BindMode::Overlay && bind.is_some();
+    let spec = CommandSpec {
+        args: call.args.expand(&prepared.arguments),
+        env: surroundings.environment(command, directory.as_ref()),
+        current_dir: surroundings.current_dir(bind.as_ref(), directory.as_ref()),
+        stdin: prepared
+            .stdin
+            .map_or(Stdin::Null, |text| Stdin::Bytes(text.into_bytes())),
+        sandbox: surroundings.sandbox(&program, skill.limits, bind),
+        program,
+    };
+    Ok(World {
+        spec,
+        directory,
+        overlay: has_overlay.then(|| Path::new(WORKSPACE)),
+    })
+}
+
+impl Surroundings {
+    /// The file of a program.
+    fn find(&self, reference: &ProgramReference) -> Result<PathBuf, WorldError> {
+        let (found, name) = match reference {
+            ProgramReference::Absolute(path) => {
+                let name = path.display().to_string();
+                (Some(path.clone()), name)
+            }
+            ProgramReference::CodexPackage(name) => (self.packaged(name), name.clone()),
+            ProgramReference::SearchPath(name) => {
+                let mut candidates = self.program_directories().map(|path| path.join(name));
+                (candidates.find(|path| path.is_file()), name.clone())
+            }
+        };
+        found
+            .filter(|path| path.is_file())
+            .ok_or(WorldError::NoProgram(name))
+    }
+
+    /// `…/vendor/TARGET/bin/codex` → `…/vendor/TARGET/codex-path/NAME`.
+    fn packaged(&self, name: &str) -> Option<PathBuf> {
+        let package = self.codex.ancestors().nth(2)?;
+        Some(package.join("codex-path").join(name))
+    }
+
+    fn program_directories(&self) -> impl Iterator<Item = PathBuf> {
+        let toolchains = self.read_paths.iter().map(|path| path.join("bin"));
+        let system = SYSTEM_PROGRAMS.iter().map(PathBuf::from);
+        toolchains.chain(system).filter(|path| path.is_dir())
+    }
+
+    /// Built from nothing.
+    fn environment(
+        &self,
+        command: &Command,
+        directory: Option<&RunDirectory>,
+    ) -> BTreeMap<OsString, OsString> {
+        let (home, temporary) = match (&self.sandbox, directory) {
+            (None, Some(directory)) => (directory.home(), directory.temporary()),
+            _ => (PathBuf::from(HOME), PathBuf::from(TEMPORARY)),
+        };
+        let fixed = command.environment.iter();
+        let mut environment: BTreeMap<OsString, OsString> = fixed
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let search_path = std::env::join_paths(self.program_directories());
+        environment.insert("PATH".into(), search_path.unwrap_or_default());
+        environment.insert("LANG".into(), "C.UTF-8".into());
+        environment.insert("HOME".into(), home.into());
+        environment.insert(run_directory::VARIABLE.into(), temporary.into());
+        environment
+    }
+
+    fn current_dir(&self, bind: Option<&Bind>, directory: Option<&RunDirectory>) -> PathBuf {
+        match (bind, &self.sandbox, directory) {
+            (Some(bind), Some(_), _) => bind.place.clone(),
+            (Some(bind), None, _) => bind.source.clone(),
+            (None, None, Some(directory)) => directory.home(),
+            (None, _, _) => HOME.into(),
+        }
+    }
+
+    /// No network, no process but its own, no file but the system's, the toolchains and the workspace.
+    fn sandbox(&self, program: &Path, limits: SkillLimits, bind: Option<Bind>) -> Sandbox {
+        let Some(parts) = &self.sandbox else {
+            return Sandbox::Off;
+        };
+        let mut read_paths = codex_client::read_paths(program);
+        for path in &self.read_paths {
+            // A path below one that is shown is shown.
+            if !read_paths.iter().any(|shown| path.starts_with(shown)) {
+                read_paths.push(path.clone());
+            }
+        }
+        Sandbox::Bubblewrap(Box::new(BubblewrapSpec {
+            program: parts.bubblewrap.clone(),
+            launcher: parts.launcher.clone(),
+            read_paths,
+            hidden_paths: self.hidden_paths.clone(),
+            private: PrivateDirectory {
+                path: HOME.into(),
+                directories: Vec::new(),
+                files: Vec::new(),
+                size_bytes: limits.scratch_bytes,
+            },
+            binds: bind.into_iter().collect(),
+            meeting_dir: parts.meeting_dir.clone(),
+            bridge_port: None,
+            limits: limits.resources,
+        }))
+    }
+}

@@ -1,0 +1,4 @@
+//! Does not build.
+pub fn answer() -> u32 {
+    "forty-two"
+}
