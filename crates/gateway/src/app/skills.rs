@@ -35,9 +35,11 @@ pub(super) fn surroundings(
         }
         path.canonicalize().unwrap_or_else(|_| PathBuf::from(path))
     });
+    let read_paths = settings.skills.read_paths.iter();
+    let read_paths = read_paths.map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
     Surroundings {
         sandbox,
-        read_paths: settings.skills.read_paths.clone(),
+        read_paths: read_paths.collect(),
         hidden_paths: hidden.collect(),
         codex: installation.program.clone(),
         runs_dir: settings.server.data_dir.join("skill-runs"),

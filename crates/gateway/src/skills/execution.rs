@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use redact::{Counts, Redactor, Untrusted};
-use runner::{Child, ChildHandle, Deadline, Exit, Interrupt, Limits};
+use runner::{Child, ChildHandle, Deadline, Exit, Interrupt, Limits, Line};
 use serde_json::{Value, json};
 use tokio::time::{interval, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::definition::{Command, Parser, Run};
-use super::output::{BadOutput, Finished, MAX_LINE_BYTES, Output};
+use super::output::{BadOutput, End, Finished, MAX_LINE_BYTES, Output};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
 use super::world::{self, Surroundings, World};
@@ -107,10 +107,11 @@ impl Execution<'_> {
             tracker: self.tracker.clone(),
         };
         if let Some(bridge) = held.child.bridge.take() {
-            bridge.open().await.map_err(|error| {
-                tracing::error!(skill = %skill.name, %error, "a skill's sandbox cannot be made");
-                failed()
-            })?;
+            if let Err(error) = bridge.open().await {
+                let said = last_line(&mut held.child).await;
+                tracing::error!(skill = %skill.name, %error, said, "a skill's sandbox cannot be made");
+                return Err(failed());
+            }
         }
         began().await;
         let handle = held.child.handle.clone();
@@ -212,6 +213,17 @@ async fn read(child: &mut Child, output: &mut Output) -> Option<Cut> {
     None
 }
 
+/// Of bubblewrap, where it says it on standard output: the program has not run.
+async fn last_line(child: &mut Child) -> Option<String> {
+    let mut last = None;
+    while let Some(line) = child.stdout.next().await {
+        if let Line::Text(text) = line {
+            last = Some(String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    last
+}
+
 /// Returns when what lies in the overlay is over the limit; never, if there is no overlay.
 async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limit_bytes: u64) {
     let Some(place) = overlay else {
@@ -237,20 +249,20 @@ struct Outcome<'run> {
 }
 
 impl Outcome<'_> {
-    fn is_ok(&self) -> bool {
+    fn end(&self) -> End {
+        let is_ok = |code| self.ok_exit_codes.contains(&code);
         match self.cut {
-            Some(Cut::Enough) => true,
-            Some(_) => false,
-            None => {
-                let code = self.exit.code;
-                code.is_some_and(|code| self.ok_exit_codes.contains(&code))
-            }
+            Some(Cut::Enough) => End::Ok,
+            Some(Cut::TimedOut | Cut::WroteTooMuch) => End::CutOff,
+            None if self.exit.code.is_some_and(is_ok) => End::Ok,
+            None => End::Failed,
         }
     }
 
     fn into_result(self, output: Output, redactor: &Redactor) -> Result<Ended, Problem> {
-        let is_ok = self.is_ok();
-        let finished = output.finish(is_ok).map_err(bad_output)?;
+        let end = self.end();
+        let is_ok = end == End::Ok;
+        let finished = output.finish(end).map_err(bad_output)?;
         let Finished {
             output,
             is_truncated,

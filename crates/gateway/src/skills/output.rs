@@ -27,6 +27,17 @@ pub(super) enum Output {
     Tests(TestsReport),
 }
 
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It has done what it was asked, or as much of it as was wanted.
+    Ok,
+    /// By its own word, or by a signal.
+    Failed,
+    /// By the gateway, before it was through.
+    CutOff,
+}
+
 /// What has become of the output.
 #[derive(Debug, Default)]
 pub(super) struct Finished {
@@ -86,14 +97,13 @@ impl Output {
         }
     }
 
-    /// `is_ok`: the program says that it has done its work. One that has not need not keep its promise
-    /// about the form, if it wrote nothing.
-    pub(super) fn finish(self, is_ok: bool) -> Result<Finished, BadOutput> {
+    /// A program that did not do its work need not keep its promise about the form, if it wrote nothing.
+    pub(super) fn finish(self, end: End) -> Result<Finished, BadOutput> {
         match self {
             Self::Text(text) => Ok(text.finish()),
-            Self::Documents(documents) => documents.finish(is_ok),
+            Self::Documents(documents) => documents.finish(end == End::Ok),
             Self::Ripgrep(matches) => matches.finish(),
-            Self::Tests(report) => Ok(report.finish()),
+            Self::Tests(report) => Ok(report.finish(end)),
         }
     }
 }

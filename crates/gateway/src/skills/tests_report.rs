@@ -12,7 +12,7 @@ use runner::Line;
 use serde_json::{Value, json};
 
 use super::definition::TestKind;
-use super::output::Finished;
+use super::output::{End, Finished};
 use cargo::Cargo;
 use go::Go;
 use javascript::JavaScript;
@@ -122,7 +122,8 @@ impl TestsReport {
         self.pass_on_lines();
     }
 
-    pub(super) fn finish(mut self) -> Finished {
+    /// A run that says that it failed, and of which no failed test is known, counts as one.
+    pub(super) fn finish(mut self, end: End) -> Finished {
         let rest = self.stream.finish();
         self.pending.push_str(&rest);
         self.pending.push('\n');
@@ -130,7 +131,13 @@ impl TestsReport {
         self.redactions.add(&self.stream.counts());
         let tallies = self.frameworks.into_iter().map(Framework::finish);
         let tally = tallies.max_by_key(|tally| tally.passed + tally.failed + tally.skipped);
-        let tally = tally.unwrap_or_default();
+        let mut tally = tally.unwrap_or_default();
+        if end == End::Failed && tally.failed == 0 {
+            tally.failed = 1;
+            let mut lines = self.tail.lines.iter().rev();
+            let last = lines.find(|line| !line.trim().is_empty());
+            tally.tell(PROCESS, last.map_or("", String::as_str));
+        }
         let failures: Vec<Value> = tally
             .failures
             .into_iter()

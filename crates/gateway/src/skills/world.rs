@@ -27,7 +27,7 @@ const SYSTEM_PROGRAMS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/
 pub struct Surroundings {
     /// `None`: there is no sandbox, by the setting or because none can be made.
     pub sandbox: Option<SandboxParts>,
-    /// Toolchains, shown read-only.
+    /// Toolchains, shown read-only. Without symbolic links.
     pub read_paths: Vec<PathBuf>,
     /// The gateway's own directories, which no skill sees. Without symbolic links.
     pub hidden_paths: Vec<PathBuf>,
@@ -193,13 +193,12 @@ impl Surroundings {
         let Some(parts) = &self.sandbox else {
             return Sandbox::Off;
         };
+        // The program's own directory may lie in a toolchain's, which is shown whole.
+        let in_toolchain =
+            |path: &Path| self.read_paths.iter().any(|shown| path.starts_with(shown));
         let mut read_paths = codex_client::read_paths(program);
-        for path in &self.read_paths {
-            // A path below one that is shown is shown.
-            if !read_paths.iter().any(|shown| path.starts_with(shown)) {
-                read_paths.push(path.clone());
-            }
-        }
+        read_paths.retain(|path| !in_toolchain(path));
+        read_paths.extend(self.read_paths.iter().cloned());
         Sandbox::Bubblewrap(Box::new(BubblewrapSpec {
             program: parts.bubblewrap.clone(),
             launcher: parts.launcher.clone(),

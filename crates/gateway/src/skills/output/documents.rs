@@ -113,7 +113,7 @@ mod tests {
         let form = ResultForm::Json;
         assert_eq!(output(form, &[b"{\"a\":", b"1}"]), json!({ "a": 1 }));
         for (lines, offset_bytes) in [
-            (&[&b""[..]][..], 0),
+            (&[&b""[..]][..], 1),
             (&[b"{\"a\": 1} x"], 9),
             (&[b"{\"a\":", b"b}"], 6),
             (&[b"\"\xff\""], 1),

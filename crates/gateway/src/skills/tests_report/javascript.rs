@@ -7,6 +7,8 @@ pub(super) struct JavaScript {
     passed: Option<u64>,
     failed: Option<u64>,
     skipped: Option<u64>,
+    /// What a TAP promises (`1..4`).
+    planned: Option<u64>,
     /// Tests that the filter left out; Node counts them as skipped.
     left_out: u64,
     /// The test that failed last, and what is said about it.
@@ -36,6 +38,9 @@ impl JavaScript {
         } else if let Some(rest) = trimmed.strip_prefix("# ") {
             self.end_failure();
             self.summary(rest);
+        } else if let Some(planned) = line.strip_prefix("1..") {
+            self.end_failure();
+            self.planned = planned.trim().parse().ok();
         } else if let Some((_, message)) = &mut self.failure {
             if trimmed == "..." {
                 self.end_failure();
@@ -50,7 +55,9 @@ impl JavaScript {
     pub(super) fn finish(mut self) -> Tally {
         self.end_failure();
         let mut tally = self.lines;
-        tally.is_complete = self.passed.is_some() || self.failed.is_some();
+        let told = tally.passed + tally.failed + tally.skipped + self.left_out;
+        let keeps_plan = self.planned.is_some_and(|planned| planned <= told);
+        tally.is_complete = self.passed.is_some() || self.failed.is_some() || keeps_plan;
         tally.passed = self.passed.unwrap_or(tally.passed);
         tally.failed = self.failed.unwrap_or(tally.failed);
         let skipped = self.skipped.map(|all| all.saturating_sub(self.left_out));

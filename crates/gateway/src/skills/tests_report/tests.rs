@@ -8,7 +8,7 @@ fn report(kind: TestKind, text: &str) -> Value {
     for line in text.lines() {
         report.take(Line::Text(line.as_bytes().to_vec()));
     }
-    report.finish().output
+    report.finish(End::Ok).output
 }
 
 /// passed, failed, skipped, complete
@@ -79,7 +79,7 @@ fn cargo_that_dies_or_does_not_build_counts_as_one_failure() {
     assert_eq!(died["failures"][0]["name"], "(process)");
 
     let broken = "   Compiling x v0.1.0\nerror[E0308]: mismatched types\n --> src/lib.rs:1:5\n\nerror: could not compile `x` (lib) due to 1 previous error\n";
-    let broken = report(TestKind::Cargo, broken);
+    let broken = report(TestKind::Cargo, &broken.repeat(2));
     assert_eq!(numbers(&broken), (0, 1, 0, false));
     assert_eq!(broken["failures"][0]["name"], "(build)");
     assert!(
@@ -190,10 +190,25 @@ fn gos_events_are_counted_and_a_secret_in_one_is_found_behind_its_escapes() {
 fn make_is_whatever_it_runs() {
     let made = report(
         TestKind::Make,
-        "cc -o t t.c\nok 1 - adds\nnot ok 2 - wrong\n",
+        "cc -o t t.c\nok 1 - adds\nnot ok 2 - wrong\n1..2\n",
     );
-    assert_eq!(numbers(&made), (1, 1, 0, false));
+    assert_eq!(numbers(&made), (1, 1, 0, true));
     assert_eq!(numbers(&report(TestKind::Make, CARGO)), (3, 1, 1, true));
+}
+
+#[test]
+fn a_run_that_failed_has_a_failure() {
+    let redactor = Redactor::with_default_rules();
+    for (end, failed) in [(End::Ok, 0), (End::CutOff, 0), (End::Failed, 1)] {
+        let mut report = TestsReport::new(TestKind::Make, &redactor, 1000);
+        report.take(Line::Text(b"make: Segmentation fault".to_vec()));
+        let output = report.finish(end).output;
+        assert_eq!(output["failed"], failed);
+        if failed > 0 {
+            let failure = json!({ "name": "(process)", "message": "make: Segmentation fault" });
+            assert_eq!(output["failures"], json!([failure]));
+        }
+    }
 }
 
 #[test]
