@@ -32,7 +32,7 @@ use request::ChatRequest;
 pub(crate) use meta::milliseconds;
 
 /// All calls are one tenant's until there is access control.
-const TENANT: &str = "default";
+pub(crate) const TENANT: &str = "default";
 
 /// Answers chat calls. It knows nothing of HTTP: a call comes in as a [`ChatRequest`], and what
 /// becomes of it is read from the [`RunFollower`].

@@ -34,7 +34,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chat::{Call, milliseconds};
+use crate::chat::{Call, TENANT, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
@@ -213,7 +213,7 @@ impl Skills {
         record.skill = Some(name.clone());
         record.kind = Some(kind);
         record.workspace.clone_from(&workspace);
-        let _permit: Permit = self.parts.guard.admit(call.deadline).await?;
+        let _permit: Permit = self.parts.guard.admit(TENANT, call.deadline).await?;
         record.admitted();
         let item = |status| RunEvent::Item {
             kind: "skill",

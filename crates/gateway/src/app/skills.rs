@@ -123,7 +123,8 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
         meeting_dir: sandbox.meeting_dir.clone(),
         bridge_port: None,
         limits: ResourceLimits {
-            memory_bytes: 4096 * MEGABYTE,
+            memory_bytes: 1024 * MEGABYTE,
+            address_space_bytes: 4096 * MEGABYTE,
             processes: 64,
             open_files: 64,
             file_size_bytes: MEGABYTE,

@@ -44,7 +44,10 @@ pub(super) fn check(
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let index = index.to_string();
-                    judge(item.as_str().unwrap_or_default(), &["extra", name, &index]);
+                    // What is no string, the schema has refused.
+                    if let Some(text) = item.as_str() {
+                        judge(text, &["extra", name, &index]);
+                    }
                 }
             }
             _ => {}

@@ -86,7 +86,7 @@ impl Execution<'_> {
             directory,
             overlay,
         } = self.world(prepared).await?;
-        let begun = Instant::now();
+        let started = Instant::now();
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
             kill_grace: self.kill_grace,
@@ -144,7 +144,7 @@ impl Execution<'_> {
             exit,
             cut,
             ok_exit_codes: &command.ok_exit_codes,
-            duration: begun.elapsed(),
+            duration: started.elapsed(),
             stderr,
         };
         ended.into_result(output, self.redactor)

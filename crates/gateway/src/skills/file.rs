@@ -168,13 +168,17 @@ fn deadline(root: &mut Section, is_async: bool, notes: &mut Notes) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// What a program may map or reserve: wide, because Node reserves 10 GB for WebAssembly.
+const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
+
 fn limits_of(section: Option<Section<'_>>, notes: &mut Notes) -> SkillLimits {
     let nothing = DeTable::new();
     let mut section = section.unwrap_or_else(|| Section::new("limits", &nothing, 0));
     let mut count = |key, least, most, default| section.count(key, (least, most), default, notes);
     let limits = SkillLimits {
         resources: ResourceLimits {
-            memory_bytes: count("memory_mb", 64, 1_048_576, 4096) * BYTES_PER_MEBIBYTE,
+            memory_bytes: count("memory_mb", 64, 1_048_576, 2048) * BYTES_PER_MEBIBYTE,
+            address_space_bytes: ADDRESS_SPACE_BYTES,
             processes: count("processes", 1, 65_536, 256),
             open_files: count("open_files", 16, 65_536, 1024),
             file_size_bytes: count("file_size_mb", 1, 65_536, 64) * BYTES_PER_MEBIBYTE,

@@ -11,6 +11,8 @@ mod codex;
 #[cfg(test)]
 mod provider;
 #[cfg(test)]
+mod skilled;
+#[cfg(test)]
 mod test_app;
 #[cfg(test)]
 mod world;
@@ -50,6 +52,12 @@ mod refusals;
 mod remnants;
 #[cfg(test)]
 mod sandbox;
+#[cfg(test)]
+mod skill_calls;
+#[cfg(test)]
+mod skill_confinement;
+#[cfg(test)]
+mod skills_shipped;
 #[cfg(test)]
 mod turn_processes;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use codex_client::{ClientStatus, CodexClient, PoolStatus};
 use gateway::app::App;
 use gateway::config::{self, Environment, Overrides};
+use gateway::skills::Skills;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -27,6 +28,7 @@ pub(crate) const MODEL: &str = "gpt-4o-mini";
 pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) client: CodexClient,
+    pub(crate) skills: Skills,
     pub(crate) log: CapturedLog,
     pub(crate) directory: TempDir,
     state_dir: TempDir,
@@ -95,11 +97,13 @@ impl TestApp {
         let (stop, stopped) = oneshot::channel::<()>();
         let address = app.address();
         let client = app.client().clone();
+        let skills = app.skills().clone();
         let running =
             TaskTracker::new().spawn(app.run(async { stopped.await.unwrap_or_default() }));
         Self {
             address,
             client,
+            skills,
             log,
             directory,
             state_dir,

@@ -65,6 +65,7 @@ fn print_shows_each_value_with_its_origin_and_masks_secrets() {
     let loaded = keyed(&[
         ("PORTCULLIS_DATA_DIR", "/var/lib/portcullis"),
         ("CODEX_BIN", "/bin/sh"),
+        ("PORTCULLIS_SKILLS_DIR", "/usr"),
         ("CHAT_ALLOWED_MODELS", "o4-mini"),
         ("STREAM_ENABLED", "off"),
     ]);
