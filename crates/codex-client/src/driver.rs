@@ -32,6 +32,11 @@ impl Driver {
         }
     }
 
+    /// Whether the model can be lent tools.
+    pub fn lends_tools(&self) -> bool {
+        matches!(self, Self::AppServer)
+    }
+
     /// Whether a turn can be given a schema for its answer.
     pub fn takes_output_schema(&self) -> bool {
         match self {

@@ -28,6 +28,7 @@ use crate::health::Health;
 use crate::http::{self, BodyBudget, Face};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
 use crate::skills::{Catalogue, CatalogueError, SandboxParts, Skills, WorkspaceError};
+use crate::turns::Turns;
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -145,15 +146,20 @@ impl App {
         let confinement = confine(sandbox, &broker, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
         let guard = Guard::new(settings.limits.clone(), shutdown.draining.clone());
+        let turns = Turns {
+            broker,
+            client: client.clone(),
+            driver: installation.driver.clone(),
+            timeout: settings.chat.timeout,
+        };
         let skills = skills::start(&settings, catalogue, skills, &guard, &shutdown).await?;
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
-            driver: installation.driver.clone(),
-            settings: settings.chat,
             redactor: settings.redactor,
             guard: guard.clone(),
-            broker,
-            client: client.clone(),
+            turns,
+            skills: skills.clone(),
+            settings: settings.chat,
             tracker: shutdown.calls.clone(),
             stopping: shutdown.stopping.clone(),
         });

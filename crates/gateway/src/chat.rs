@@ -7,32 +7,24 @@ mod prompt;
 pub mod request;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use codex_client::{
-    CodexClient, Driver, LeaseError, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure,
-    TurnLease, TurnStream,
-};
+use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream};
 use redact::Redactor;
-use runner::Deadline;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::broker::{Broker, Grant, TurnToken};
+use crate::call::{Call, TENANT};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
+use crate::skills::{Borrower, Lending, Skills};
+use crate::turns::{self, StartedTurn, TurnOrder, Turns};
 
 use call_record::CallRecord;
 use meta::Meta;
 use output::Output;
 use request::ChatRequest;
-
-pub(crate) use meta::milliseconds;
-
-/// All calls are one tenant's until there is access control.
-pub(crate) const TENANT: &str = "default";
 
 /// Answers chat calls. It knows nothing of HTTP: a call comes in as a [`ChatRequest`], and what
 /// becomes of it is read from the [`RunFollower`].
@@ -46,33 +38,14 @@ pub struct ChatParts {
     pub settings: ChatSettings,
     /// The model of a call that names none.
     pub model: String,
-    pub driver: Driver,
     pub redactor: Redactor,
     pub guard: Guard,
-    pub broker: Broker,
-    pub client: CodexClient,
+    pub turns: Turns,
+    pub skills: Skills,
     /// Where the tasks of calls run.
     pub tracker: TaskTracker,
     /// Cancelled when running turns have had their time to end at shutdown.
     pub stopping: CancellationToken,
-}
-
-/// What belongs to a call whatever it asks for. Made when its head has arrived.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub request_id: String,
-    pub accepted: Instant,
-    pub deadline: Deadline,
-}
-
-impl Call {
-    pub fn new(request_id: String, timeout: Duration) -> Self {
-        Self {
-            request_id,
-            accepted: Instant::now(),
-            deadline: Deadline::after(timeout),
-        }
-    }
 }
 
 impl Chat {
@@ -101,7 +74,7 @@ impl Chat {
 impl ChatParts {
     /// One call, and its one terminal event on every path.
     async fn run(&self, request: ChatRequest, call: Call, writer: RunWriter) {
-        let mut record = CallRecord::new(&call, &request, self.driver.name());
+        let mut record = CallRecord::new(&call, &request, self.turns.driver.name());
         let outcome = {
             let work = self.work(request, &call, &writer, &mut record);
             tokio::select! {
@@ -143,146 +116,120 @@ impl ChatParts {
         record: &mut CallRecord,
     ) -> Result<Meta, Problem> {
         self.refuse_what_the_cli_cannot_do(&request)?;
+        let lending = self.lend(&request)?;
         let _permit: Permit = self.guard.admit(TENANT, call.deadline).await?;
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         record.model(&model);
-        let driver = self.driver.name();
+        let driver = self.turns.driver.name();
         let mut meta = Meta::new(call, model.clone(), driver, request.ignored_extra.clone());
         let input = prompt::input(&request, &self.redactor, &self.settings, &mut meta);
-        let grant = Grant {
-            turn_id: call.request_id.clone(),
-            tenant: TENANT.to_owned(),
-            models: vec![model.clone()],
+        let order = TurnOrder {
+            turn: Turn {
+                input,
+                model,
+                reasoning_effort: request.reasoning_effort,
+                output_schema: request.output_schema,
+            },
+            profile: ThreadProfile {
+                instructions: None,
+                tools: lending.tools(),
+            },
+            tenant: TENANT,
+            request_id: &call.request_id,
             deadline: call.deadline,
-            reasoning_effort: request.reasoning_effort.clone(),
-            tools: Vec::new(),
         };
-        let turn = Turn {
-            input,
-            model,
-            reasoning_effort: request.reasoning_effort,
-            output_schema: request.output_schema,
-        };
-        let (token, started) = self.start_turn(&turn, &grant, call, record).await?;
-        let outcome = match started {
-            Ok(stream) => self.follow_turn(stream, writer, record, &mut meta).await,
-            Err(failure) => Err(codex_failed(&failure)),
+        let begun = |begun| record.codex_started(begun);
+        let StartedTurn { token, stream } = self.turns.start(order, begun).await?;
+        let outcome = match stream {
+            Ok(stream) => {
+                let following = self.follow(stream, call, lending, writer, record, &mut meta);
+                following.await
+            }
+            Err(failure) => Err(failure),
         };
         // What the broker has counted is sure. A CLI that called no model here may have cost all the same.
         if token.model_calls() > 0 {
             meta.usage = token.usage();
         }
-        meta.redactions.upstream = token.redactions();
+        meta.redactions.upstream.add(&token.redactions());
         record.usage(meta.usage);
-        // The broker saw what the provider answered; Codex only knows that it got no answer.
-        outcome.map_err(|problem| provider_failure(&token).unwrap_or(problem))?;
+        outcome.map_err(|failure| turns::failed(&failure, &token))?;
         Ok(meta)
     }
 
+    fn lend(&self, request: &ChatRequest) -> Result<Lending, Problem> {
+        let workspace = request.workspace.as_deref();
+        self.skills
+            .lend(&request.skills, workspace, self.settings.max_skill_calls)
+    }
+
     fn refuse_what_the_cli_cannot_do(&self, request: &ChatRequest) -> Result<(), Problem> {
-        if request.output_schema.is_none() || self.driver.takes_output_schema() {
-            return Ok(());
+        let driver = &self.turns.driver;
+        let mut errors = Vec::new();
+        if request.output_schema.is_some() && !driver.takes_output_schema() {
+            let detail = "cannot be given to the CLI of this gateway: CODEX_CHAT_ARGS has no {output_schema_file}";
+            errors.push(FieldError::new(&["extra", "output_schema"], detail));
         }
-        let detail = "cannot be given to the CLI of this gateway: CODEX_CHAT_ARGS has no {output_schema_file}";
-        let error = FieldError::new(&["extra", "output_schema"], detail);
-        Err(Problem::invalid(ErrorCode::InvalidExtra, vec![error], 1))
-    }
-
-    /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
-    /// has not been called, nothing was run that would be run again.
-    async fn start_turn(
-        &self,
-        turn: &Turn,
-        grant: &Grant,
-        call: &Call,
-        record: &mut CallRecord,
-    ) -> Result<(TurnToken, Result<TurnStream, TurnFailure>), Problem> {
-        let mut is_first = true;
-        loop {
-            let lease = self.lease(call).await?;
-            let token = self.broker.issue(lease.credential(), grant.clone());
-            // From here on it may have begun, until it says that it has not.
-            record.codex_started(true);
-            let started = lease.start_turn(turn).await;
-            let is_lost = started.as_ref().is_err_and(TurnFailure::is_of_the_process);
-            record.codex_started(started.is_ok() || is_lost || token.model_calls() > 0);
-            if !(is_lost && is_first && token.model_calls() == 0) {
-                return Ok((token, started));
-            }
-            is_first = false;
+        if !request.skills.is_empty() && !driver.lends_tools() {
+            let detail = "cannot be called by the model with the driver of this gateway; CODEX_DRIVER=app-server can lend them";
+            errors.push(FieldError::new(&["extra", "skills"], detail));
+        }
+        match errors.len() {
+            0 => Ok(()),
+            count => Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count)),
         }
     }
 
-    async fn lease(&self, call: &Call) -> Result<TurnLease, Problem> {
-        self.client
-            .lease(TENANT, &ThreadProfile::default(), call.deadline)
-            .await
-            .map_err(|error| match error {
-                LeaseError::Busy => Problem::deadline_exceeded(self.settings.timeout),
-                LeaseError::Unavailable { reason } => {
-                    tracing::error!(%reason, "no call can be served");
-                    Problem::new(
-                        ErrorCode::CodexUnavailable,
-                        "The Codex CLI does not start on this gateway. Its log says why.",
-                    )
-                }
-                LeaseError::NoTools => Problem::new(ErrorCode::CodexUnavailable, error.to_string()),
-                LeaseError::Closing => guard::draining(),
-            })
-    }
-
-    /// Passes on what the turn says, until it ends or the answer is over its limit.
-    async fn follow_turn(
+    /// Passes on what the turn says, until it ends or the answer is over its limit, and runs the skills
+    /// that its model calls.
+    async fn follow(
         &self,
         mut stream: TurnStream,
+        call: &Call,
+        mut lending: Lending,
         writer: &RunWriter,
         record: &mut CallRecord,
         meta: &mut Meta,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), TurnFailure> {
         let limit_chars = self.settings.max_output_chars;
         let mut output = Output::new(writer, record, meta, self.redactor.stream(), limit_chars);
-        loop {
+        let borrower = Borrower {
+            request_id: &call.request_id,
+            tenant: TENANT,
+            deadline: call.deadline,
+        };
+        let end = loop {
             match stream.next().await {
                 Some(TurnEvent::Delta(text)) => {
                     output.pass_on(&text).await;
                     if output.is_full() {
                         // Dropping the stream ends the turn: nobody will see more of it.
-                        break;
+                        break Ok(());
                     }
                 }
+                // Told below, by the name of the skill.
+                Some(TurnEvent::Item {
+                    kind: ItemKind::ToolCall,
+                    ..
+                }) => {}
                 Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
-                // No chat has any tools yet; dropping the call refuses it.
-                Some(TurnEvent::ToolCall(_)) => {}
-                Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
-                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => {
-                    output.break_off().await;
-                    return Err(codex_failed(&failure));
+                Some(TurnEvent::ToolCall(tool_call)) => {
+                    output.tell_skill(tool_call.name(), "started").await;
+                    let called = lending.answer(tool_call, &borrower).await;
+                    output.tell_skill(&called.skill, called.status()).await;
                 }
-                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break,
+                Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
+                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => break Err(failure),
+                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break Ok(()),
             }
+        };
+        match &end {
+            Ok(()) => output.finish().await,
+            Err(_) => output.break_off().await,
         }
-        output.finish().await;
-        Ok(())
+        meta.skill_calls = lending.calls().to_vec();
+        meta.redactions.upstream.add(lending.redactions());
+        end
     }
-}
-
-/// Whose fault it was that a turn failed, in words that hold no content.
-fn codex_failed(failure: &TurnFailure) -> Problem {
-    match failure {
-        TurnFailure::Overloaded => Problem::new(
-            ErrorCode::Overloaded,
-            "Codex has too much to do at the moment. Try again in a few seconds.",
-        ),
-        TurnFailure::NotStarted => Problem::new(
-            ErrorCode::CodexUnavailable,
-            "The Codex CLI does not start on this gateway. Its log says why.",
-        ),
-        failure => Problem::new(ErrorCode::CodexFailed, format!("{failure}.")),
-    }
-}
-
-fn provider_failure(token: &TurnToken) -> Option<Problem> {
-    let failure = token.failure()?;
-    Some(Problem::new(ErrorCode::ProviderFailed, failure.detail()))
 }

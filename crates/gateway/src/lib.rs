@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod broker;
+pub mod call;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -16,3 +17,4 @@ mod logging;
 pub mod run;
 pub mod sandbox;
 pub mod skills;
+pub mod turns;

@@ -10,6 +10,7 @@ mod copy;
 mod definition;
 mod execution;
 mod file;
+mod lending;
 mod offer;
 mod output;
 mod parameters;
@@ -34,7 +35,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chat::{Call, TENANT, milliseconds};
+use crate::call::{Call, TENANT, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
@@ -45,6 +46,7 @@ use request::Prepared;
 
 pub use catalogue::Catalogue;
 pub use definition::{Example, Run, Skill, SkillName, TestKind, WorkspaceMode};
+pub use lending::{Borrower, Lending, LentCall};
 pub use problem::{CatalogueError, FileProblem};
 pub use request::ToolRequest;
 pub use workspace::{Workspace, WorkspaceError, Workspaces};
@@ -104,6 +106,10 @@ impl Skills {
     /// The skills as they are now.
     pub fn catalogue(&self) -> Arc<Catalogue> {
         Arc::clone(&self.catalogue.read())
+    }
+
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.parts.redactor
     }
 
     pub fn workspaces(&self) -> &Workspaces {

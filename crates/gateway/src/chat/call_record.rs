@@ -1,10 +1,9 @@
 use std::time::{Duration, Instant};
 
 use crate::broker::Usage;
+use crate::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 
-use super::Call;
-use super::meta::milliseconds;
 use super::request::ChatRequest;
 
 /// What is recorded of a call: sizes, times and outcome, never content. One log line, when it is

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::broker::Usage;
 use crate::guard::caps::Truncation;
 
-use super::Call;
+use crate::call::{Call, milliseconds};
+use crate::skills::LentCall;
 
 /// What an answer says about how it was made.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Meta {
     pub(super) usage: Usage,
     pub(super) truncated: BTreeMap<&'static str, Truncation>,
     pub(super) redactions: Redactions,
+    /// Calls of skills that the model made by itself.
+    pub(super) skill_calls: Vec<LentCall>,
     ignored_extra: Vec<String>,
 }
 
@@ -51,6 +54,7 @@ impl Meta {
             usage: Usage::default(),
             truncated: BTreeMap::new(),
             redactions: Redactions::default(),
+            skill_calls: Vec::new(),
             ignored_extra,
         }
     }
@@ -67,12 +71,8 @@ impl Meta {
             "usage": self.usage,
             "truncated": self.truncated,
             "redactions": self.redactions,
+            "skill_calls": self.skill_calls,
             "ignored_extra": self.ignored_extra,
         })
     }
-}
-
-/// Milliseconds with one decimal.
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -56,6 +56,17 @@ impl<'call> Output<'call> {
         self.writer.append(event).await;
     }
 
+    /// A skill that the model calls.
+    pub(super) async fn tell_skill(&mut self, skill: &str, status: &'static str) {
+        self.begin().await;
+        let event = RunEvent::Item {
+            kind: ItemKind::ToolCall.as_str(),
+            title: skill.to_owned().into(),
+            status,
+        };
+        self.writer.append(event).await;
+    }
+
     /// What the CLI says that the turn has cost.
     pub(super) fn reported_usage(&mut self, usage: Usage) {
         self.meta.usage = usage;

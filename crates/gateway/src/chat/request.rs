@@ -15,6 +15,10 @@ pub struct ChatRequest {
     pub model: Option<String>,
     pub reasoning_effort: Option<String>,
     pub output_schema: Option<Value>,
+    /// Names of skills that the model may call by itself, as the caller wrote them.
+    pub skills: Vec<String>,
+    /// The workspace that those skills work on, if the caller chose one.
+    pub workspace: Option<String>,
     /// Names of keys in `extra` that mean nothing here.
     pub ignored_extra: Vec<String>,
 }
@@ -24,6 +28,9 @@ const REASONING_EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high",
 
 /// Wrong fields that are told one by one; a body may hold hundreds of thousands.
 const MAX_ERRORS: usize = 64;
+
+/// Skills that one turn may lend to its model.
+const MAX_LENT_SKILLS: usize = 16;
 
 const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
 
@@ -154,6 +161,8 @@ impl Reader {
             model: extra.model,
             reasoning_effort: extra.reasoning_effort,
             output_schema: extra.output_schema,
+            skills: extra.skills,
+            workspace: extra.workspace,
             ignored_extra: extra.ignored,
         };
         Ok(Parsed {
@@ -215,6 +224,8 @@ struct Extra {
     model: Option<String>,
     reasoning_effort: Option<String>,
     output_schema: Option<Value>,
+    skills: Vec<String>,
+    workspace: Option<String>,
     ignored: Vec<String>,
 }
 
@@ -227,16 +238,10 @@ impl Extra {
                 "model" => extra.set_model(value, settings),
                 "reasoning_effort" => extra.set_reasoning_effort(value),
                 "output_schema" => extra.set_output_schema(value),
-                "skills" => match value {
-                    Value::Array(names) if names.is_empty() => Ok(()),
-                    _ => Err("there are no skills in this version".to_owned()),
-                },
+                "skills" => extra.set_skills(value),
+                "workspace" => extra.set_workspace(value),
                 _ => {
-                    if extra.ignored.len() < MAX_IGNORED_NAMES {
-                        extra
-                            .ignored
-                            .push(name.chars().take(MAX_IGNORED_NAME_CHARS).collect());
-                    }
+                    extra.ignore(&name);
                     Ok(())
                 }
             };
@@ -244,12 +249,48 @@ impl Extra {
                 errors.push(FieldError::new(&["extra", &name], detail));
             }
         }
+        // It is for the skills alone.
+        if extra.skills.is_empty() && extra.workspace.take().is_some() {
+            extra.ignore("workspace");
+        }
         if errors.is_empty() {
             Ok(extra)
         } else {
             let count = errors.len();
             Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count))
         }
+    }
+
+    fn ignore(&mut self, name: &str) {
+        if self.ignored.len() < MAX_IGNORED_NAMES {
+            let name = name.chars().take(MAX_IGNORED_NAME_CHARS);
+            self.ignored.push(name.collect());
+        }
+    }
+
+    fn set_skills(&mut self, value: Value) -> Result<(), String> {
+        let must_be = || format!("must be a list of at most {MAX_LENT_SKILLS} names of skills");
+        let Value::Array(names) = value else {
+            return Err(must_be());
+        };
+        if names.len() > MAX_LENT_SKILLS {
+            return Err(must_be());
+        }
+        for name in names {
+            let Value::String(name) = name else {
+                return Err(must_be());
+            };
+            self.skills.push(name);
+        }
+        Ok(())
+    }
+
+    fn set_workspace(&mut self, value: Value) -> Result<(), String> {
+        let Value::String(name) = value else {
+            return Err("must be the name of a workspace".to_owned());
+        };
+        self.workspace = Some(name);
+        Ok(())
     }
 
     fn set_model(&mut self, value: Value, settings: &ChatSettings) -> Result<(), String> {

@@ -97,6 +97,8 @@ fn chat(origins: &Origins, model: &str) -> Result<ChatSettings, Problem> {
         max_input_chars: size(origins, "chat.max_input_chars")?,
         max_context_chars: size(origins, "chat.max_context_chars")?,
         max_output_chars: size(origins, "chat.max_output_chars")?,
+        max_skill_calls: u32::try_from(count(origins, "chat.max_skill_calls")?)
+            .map_err(|_| disagreement("chat.max_skill_calls"))?,
         allowed_models: std::iter::once(model.to_owned()).chain(others).collect(),
     })
 }

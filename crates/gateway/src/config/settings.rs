@@ -60,6 +60,8 @@ pub struct ChatSettings {
     pub max_input_chars: usize,
     pub max_context_chars: usize,
     pub max_output_chars: usize,
+    /// `CHAT_MAX_SKILL_CALLS`: that the model makes by itself in one turn.
+    pub max_skill_calls: u32,
     /// `CHAT_ALLOWED_MODELS`; never empty, the configured model is always in it.
     pub allowed_models: Vec<String>,
 }

@@ -141,6 +141,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "A longer answer ends there, marked, and its turn is stopped.",
     ),
     always(
+        "chat.max_skill_calls",
+        "CHAT_MAX_SKILL_CALLS",
+        count(1, 30, "calls"),
+        "Skills that the model may call by itself in one turn; further calls are refused to it.",
+    ),
+    always(
         "chat.allowed_models",
         "CHAT_ALLOWED_MODELS",
         Kind::List(Item::Model),

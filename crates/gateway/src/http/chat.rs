@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::chat::Call;
+use crate::call::Call;
 use crate::chat::request::{Parsed, Request};
 use crate::error::{ErrorCode, Problem};
 use crate::run::{RunEvent, RunFollower};

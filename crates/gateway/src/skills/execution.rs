@@ -14,7 +14,7 @@ use super::output::{BadOutput, End, Finished, MAX_LINE_BYTES, Output};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
 use super::world::{self, Surroundings, World};
-use crate::chat::milliseconds;
+use crate::call::milliseconds;
 use crate::error::{ErrorCode, Problem};
 
 /// How often the size of what was written to an overlay is looked at.

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::execution::Ended;
-use crate::chat::{Call, milliseconds};
+use crate::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 
 /// What is recorded of a call of a skill: name, sizes, times and outcome, never content. One log line,

@@ -37,6 +37,8 @@ mod failures;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod lent_skills;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod pool_under_load;

@@ -186,6 +186,35 @@ impl ModelCall {
         self.finish().await;
     }
 
+    /// The model calls a tool instead of answering.
+    pub(crate) async fn call_tool(mut self, name: &str, arguments: &str) {
+        self.head_of_stream().await;
+        let response =
+            json!({ "id": "resp_1", "object": "response", "status": "in_progress", "output": [] });
+        self.event("response.created", json!({ "response": response }))
+            .await;
+        let item = json!({
+            "id": "fc_1", "type": "function_call", "status": "completed", "call_id": "call_1",
+            "name": name, "arguments": arguments,
+        });
+        for event in ["response.output_item.added", "response.output_item.done"] {
+            self.event(event, json!({ "output_index": 0, "item": item.clone() }))
+                .await;
+        }
+        self.complete(&[item]).await;
+    }
+
+    /// What the tool that was called last has put out, as the model is told.
+    pub(crate) fn tool_output(&self) -> String {
+        let input = self.body["input"].as_array().unwrap();
+        let output = input.last().unwrap();
+        assert_eq!(output["type"], "function_call_output", "{output}");
+        match &output["output"] {
+            Value::String(text) => text.clone(),
+            parts => parts[0]["text"].as_str().unwrap().to_owned(),
+        }
+    }
+
     /// The error event of a stream that began well; the message is the canary.
     pub(crate) async fn failed(&mut self, code: &str) {
         let error = json!({ "code": code, "message": CANARY });

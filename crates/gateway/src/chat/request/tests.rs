@@ -11,6 +11,7 @@ fn settings() -> ChatSettings {
         max_input_chars: 8000,
         max_context_chars: 200_000,
         max_output_chars: 400_000,
+        max_skill_calls: 8,
         allowed_models: vec!["small".to_owned(), "large".to_owned()],
     }
 }
@@ -48,6 +49,8 @@ fn everything_that_is_honoured_arrives() {
             model: Some("large".to_owned()),
             reasoning_effort: Some("low".to_owned()),
             output_schema: Some(json!({ "type": "object" })),
+            skills: Vec::new(),
+            workspace: None,
             ignored_extra: vec!["colour".to_owned(), "shape".to_owned()],
         }
     );
@@ -96,7 +99,7 @@ fn a_flood_of_wrong_fields_is_counted_and_not_repeated() {
 #[test]
 fn every_wrong_extra_is_told_at_once() {
     let (code, pointers) = refused(
-        r#"{"message":"hi","extra":{"model":"other","reasoning_effort":9,"output_schema":"x","skills":["a"]}}"#,
+        r#"{"message":"hi","extra":{"model":"other","reasoning_effort":9,"output_schema":"x","skills":5}}"#,
     );
     assert_eq!(code, ErrorCode::InvalidExtra);
     assert_eq!(

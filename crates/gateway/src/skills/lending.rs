@@ -1,0 +1,253 @@
+//! Skills that the model of one turn may call by itself: the same schema, sandbox, limits and redaction as
+//! for everybody else, a bounded number of calls, and no time beyond the turn's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codex_client::{ToolCall, ToolDefinition};
+use redact::Counts;
+use runner::Deadline;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::definition::{Run, Skill, WorkspaceMode};
+use super::{Skills, unknown_skill};
+use crate::call::milliseconds;
+use crate::error::{ErrorCode, FieldError, Problem};
+use crate::guard::caps::{Keep, cap};
+
+/// What of one result the model is shown; more would fill its context.
+const MAX_RESULT_CHARS: usize = 50_000;
+
+const OK: &str = "ok";
+
+/// What a turn lends to its model.
+pub struct Lending {
+    skills: Skills,
+    lent: Vec<Arc<Skill>>,
+    /// The one that the caller chose; else the model chooses.
+    workspace: Option<String>,
+    calls_left: u32,
+    limit: u32,
+    calls: Vec<LentCall>,
+    redactions: Counts,
+}
+
+/// One call that the model made; what `meta.skill_calls` says of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LentCall {
+    pub skill: String,
+    /// `ok`, or the code of what was wrong.
+    pub outcome: &'static str,
+    pub duration_ms: f64,
+    /// A file that was read, where the skill is one that reads files.
+    #[serde(skip)]
+    pub path: Option<String>,
+}
+
+impl LentCall {
+    /// Of the `item` that tells of it.
+    pub fn status(&self) -> &'static str {
+        if self.outcome == OK {
+            "completed"
+        } else {
+            "failed"
+        }
+    }
+}
+
+/// For whom a skill runs.
+pub struct Borrower<'call> {
+    pub request_id: &'call str,
+    pub tenant: &'call str,
+    pub deadline: Deadline,
+}
+
+impl Skills {
+    /// Lends the skills of these names, `limit` calls in all.
+    pub fn lend(
+        &self,
+        names: &[String],
+        workspace: Option<&str>,
+        limit: u32,
+    ) -> Result<Lending, Problem> {
+        let catalogue = self.catalogue();
+        let mut lent: Vec<Arc<Skill>> = Vec::new();
+        let mut errors = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let skill = catalogue.get(name).cloned().ok_or_else(unknown_skill)?;
+            if matches!(skill.run, Run::Codex(_)) {
+                let detail = "is a turn of Codex itself, which no other turn can call";
+                let index = index.to_string();
+                errors.push(FieldError::new(&["extra", "skills", &index], detail));
+            } else if !lent.iter().any(|other| other.name == skill.name) {
+                lent.push(skill);
+            }
+        }
+        let needs_workspace = lent
+            .iter()
+            .any(|skill| skill.workspace != WorkspaceMode::None);
+        if needs_workspace
+            && let Some(workspace) = workspace
+            && let Err(reason) = self.workspaces().choose(Some(&workspace.into()))
+        {
+            errors.push(FieldError::new(&["extra", "workspace"], reason.detail()));
+        }
+        if !errors.is_empty() {
+            let count = errors.len();
+            return Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count));
+        }
+        Ok(Lending {
+            skills: self.clone(),
+            lent,
+            workspace: workspace.map(str::to_owned),
+            calls_left: limit,
+            limit,
+            calls: Vec::new(),
+            redactions: Counts::default(),
+        })
+    }
+}
+
+impl Lending {
+    /// As the model is told of them.
+    pub fn tools(&self) -> Vec<ToolDefinition> {
+        let tools = self.lent.iter().map(|skill| ToolDefinition {
+            name: skill.name.to_string(),
+            description: skill.description.clone(),
+            parameters: self.schema(skill),
+        });
+        tools.collect()
+    }
+
+    fn schema(&self, skill: &Skill) -> Value {
+        let mut schema = skill.offered_schema(self.skills.workspaces());
+        if self.workspace.is_some() {
+            if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+                properties.remove("workspace");
+            }
+            if let Some(Value::Array(required)) = schema.get_mut("required") {
+                required.retain(|name| name != "workspace");
+            }
+        }
+        without_annotations(&mut schema);
+        schema
+    }
+
+    /// Runs what the model called, and tells it what came of it.
+    pub async fn answer(&mut self, call: ToolCall, borrower: &Borrower<'_>) -> LentCall {
+        let started = Instant::now();
+        let skill = call.name().to_owned();
+        let outcome = self.run(&call, borrower).await;
+        let (outcome, path) = match outcome {
+            Ok((text, path)) => {
+                call.answer(true, &text);
+                (OK, path)
+            }
+            Err(problem) => {
+                call.answer(false, &told(&problem));
+                (problem.code.as_str(), None)
+            }
+        };
+        let duration = started.elapsed();
+        log(borrower, &skill, outcome, duration);
+        let called = LentCall {
+            skill,
+            outcome,
+            duration_ms: milliseconds(duration),
+            path,
+        };
+        self.calls.push(called.clone());
+        called
+    }
+
+    async fn run(
+        &mut self,
+        call: &ToolCall,
+        borrower: &Borrower<'_>,
+    ) -> Result<(String, Option<String>), Problem> {
+        if self.calls_left == 0 {
+            return Err(Problem::new(
+                ErrorCode::TooManySkillCalls,
+                format!(
+                    "This turn has made its {} calls. Answer with what is known by now.",
+                    self.limit
+                ),
+            ));
+        }
+        self.calls_left -= 1;
+        let mut arguments = self.arguments(call)?;
+        if let Some(workspace) = &self.workspace {
+            arguments.insert("workspace".to_owned(), workspace.clone().into());
+        }
+        let path = arguments.get("path").and_then(Value::as_str);
+        let path = path.map(str::to_owned);
+        let (name, deadline) = (call.name(), borrower.deadline);
+        let called = self.skills.call(name, arguments, deadline, borrower.tenant);
+        let outcome = called.await?;
+        self.redactions.add(&outcome.redactions);
+        let mut text = outcome.tool_result.to_string();
+        cap(&mut text, MAX_RESULT_CHARS, Keep::HeadAndTail);
+        Ok((text, path))
+    }
+
+    /// The model's own words, and so redacted like everything that comes from it.
+    fn arguments(&mut self, call: &ToolCall) -> Result<Map<String, Value>, Problem> {
+        let wrong = || {
+            let detail = "The arguments must be a JSON object.";
+            Problem::new(ErrorCode::InvalidExtra, detail)
+        };
+        let redactor = self.skills.redactor();
+        let redacted = redact::json::redact_untrusted(redactor, call.arguments());
+        let redacted = redacted.map_err(|_| wrong())?;
+        self.redactions.add(&redacted.counts());
+        match serde_json::from_str(&redacted.text) {
+            Ok(Value::Object(arguments)) => Ok(arguments),
+            _ => Err(wrong()),
+        }
+    }
+
+    pub fn calls(&self) -> &[LentCall] {
+        &self.calls
+    }
+
+    /// What was replaced in arguments and results.
+    pub fn redactions(&self) -> &Counts {
+        &self.redactions
+    }
+}
+
+/// What the model is told of a refusal: enough to do better.
+fn told(problem: &Problem) -> String {
+    let mut text = problem.detail.clone();
+    for error in &problem.errors {
+        text.push('\n');
+        text.push_str(&error.pointer);
+        text.push_str(": ");
+        text.push_str(&error.detail);
+    }
+    text
+}
+
+/// `x-path` and its like are ours; an endpoint may refuse what it does not know.
+fn without_annotations(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.starts_with("x-"));
+            members.values_mut().for_each(without_annotations);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_annotations),
+        _ => {}
+    }
+}
+
+fn log(borrower: &Borrower<'_>, skill: &str, outcome: &str, duration: Duration) {
+    tracing::info!(
+        request_id = borrower.request_id,
+        tenant = borrower.tenant,
+        skill,
+        outcome,
+        duration_ms = milliseconds(duration),
+        "the model called a skill"
+    );
+}

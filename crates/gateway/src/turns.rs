@@ -1,0 +1,116 @@
+//! Turns of Codex, as chats and skills have them done: a place on a process, the credential made valid,
+//! the turn started, and started once more where the process turns out to be dead.
+
+use std::time::Duration;
+
+use codex_client::{
+    CodexClient, Driver, LeaseError, ThreadProfile, Turn, TurnFailure, TurnLease, TurnStream,
+};
+use runner::Deadline;
+
+use crate::broker::{Broker, Grant, TurnToken};
+use crate::error::{ErrorCode, Problem};
+use crate::guard;
+
+/// Starts turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Turns {
+    pub broker: Broker,
+    pub client: CodexClient,
+    pub driver: Driver,
+    /// The longest call, for what is said when one is over it.
+    pub timeout: Duration,
+}
+
+/// A turn to be done, and for whom.
+pub struct TurnOrder<'call> {
+    pub turn: Turn,
+    pub profile: ThreadProfile,
+    pub tenant: &'call str,
+    pub request_id: &'call str,
+    pub deadline: Deadline,
+}
+
+/// A turn that was tried to be started. Dropping it ends it.
+pub struct StartedTurn {
+    /// Knows what the turn's model calls cost, and how they failed.
+    pub token: TurnToken,
+    pub stream: Result<TurnStream, TurnFailure>,
+}
+
+impl Turns {
+    /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
+    /// has not been called, nothing was run that would be run again.
+    ///
+    /// `begun` is told whether the turn may have begun: then the same call again would run it again.
+    pub async fn start(
+        &self,
+        order: TurnOrder<'_>,
+        mut begun: impl FnMut(bool),
+    ) -> Result<StartedTurn, Problem> {
+        let grant = Grant {
+            turn_id: order.request_id.to_owned(),
+            tenant: order.tenant.to_owned(),
+            models: vec![order.turn.model.clone()],
+            deadline: order.deadline,
+            reasoning_effort: order.turn.reasoning_effort.clone(),
+            tools: order.profile.tools.clone(),
+        };
+        let mut is_first = true;
+        loop {
+            let lease = self.lease(&order).await?;
+            let token = self.broker.issue(lease.credential(), grant.clone());
+            // From here on it may have begun, until it says that it has not.
+            begun(true);
+            let stream = lease.start_turn(&order.turn).await;
+            let is_lost = stream.as_ref().is_err_and(TurnFailure::is_of_the_process);
+            begun(stream.is_ok() || is_lost || token.model_calls() > 0);
+            if !(is_lost && is_first && token.model_calls() == 0) {
+                return Ok(StartedTurn { token, stream });
+            }
+            is_first = false;
+        }
+    }
+
+    async fn lease(&self, order: &TurnOrder<'_>) -> Result<TurnLease, Problem> {
+        let lease = self
+            .client
+            .lease(order.tenant, &order.profile, order.deadline);
+        lease.await.map_err(|error| match error {
+            LeaseError::Busy => Problem::deadline_exceeded(self.timeout),
+            LeaseError::Unavailable { reason } => {
+                tracing::error!(%reason, "no call can be served");
+                unavailable()
+            }
+            LeaseError::NoTools => Problem::new(
+                ErrorCode::CodexUnavailable,
+                "The model cannot call skills with the driver of this gateway; \
+                 CODEX_DRIVER=app-server can.",
+            ),
+            LeaseError::Closing => guard::draining(),
+        })
+    }
+}
+
+/// Whose fault it was that a turn failed, in words that hold no content. The broker saw what the provider
+/// answered; Codex only knows that it got no answer.
+pub fn failed(failure: &TurnFailure, token: &TurnToken) -> Problem {
+    if let Some(failure) = token.failure() {
+        return Problem::new(ErrorCode::ProviderFailed, failure.detail());
+    }
+    match failure {
+        TurnFailure::Overloaded => Problem::new(
+            ErrorCode::Overloaded,
+            "Codex has too much to do at the moment. Try again in a few seconds.",
+        ),
+        TurnFailure::NotStarted => unavailable(),
+        failure => Problem::new(ErrorCode::CodexFailed, format!("{failure}.")),
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem::new(
+        ErrorCode::CodexUnavailable,
+        "The Codex CLI does not start on this gateway. Its log says why.",
+    )
+}

@@ -1,0 +1,168 @@
+//! Skills that the model calls by itself, on the real CLI: those that the caller named, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::caller::text_of;
+use crate::provider::MockProvider;
+use crate::test_app::TestApp;
+
+/// The shipped skills, on a sample workspace.
+const SKILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../skills");
+const WORKSPACES: &str = concat!("code=", env!("CARGO_MANIFEST_DIR"), "/../../samples/code");
+
+async fn app(provider: &MockProvider, more: &[(&str, &str)]) -> TestApp {
+    let settings = [
+        ("PORTCULLIS_SKILLS_DIR", SKILLS),
+        ("PORTCULLIS_WORKSPACES", WORKSPACES),
+    ];
+    TestApp::with_real_codex(provider, &[&settings, more].concat()).await
+}
+
+fn question(skills: &[&str]) -> Value {
+    json!({ "message": "Where is the gate raised?", "extra": { "skills": skills } })
+}
+
+fn tools(body: &Value) -> Vec<&str> {
+    let tools = body["tools"].as_array();
+    let tools = tools.map(Vec::as_slice).unwrap_or_default();
+    tools
+        .iter()
+        .filter_map(|tool| tool["name"].as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_model_searches_and_answers_with_what_it_found() {
+    let mut provider = MockProvider::start().await;
+    let app = app(&provider, &[]).await;
+    let mut caller = app.send(&question(&["code-search"])).await;
+    let call = provider.call().await;
+    assert_eq!(tools(&call.body), ["code-search"]);
+    let parameters = &call.body["tools"][0]["parameters"];
+    assert!(parameters["properties"]["pattern"].is_object());
+    assert!(!parameters.to_string().contains("x-path"), "{parameters}");
+    call.call_tool("code-search", "{\"pattern\":\"raise_gate\"}")
+        .await;
+
+    caller.expect_frame("start").await;
+    let item = caller.expect_frame("item").await;
+    assert_eq!(
+        (&item["kind"], &item["title"], &item["status"]),
+        (
+            &json!("skill_call"),
+            &json!("code-search"),
+            &json!("started")
+        )
+    );
+    assert_eq!(caller.expect_frame("item").await["status"], "completed");
+    let call = provider.call().await;
+    let output: Value = serde_json::from_str(&call.tool_output()).unwrap();
+    assert_eq!(output["output"]["matches"][0]["file"], "src/gate.rs");
+    assert_eq!(tools(&call.body), ["code-search"]);
+    call.answer("In src/gate.rs.").await;
+    let frames = caller.frames().await;
+    assert_eq!(text_of(&frames), "In src/gate.rs.");
+    let meta = &frames.last().unwrap().data["meta"];
+    assert_eq!(meta["skill_calls"][0]["skill"], "code-search");
+    assert_eq!(meta["skill_calls"][0]["outcome"], "ok");
+    assert!(app.log.text().contains("the model called a skill"));
+
+    // The next chat has none.
+    let plain = app.send(&json!({ "message": "Hello" })).await;
+    let call = provider.call().await;
+    assert_eq!(tools(&call.body), [""; 0]);
+    call.answer("Hello.").await;
+    drop(plain);
+    app.is_idle().await;
+    app.stop().await;
+}
+
+/// Each call is answered, wrong ones with what was wrong, until there are none left.
+#[tokio::test]
+async fn what_the_model_does_wrong_it_is_told() {
+    let mut provider = MockProvider::start().await;
+    let app = app(&provider, &[("CHAT_MAX_SKILL_CALLS", "5")]).await;
+    let mut caller = app.send(&question(&["code-search"])).await;
+    let secret = format!("ghp_{}", "aB3dE5fG7h".repeat(4));
+    let with_secret = json!({ "pattern": secret }).to_string();
+    let mut call = provider.call().await;
+    for (arguments, said) in [
+        ("{\"pattern\":\"x\",\"path\":\"../../etc\"}", "/extra/path"),
+        ("{\"pattern\":7}", "/extra/pattern"),
+        ("[]", "JSON object"),
+        (
+            "{\"pattern\":\"x\",\"workspace\":\"other\"}",
+            "/extra/workspace",
+        ),
+        // What is left of it is a marker, which is a pattern too.
+        (with_secret.as_str(), "\"matches\":["),
+        ("{\"pattern\":\"gate\"}", "has made its 5 calls"),
+    ] {
+        call.call_tool("code-search", arguments).await;
+        call = provider.call().await;
+        let output = call.tool_output();
+        assert!(output.contains(said), "{arguments}: {output}");
+        assert!(!call.body.to_string().contains(&secret));
+    }
+    call.answer("Enough.").await;
+    let frames = caller.frames().await;
+    assert_eq!(text_of(&frames), "Enough.");
+    let items: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame.event == "item" && frame.data["status"] != "started")
+        .map(|frame| frame.data["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        items,
+        [
+            "failed",
+            "failed",
+            "failed",
+            "failed",
+            "completed",
+            "failed"
+        ]
+    );
+    app.stop().await;
+}
+
+/// Neither a tool that the CLI brings nor a skill that was not named.
+#[tokio::test]
+async fn what_was_not_lent_cannot_be_called() {
+    let mut provider = MockProvider::start().await;
+    let app = app(&provider, &[]).await;
+    for name in ["run-tests", "shell", "exec_command", "request_user_input"] {
+        let caller = app.send(&question(&["code-search"])).await;
+        provider.call().await.call_tool(name, "{}").await;
+        // Codex answers the model itself, in a request that names what was not granted.
+        let end = caller.answer().await;
+        assert_eq!(end.status, 502, "{name}: {}", end.text());
+    }
+    assert!(!app.log.text().contains("the model called a skill"));
+    assert!(provider.nothing_came());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn only_what_there_is_and_can_be_lent_is_lent() {
+    let provider = MockProvider::start().await;
+    let app = app(&provider, &[]).await;
+    let unknown = app.send(&question(&["no-such-skill"])).await.answer().await;
+    unknown.problem(400, "unknown_skill");
+    let mut body = question(&["code-search"]);
+    body["extra"]["workspace"] = json!("nowhere");
+    let elsewhere = app.send(&body).await.answer().await;
+    let problem = elsewhere.problem(422, "invalid_extra");
+    assert_eq!(problem["errors"][0]["pointer"], "/extra/workspace");
+    app.stop().await;
+
+    let exec = app_with_exec(&provider).await;
+    let refused = exec.send(&question(&["code-search"])).await.answer().await;
+    let problem = refused.problem(422, "invalid_extra");
+    assert_eq!(problem["errors"][0]["pointer"], "/extra/skills");
+    exec.stop().await;
+}
+
+async fn app_with_exec(provider: &MockProvider) -> TestApp {
+    app(provider, &[("CODEX_DRIVER", "exec")]).await
+}
