@@ -152,7 +152,15 @@ impl App {
             driver: installation.driver.clone(),
             timeout: settings.chat.timeout,
         };
-        let skills = skills::start(&settings, catalogue, skills, &guard, &shutdown).await?;
+        let skills = skills::start(
+            &settings,
+            catalogue,
+            skills,
+            &guard,
+            turns.clone(),
+            &shutdown,
+        )
+        .await?;
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
             redactor: settings.redactor,

@@ -3,7 +3,6 @@
 mod call_record;
 mod meta;
 mod output;
-mod prompt;
 pub mod request;
 
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use crate::call::{Call, TENANT};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::{self, Guard, Permit};
+use crate::prompt;
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::skills::{Borrower, Lending, Skills};
 use crate::turns::{self, StartedTurn, TurnOrder, Turns};
@@ -123,7 +123,7 @@ impl ChatParts {
         record.model(&model);
         let driver = self.turns.driver.name();
         let mut meta = Meta::new(call, model.clone(), driver, request.ignored_extra.clone());
-        let input = prompt::input(&request, &self.redactor, &self.settings, &mut meta);
+        let input = self.input(&request, &mut meta);
         let order = TurnOrder {
             turn: Turn {
                 input,
@@ -156,6 +156,24 @@ impl ChatParts {
         record.usage(meta.usage);
         outcome.map_err(|failure| turns::failed(&failure, &token))?;
         Ok(meta)
+    }
+
+    /// The text items of the user's turn: the message, and the context between marks.
+    fn input(&self, request: &ChatRequest, meta: &mut Meta) -> Vec<String> {
+        let (redactor, settings) = (&self.redactor, &self.settings);
+        let message = prompt::message(&request.message, redactor, settings.max_input_chars);
+        let context = request.context.as_deref();
+        let context =
+            context.map(|text| prompt::context(text, redactor, settings.max_context_chars));
+        let mut input = Vec::new();
+        for (field, prepared) in [("message", Some(message)), ("context", context)] {
+            let Some(prepared) = prepared else { continue };
+            meta.redactions.request.add(&prepared.redactions);
+            let truncation = prepared.truncation.map(|truncation| (field, truncation));
+            meta.truncated.extend(truncation);
+            input.push(prepared.text);
+        }
+        input
     }
 
     fn lend(&self, request: &ChatRequest) -> Result<Lending, Problem> {

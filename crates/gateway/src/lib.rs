@@ -14,6 +14,7 @@ pub mod guard;
 pub mod health;
 pub mod http;
 mod logging;
+mod prompt;
 pub mod run;
 pub mod sandbox;
 pub mod skills;

@@ -5,6 +5,7 @@
 //! nothing of HTTP, and no byte of a program leaves it before the redactor.
 
 mod catalogue;
+mod codex;
 mod confined;
 mod copy;
 mod definition;
@@ -39,6 +40,7 @@ use crate::call::{Call, TENANT, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::guard::{self, Guard, Permit};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
+use crate::turns::Turns;
 
 use execution::{Ended, Execution};
 use record::ToolRecord;
@@ -67,6 +69,7 @@ pub struct SkillParts {
     pub surroundings: Surroundings,
     pub redactor: Redactor,
     pub guard: Guard,
+    pub turn: TurnParts,
     /// The longest call.
     pub timeout: Duration,
     pub kill_grace: Duration,
@@ -76,6 +79,21 @@ pub struct SkillParts {
     pub tasks: TaskTracker,
     /// Cancelled when running calls have had their time to end at shutdown.
     pub stopping: CancellationToken,
+}
+
+/// What skills that are turns of Codex need beside.
+pub struct TurnParts {
+    pub turns: Turns,
+    /// The model of a skill that names none.
+    pub model: String,
+    pub caps: PromptCaps,
+}
+
+/// In Unicode scalar values.
+#[derive(Clone, Copy, Debug)]
+pub struct PromptCaps {
+    pub max_prompt_chars: usize,
+    pub max_context_chars: usize,
 }
 
 /// What came of [`Skills::call`].
@@ -226,21 +244,35 @@ impl Skills {
             title: name.clone().into(),
             status,
         };
-        let began = async || {
-            record.began();
+        let skill = prepared.skill.clone();
+        let told = async || {
             let skill = name.clone();
             writer.append(RunEvent::ToolStart { skill, kind }).await;
             writer.append(item("started")).await;
         };
-        let ended = self.execution().run(prepared, call.deadline, began).await?;
+        let ended = match &skill.run {
+            Run::Codex(run) => {
+                let begun = |begun| record.began(begun);
+                let turn = self.codex(prepared, run, call, writer, told, begun);
+                turn.await?
+            }
+            Run::Command(_) | Run::Cli(_) => {
+                let began = async || {
+                    record.began(true);
+                    told().await;
+                };
+                self.execution().run(prepared, call.deadline, began).await?
+            }
+        };
         writer.append(item("completed")).await;
         record.completed(&ended);
         let Ended {
             tool_result,
             redactions,
+            turn,
             ..
         } = ended;
-        let meta = json!({
+        let mut meta = json!({
             "request_id": call.request_id,
             "conversation_id": null,
             "skill": name,
@@ -251,6 +283,18 @@ impl Skills {
             "redactions": { "request": {}, "upstream": {}, "response": redactions },
             "ignored_extra": ignored_extra,
         });
+        if let Some(turn) = turn {
+            meta["model"] = turn.model.into();
+            meta["usage"] = json!(turn.usage);
+            meta["truncated"] = turn
+                .truncated
+                .into_iter()
+                .map(|(field, truncation)| (field.to_owned(), json!(truncation)))
+                .collect();
+            meta["redactions"]["request"] = json!(turn.request);
+            meta["redactions"]["upstream"] = json!(turn.upstream);
+            meta["skill_calls"] = json!(turn.skill_calls);
+        }
         Ok((tool_result, meta))
     }
 

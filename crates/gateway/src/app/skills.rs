@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use codex_client::Installation;
+use codex_client::{Driver, Installation};
 use runner::{
     Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, PrivateDirectory,
     ResourceLimits, Sandbox, Stdin,
@@ -15,9 +15,10 @@ use super::Shutdown;
 use crate::config::Settings;
 use crate::guard::Guard;
 use crate::skills::{
-    Catalogue, SandboxParts, SkillParts, Skills, Surroundings, WorkspaceError, WorkspaceMode,
-    Workspaces,
+    Catalogue, PromptCaps, SandboxParts, SkillParts, Skills, Surroundings, TurnParts,
+    WorkspaceError, WorkspaceMode, Workspaces,
 };
+use crate::turns::Turns;
 
 /// A program in an overlay that is not through by then has none.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,13 +36,18 @@ pub(super) fn surroundings(
         }
         path.canonicalize().unwrap_or_else(|_| PathBuf::from(path))
     });
+    let company_s = matches!(installation.driver, Driver::Contract(_))
+        .then_some(&settings.codex.sandbox.read_paths);
     let read_paths = settings.skills.read_paths.iter();
+    let read_paths = read_paths.chain(company_s.into_iter().flatten());
     let read_paths = read_paths.map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
     Surroundings {
         sandbox,
         read_paths: read_paths.collect(),
         hidden_paths: hidden.collect(),
         codex: installation.program.clone(),
+        company_cli: matches!(installation.driver, Driver::Contract(_))
+            .then(|| installation.program.clone()),
         runs_dir: settings.server.data_dir.join("skill-runs"),
         has_overlay: false,
     }
@@ -52,6 +58,7 @@ pub(super) async fn start(
     catalogue: Catalogue,
     mut surroundings: Surroundings,
     guard: &Guard,
+    turns: Turns,
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
     let hidden = &surroundings.hidden_paths;
@@ -70,6 +77,14 @@ pub(super) async fn start(
             surroundings,
             redactor: settings.redactor.clone(),
             guard: guard.clone(),
+            turn: TurnParts {
+                turns,
+                model: settings.provider.model().to_owned(),
+                caps: PromptCaps {
+                    max_prompt_chars: settings.chat.max_input_chars,
+                    max_context_chars: settings.chat.max_context_chars,
+                },
+            },
             timeout: settings.chat.timeout,
             kill_grace: settings.codex.kill_grace,
             calls: shutdown.calls.clone(),

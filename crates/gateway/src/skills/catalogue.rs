@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::definition::{Skill, SkillName};
+use super::definition::{Run, Skill, SkillName};
 use super::file;
 use super::problem::{CatalogueError, FileProblem};
 
@@ -29,6 +29,7 @@ impl Catalogue {
     pub fn read(directory: &Path) -> Result<Self, CatalogueError> {
         let mut problems = Vec::new();
         let mut skills = BTreeMap::new();
+        let mut lenders = Vec::new();
         for path in files(directory, &mut problems) {
             let text = match read_text(&path) {
                 Ok(text) => text,
@@ -39,10 +40,14 @@ impl Catalogue {
             };
             match file::parse(&path, &text) {
                 Ok(skill) => {
+                    lenders.extend(Lender::of(&skill, path, text));
                     skills.insert(skill.name.clone(), Arc::new(skill));
                 }
                 Err(found) => problems.extend(found),
             }
+        }
+        for lender in lenders {
+            lender.check(&skills, &mut problems);
         }
         if skills.len() > MAX_SKILLS {
             let detail = format!("holds more than {MAX_SKILLS} skills");
@@ -69,6 +74,47 @@ impl Catalogue {
 
     pub fn is_empty(&self) -> bool {
         self.skills.is_empty()
+    }
+}
+
+/// A skill whose model may call others, and its file.
+struct Lender {
+    names: Vec<String>,
+    file: PathBuf,
+    text: String,
+}
+
+impl Lender {
+    fn of(skill: &Skill, file: PathBuf, text: String) -> Option<Self> {
+        let Run::Codex(run) = &skill.run else {
+            return None;
+        };
+        Some(Self {
+            names: run.skills.clone(),
+            file,
+            text,
+        })
+    }
+
+    fn check(self, skills: &BTreeMap<SkillName, Arc<Skill>>, problems: &mut Vec<FileProblem>) {
+        for name in &self.names {
+            let detail = match skills.get(name.as_str()).map(|skill| &skill.run) {
+                None => format!("run.skills names {name}, which there is not"),
+                Some(Run::Codex(_)) => {
+                    format!("run.skills names {name}, which is a turn of Codex itself")
+                }
+                Some(Run::Command(_) | Run::Cli(_)) => continue,
+            };
+            let quoted = format!("\"{name}\"");
+            let mut lines = self.text.lines();
+            problems.push(FileProblem {
+                file: self.file.clone(),
+                line: lines
+                    .position(|line| line.contains(&quoted))
+                    .map_or(0, |at| at + 1),
+                detail,
+            });
+        }
     }
 }
 

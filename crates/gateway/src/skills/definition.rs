@@ -85,7 +85,11 @@ pub enum ProgramReference {
 /// A sandboxed turn of the real CLI.
 #[derive(Debug)]
 pub struct CodexRun {
+    /// What the model is told before the prompt, in place of what it is told in a chat.
+    pub instructions: Option<String>,
     pub prompt: TextTemplate,
+    /// Skills that its model may call, and nothing else.
+    pub skills: Vec<String>,
     pub output_schema: Option<Value>,
     pub model: Option<String>,
     pub reasoning_effort: Option<String>,
@@ -97,6 +101,7 @@ pub struct CliRun {
     /// The CLI's own name for it.
     pub skill: String,
     pub args: ArgumentTemplate,
+    pub stdin: Option<Input>,
 }
 
 /// What goes to a program's standard input.
@@ -191,22 +196,29 @@ impl Borrow<str> for SkillName {
 }
 
 impl Run {
+    /// Exit codes of the program with which it has done what it was asked.
+    pub fn ok_exit_codes(&self) -> &[i32] {
+        match self {
+            Self::Command(command) => &command.ok_exit_codes,
+            Self::Codex(_) | Self::Cli(_) => &[0],
+        }
+    }
+
+    /// What its program reads on standard input.
+    pub fn stdin(&self) -> Option<&Input> {
+        match self {
+            Self::Command(command) => command.stdin.as_ref(),
+            Self::Cli(cli) => cli.stdin.as_ref(),
+            Self::Codex(_) => None,
+        }
+    }
+
     /// As it is named in a file, and in `meta.driver`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Command(_) => "command",
             Self::Codex(_) => "codex",
             Self::Cli(_) => "cli",
-        }
-    }
-
-    /// The one place that says which kinds this version cannot run yet; `execution::run` is where they
-    /// are run.
-    pub(super) fn refusal(&self) -> Option<&'static str> {
-        match self {
-            Self::Command(_) => None,
-            Self::Codex(_) => Some("run.kind \"codex\" cannot be run by this version"),
-            Self::Cli(_) => Some("run.kind \"cli\" cannot be run by this version"),
         }
     }
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::{interval, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use super::definition::{Command, Parser, Run};
+use super::codex::TurnAccount;
+use super::definition::Parser;
 use super::output::{BadOutput, End, Finished, MAX_LINE_BYTES, Output};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
@@ -41,6 +42,8 @@ pub(super) struct Ended {
     pub(super) redactions: Counts,
     pub(super) exit_code: Option<i32>,
     pub(super) signal: Option<i32>,
+    /// Of a turn of Codex.
+    pub(super) turn: Option<TurnAccount>,
 }
 
 /// Why a program was ended before it ended itself.
@@ -59,21 +62,6 @@ impl Execution<'_> {
     pub(super) async fn run(
         &self,
         prepared: Prepared,
-        deadline: Deadline,
-        began: impl AsyncFnOnce(),
-    ) -> Result<Ended, Problem> {
-        let skill = prepared.skill.clone();
-        match &skill.run {
-            Run::Command(command) => self.command(prepared, command, deadline, began).await,
-            // The place for what a file may say and this version cannot do: see `Run::refusal`.
-            Run::Codex(_) | Run::Cli(_) => Err(failed()),
-        }
-    }
-
-    async fn command(
-        &self,
-        prepared: Prepared,
-        command: &Command,
         deadline: Deadline,
         began: impl AsyncFnOnce(),
     ) -> Result<Ended, Problem> {
@@ -143,7 +131,7 @@ impl Execution<'_> {
         let ended = Outcome {
             exit,
             cut,
-            ok_exit_codes: &command.ok_exit_codes,
+            ok_exit_codes: skill.run.ok_exit_codes(),
             duration: started.elapsed(),
             stderr,
         };
@@ -298,6 +286,7 @@ impl Outcome<'_> {
             redactions,
             exit_code,
             signal,
+            turn: None,
         })
     }
 }
@@ -313,7 +302,7 @@ fn failed() -> Problem {
     )
 }
 
-fn deadline_exceeded(limit: Duration) -> Problem {
+pub(super) fn deadline_exceeded(limit: Duration) -> Problem {
     Problem {
         timeout: Some(limit),
         ..Problem::new(

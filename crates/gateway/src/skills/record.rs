@@ -48,9 +48,9 @@ impl ToolRecord {
         self.queued = Some(self.accepted.elapsed());
     }
 
-    /// The program runs: the same call again would run it again.
-    pub(super) fn began(&mut self) {
-        self.began = true;
+    /// Whether the program or the turn may have begun: then the same call again would run it again.
+    pub(super) fn began(&mut self, began: bool) {
+        self.began = began;
     }
 
     pub(super) fn has_begun(&self) -> bool {

@@ -27,6 +27,9 @@ pub(super) struct Prepared {
     pub(super) arguments: Arguments,
     pub(super) workspace: Option<Workspace>,
     pub(super) stdin: Option<String>,
+    /// For a prompt.
+    pub(super) message: Option<String>,
+    pub(super) context: Option<String>,
     pub(super) ignored_extra: Vec<String>,
 }
 
@@ -59,7 +62,8 @@ pub(super) fn prepare(
     let root = workspace.as_ref().map(Workspace::path);
     confined::check(&skill.parameters, &judged.arguments, root, &mut errors);
     let mut arguments = judged.arguments;
-    let stdin = stdin(&skill, &mut arguments, request.message, request.context);
+    let (message, context) = (request.message, request.context);
+    let stdin = stdin(&skill, &mut arguments, message.as_ref(), context.as_ref());
     if !errors.is_empty() {
         let count = errors.len();
         errors.truncate(MAX_ERRORS);
@@ -70,6 +74,8 @@ pub(super) fn prepare(
         arguments,
         workspace,
         stdin,
+        message,
+        context,
         ignored_extra: ignored
             .map(|name| name.chars().take(MAX_IGNORED_NAME_CHARS).collect())
             .collect(),
@@ -106,15 +112,12 @@ fn choose(
 fn stdin(
     skill: &Skill,
     arguments: &mut Arguments,
-    message: Option<String>,
-    context: Option<String>,
+    message: Option<&String>,
+    context: Option<&String>,
 ) -> Option<String> {
-    let Run::Command(command) = &skill.run else {
-        return None;
-    };
-    let text = match command.stdin.as_ref()? {
-        Input::Message => message,
-        Input::Context => context,
+    let text = match skill.run.stdin()? {
+        Input::Message => message.cloned(),
+        Input::Context => context.cloned(),
         Input::Parameter(name) => arguments
             .remove(name)
             .and_then(|value| value.as_str().map(str::to_owned)),

@@ -10,7 +10,7 @@ use runner::{
 };
 
 use super::copy;
-use super::definition::{Command, ProgramReference, Run, SkillLimits, WorkspaceMode};
+use super::definition::{ProgramReference, ResultForm, Run, SkillLimits, WorkspaceMode};
 use super::request::Prepared;
 use super::run_directory::{self, RunDirectory};
 
@@ -33,6 +33,8 @@ pub struct Surroundings {
     pub hidden_paths: Vec<PathBuf>,
     /// The native Codex program, beside which its package's programs lie.
     pub codex: PathBuf,
+    /// The company's own CLI, if it is one: its `tool` runs skills.
+    pub company_cli: Option<PathBuf>,
     /// Where directories of runs are made.
     pub runs_dir: PathBuf,
     /// Whether bubblewrap and the kernel can lay an overlay over a workspace.
@@ -74,13 +76,11 @@ pub(super) enum WorldError {
 pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<World, WorldError> {
     let skill = &prepared.skill;
     let workspace = prepared.workspace.as_ref();
-    let Run::Command(command) = &skill.run else {
-        return Err(WorldError::NoProgram(skill.run.kind().to_owned()));
-    };
-    let Some(call) = command.invocation.of(workspace) else {
-        return Err(WorldError::NoProgram("of these tests".to_owned()));
-    };
-    let program = surroundings.find(&call.program)?;
+    let Invoked {
+        program,
+        args,
+        environment,
+    } = surroundings.invoke(&prepared)?;
     let is_copied = skill.workspace == WorkspaceMode::PrivateCopy;
     let needs_copy = is_copied && !(surroundings.sandbox.is_some() && surroundings.has_overlay);
     let needs_directory = needs_copy || surroundings.sandbox.is_none();
@@ -110,8 +110,8 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
     });
     let has_overlay = mode == BindMode::Overlay && bind.is_some();
     let spec = CommandSpec {
-        args: call.args.expand(&prepared.arguments),
-        env: surroundings.environment(command, directory.as_ref()),
+        args,
+        env: surroundings.environment(environment, directory.as_ref()),
         current_dir: surroundings.current_dir(bind.as_ref(), directory.as_ref()),
         stdin: prepared
             .stdin
@@ -126,7 +126,45 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
     })
 }
 
+/// A program with its arguments and what its skill adds to the environment.
+struct Invoked {
+    program: PathBuf,
+    args: Vec<OsString>,
+    environment: BTreeMap<String, String>,
+}
+
 impl Surroundings {
+    fn invoke(&self, prepared: &Prepared) -> Result<Invoked, WorldError> {
+        match &prepared.skill.run {
+            Run::Command(command) => {
+                let call = command.invocation.of(prepared.workspace.as_ref());
+                let call =
+                    call.ok_or_else(|| WorldError::NoProgram("of these tests".to_owned()))?;
+                Ok(Invoked {
+                    program: self.find(&call.program)?,
+                    args: call.args.expand(&prepared.arguments),
+                    environment: command.environment.clone(),
+                })
+            }
+            Run::Cli(cli) => {
+                let name = || {
+                    WorldError::NoProgram("(a CLI with `tool`: CODEX_DRIVER=contract)".to_owned())
+                };
+                let program = self.company_cli.clone().ok_or_else(name)?;
+                let json = (prepared.skill.result != ResultForm::Text).then(|| "--json".into());
+                let own = [OsString::from("tool"), cli.skill.clone().into()];
+                // Whatever follows it is no option, whatever it begins with.
+                let own = own.into_iter().chain(json).chain(["--".into()]);
+                Ok(Invoked {
+                    program,
+                    args: own.chain(cli.args.expand(&prepared.arguments)).collect(),
+                    environment: BTreeMap::new(),
+                })
+            }
+            Run::Codex(_) => Err(WorldError::NoProgram("of a turn".to_owned())),
+        }
+    }
+
     /// The file of a program.
     fn find(&self, reference: &ProgramReference) -> Result<PathBuf, WorldError> {
         let (found, name) = match reference {
@@ -160,15 +198,15 @@ impl Surroundings {
     /// Built from nothing.
     fn environment(
         &self,
-        command: &Command,
+        fixed: BTreeMap<String, String>,
         directory: Option<&RunDirectory>,
     ) -> BTreeMap<OsString, OsString> {
         let (home, temporary) = match (&self.sandbox, directory) {
             (None, Some(directory)) => (directory.home(), directory.temporary()),
             _ => (PathBuf::from(HOME), PathBuf::from(TEMPORARY)),
         };
-        let fixed = command.environment.iter();
         let mut environment: BTreeMap<OsString, OsString> = fixed
+            .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         let search_path = std::env::join_paths(self.program_directories());

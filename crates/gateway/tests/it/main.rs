@@ -23,6 +23,8 @@ mod answers;
 #[cfg(test)]
 mod child;
 #[cfg(test)]
+mod codex_skills;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod disconnects;

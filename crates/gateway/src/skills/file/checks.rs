@@ -40,33 +40,32 @@ impl Checked<'_> {
     fn check_run(&self, used: &mut BTreeSet<String>, notes: &mut Notes) {
         let parameters = self.parameters;
         match self.run {
-            Run::Command(command) => {
-                match &command.invocation {
-                    Invocation::One(call) => call.args.check(parameters, used, notes),
-                    Invocation::ByTests(calls) => {
-                        for call in calls.values() {
-                            call.args.check(parameters, used, notes);
-                        }
+            Run::Command(command) => match &command.invocation {
+                Invocation::One(call) => call.args.check(parameters, used, notes),
+                Invocation::ByTests(calls) => {
+                    for call in calls.values() {
+                        call.args.check(parameters, used, notes);
                     }
                 }
-                if let Some(Input::Parameter(name)) = &command.stdin {
-                    let is_text = parameters
-                        .get(name)
-                        .is_some_and(|one| matches!(one.shape, Shape::Text { .. }));
-                    if !is_text {
-                        let detail = "run.stdin must be message, context or a declared string";
-                        notes.wrong(self.run_offset, detail);
-                    }
-                    used.insert(name.clone());
-                }
-            }
+            },
             Run::Codex(codex) => {
-                let others = ["message", "context"];
+                // The context follows the prompt by itself.
+                let others = ["message"];
                 codex
                     .prompt
                     .check(parameters, &others, self.run_offset, used, notes);
             }
             Run::Cli(cli) => cli.args.check(parameters, used, notes),
+        }
+        if let Some(Input::Parameter(name)) = self.run.stdin() {
+            let is_text = parameters
+                .get(name)
+                .is_some_and(|one| matches!(one.shape, Shape::Text { .. }));
+            if !is_text {
+                let detail = "run.stdin must be message, context or a declared string";
+                notes.wrong(self.run_offset, detail);
+            }
+            used.insert(name.clone());
         }
     }
 
@@ -149,12 +148,9 @@ impl Checked<'_> {
 impl Run {
     /// The parameter that goes to the standard input, if one does.
     pub(in super::super) fn free_parameter(&self) -> Option<&str> {
-        match self {
-            Self::Command(command) => match &command.stdin {
-                Some(Input::Parameter(name)) => Some(name),
-                _ => None,
-            },
-            Self::Codex(_) | Self::Cli(_) => None,
+        match self.stdin() {
+            Some(Input::Parameter(name)) => Some(name),
+            _ => None,
         }
     }
 }

@@ -26,9 +26,6 @@ pub(super) fn read(mut section: Section<'_>, notes: &mut Notes) -> Option<Run> {
             return None;
         }
     };
-    if let Some(refusal) = run.as_ref().and_then(Run::refusal) {
-        notes.wrong(kind.offset, refusal);
-    }
     section.finish(notes);
     run
 }
@@ -45,13 +42,7 @@ fn command(section: &mut Section<'_>, notes: &mut Notes) -> Option<Command> {
             "run has a program of its own and run.tests: one of them decides",
         );
     }
-    let stdin = section
-        .string("stdin", notes)
-        .map(|said| match said.value.as_str() {
-            "message" => Input::Message,
-            "context" => Input::Context,
-            _ => Input::Parameter(said.value),
-        });
+    let stdin = stdin(section, notes);
     let environment = section.section("environment", notes);
     let environment = environment.map(|table| environment_of(table, notes));
     let codes = section.integers("ok_exit_codes", notes);
@@ -60,6 +51,15 @@ fn command(section: &mut Section<'_>, notes: &mut Notes) -> Option<Command> {
         stdin,
         environment: environment.unwrap_or_default(),
         ok_exit_codes: codes.map_or_else(|| vec![0], |said| exit_codes(said, notes)),
+    })
+}
+
+fn stdin(section: &mut Section<'_>, notes: &mut Notes) -> Option<Input> {
+    let said = section.string("stdin", notes)?;
+    Some(match said.value.as_str() {
+        "message" => Input::Message,
+        "context" => Input::Context,
+        _ => Input::Parameter(said.value),
     })
 }
 
@@ -171,8 +171,12 @@ fn codex(section: &mut Section<'_>, notes: &mut Notes) -> Option<CodexRun> {
     }
     let mut string = |key| section.string(key, notes).map(|said| said.value);
     let (model, reasoning_effort) = (string("model"), string("reasoning_effort"));
+    let instructions = string("instructions");
+    let skills = section.strings("skills", notes);
     Some(CodexRun {
+        instructions,
         prompt: prompt?,
+        skills: skills.map_or_else(Vec::new, |said| said.value),
         output_schema: schema.map(|said| serde_json::Value::Object(said.value)),
         model,
         reasoning_effort,
@@ -183,8 +187,10 @@ fn cli(section: &mut Section<'_>, notes: &mut Notes) -> Option<CliRun> {
     let skill = section.string("skill", notes);
     let skill = section.required("skill", skill, notes);
     let args = ArgumentTemplate::read("args", section, notes);
+    let stdin = stdin(section, notes);
     Some(CliRun {
         skill: skill?.value,
         args,
+        stdin,
     })
 }

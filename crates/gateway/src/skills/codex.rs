@@ -1,0 +1,286 @@
+//! The kind `codex`: a turn of the real CLI with a prompt made from a template, an answer by schema, and
+//! no tools but the skills that its file lends it.
+//!
+//! The CLI itself never sees the workspace: it reads it by those skills alone, each in a sandbox of its
+//! own, so nothing that lies in there (`AGENTS.md`, hooks, scripts, git's settings) means anything to it.
+
+use codex_client::{ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream};
+use redact::{Counts, Untrusted};
+use serde_json::{Value, json};
+use tokio::time::timeout_at;
+
+use super::definition::{CodexRun, ResultForm, Skill};
+use super::execution::{Ended, deadline_exceeded};
+use super::lending::{Borrower, Lending, LentCall};
+use super::request::Prepared;
+use super::{Skills, TurnParts};
+use crate::broker::Usage;
+use crate::call::{Call, TENANT, milliseconds};
+use crate::error::{ErrorCode, Problem};
+use crate::guard::caps::Truncation;
+use crate::prompt;
+use crate::run::{RunEvent, RunWriter};
+use crate::turns::{self, StartedTurn, TurnOrder};
+
+/// Skills that are lent to such a turn and may be called in all; it is given them to look around.
+const MAX_CALLS: u32 = 24;
+
+/// The skill that reads a file: what it was called with is in `files_read`.
+const READING_SKILL: &str = "read-file";
+
+/// What `meta` says of a turn.
+#[derive(Debug, Default)]
+pub(super) struct TurnAccount {
+    pub(super) model: String,
+    pub(super) usage: Usage,
+    pub(super) request: Counts,
+    pub(super) upstream: Counts,
+    pub(super) truncated: Vec<(&'static str, Truncation)>,
+    pub(super) skill_calls: Vec<LentCall>,
+}
+
+impl Skills {
+    pub(super) async fn codex(
+        &self,
+        prepared: Prepared,
+        run: &CodexRun,
+        call: &Call,
+        writer: &RunWriter,
+        began: impl AsyncFnOnce(),
+        mut begun: impl FnMut(bool),
+    ) -> Result<Ended, Problem> {
+        let parts = &self.parts.turn;
+        let skill = prepared.skill.clone();
+        let workspace = prepared.workspace.as_ref().map(|one| one.name.as_str());
+        let mut lending = self.lend(&run.skills, workspace, MAX_CALLS)?;
+        let mut account = TurnAccount {
+            model: parts.model_of(run),
+            ..TurnAccount::default()
+        };
+        let deadline = call.deadline.min_after(skill.deadline);
+        let order = TurnOrder {
+            turn: Turn {
+                input: self.input(&prepared, run, &mut account),
+                model: account.model.clone(),
+                reasoning_effort: run.reasoning_effort.clone(),
+                output_schema: run
+                    .output_schema
+                    .clone()
+                    .filter(|_| parts.turns.driver.takes_output_schema()),
+            },
+            profile: ThreadProfile {
+                instructions: run.instructions.clone(),
+                tools: lending.tools(),
+            },
+            tenant: TENANT,
+            request_id: &call.request_id,
+            deadline,
+        };
+        let started = std::time::Instant::now();
+        let borrower = Borrower {
+            request_id: &call.request_id,
+            tenant: TENANT,
+            deadline,
+        };
+        let working = async {
+            let StartedTurn { token, stream } = parts.turns.start(order, &mut begun).await?;
+            let following = match stream {
+                Ok(stream) => {
+                    let following = Following {
+                        skill: &skill,
+                        lending: &mut lending,
+                        borrower: &borrower,
+                        writer,
+                    };
+                    following.answer(stream, began).await
+                }
+                Err(failure) => Err(failure),
+            };
+            account.usage = token.usage();
+            account.upstream = token.redactions();
+            following.map_err(|failure| turns::failed(&failure, &token))
+        };
+        let answer = timeout_at(deadline.instant(), working).await;
+        let answer = answer.map_err(|_| deadline_exceeded(skill.deadline))??;
+        let (output, redactions, truncated) = self.shape(&answer, &skill, run)?;
+        account.upstream.add(lending.redactions());
+        account.skill_calls = lending.calls().to_vec();
+        let mut tool_result = json!({
+            "status": "ok",
+            "exit_code": null,
+            "signal": null,
+            "duration_ms": milliseconds(started.elapsed()),
+            "truncated": truncated,
+            "output": output,
+        });
+        if run.skills.iter().any(|name| name == READING_SKILL) {
+            tool_result["files_read"] = files_read(&account.skill_calls);
+        }
+        Ok(Ended {
+            tool_result,
+            redactions,
+            exit_code: None,
+            signal: None,
+            turn: Some(account),
+        })
+    }
+
+    /// The prompt, and the material between its marks.
+    fn input(&self, prepared: &Prepared, run: &CodexRun, account: &mut TurnAccount) -> Vec<String> {
+        let (redactor, caps) = (self.redactor(), &self.parts.turn.caps);
+        let value = |name: &str| match (name, prepared.arguments.get(name)) {
+            (_, Some(Value::String(text))) => Some(text.clone()),
+            (_, Some(value)) => Some(value.to_string()),
+            ("message", None) => prepared.message.clone(),
+            (_, None) => None,
+        };
+        let prompt = run.prompt.render(value, "");
+        let prompt = prompt::message(&prompt, redactor, caps.max_prompt_chars);
+        let context = prepared.context.as_deref();
+        let context = context.map(|text| prompt::context(text, redactor, caps.max_context_chars));
+        let mut input = Vec::new();
+        for (field, text) in [("message", Some(prompt)), ("context", context)] {
+            let Some(text) = text else { continue };
+            account.request.add(&text.redactions);
+            account
+                .truncated
+                .extend(text.truncation.map(|truncation| (field, truncation)));
+            input.push(text.text);
+        }
+        input
+    }
+
+    /// The answer in the form that the skill promises; whether it was cut.
+    fn shape(
+        &self,
+        answer: &Answer,
+        skill: &Skill,
+        run: &CodexRun,
+    ) -> Result<(Value, Counts, bool), Problem> {
+        let redactor = self.redactor();
+        if skill.result == ResultForm::Text {
+            let redacted = redactor.redact_untrusted(&answer.text);
+            let counts = redacted.counts();
+            return Ok((Value::String(redacted.text), counts, answer.is_cut));
+        }
+        if answer.is_cut {
+            let limit = skill.max_output_bytes;
+            return Err(bad_output(format!(
+                "The answer is over the skill's limit of {limit} bytes, and cannot be cut."
+            )));
+        }
+        let redacted = redact::json::redact_untrusted(redactor, &answer.text).map_err(|error| {
+            bad_output(format!(
+                "The answer is not the JSON that the skill promises, at byte {}.",
+                error.offset_bytes
+            ))
+        })?;
+        let output: Value = serde_json::from_str(&redacted.text)
+            .map_err(|_| bad_output("The answer cannot be read.".to_owned()))?;
+        if let Some(schema) = &run.output_schema {
+            follows(schema, &output)?;
+        }
+        Ok((output, redacted.counts(), false))
+    }
+}
+
+/// The whole answer, sealed.
+struct Answer {
+    text: Untrusted,
+    /// It was longer than the skill allows.
+    is_cut: bool,
+}
+
+struct Following<'turn> {
+    skill: &'turn Skill,
+    lending: &'turn mut Lending,
+    borrower: &'turn Borrower<'turn>,
+    writer: &'turn RunWriter,
+}
+
+impl Following<'_> {
+    /// `began` is told of the first event: what fails before it keeps its HTTP status.
+    async fn answer(
+        self,
+        mut stream: TurnStream,
+        began: impl AsyncFnOnce(),
+    ) -> Result<Answer, TurnFailure> {
+        let mut answer = Answer {
+            text: Untrusted::default(),
+            is_cut: false,
+        };
+        let mut event = stream.next().await;
+        if let Some(TurnEvent::Ended(TurnEnd::Failed(failure))) = event {
+            return Err(failure);
+        }
+        began().await;
+        loop {
+            match event {
+                Some(TurnEvent::Delta(text)) => {
+                    let length = answer.text.len_bytes() + text.len_bytes();
+                    if length > self.skill.max_output_bytes {
+                        answer.is_cut = true;
+                        return Ok(answer);
+                    }
+                    answer.text.append(&text);
+                }
+                Some(TurnEvent::ToolCall(call)) => {
+                    self.writer.append(item(call.name(), "started")).await;
+                    let called = self.lending.answer(call, self.borrower).await;
+                    let told = item(&called.skill, called.status());
+                    self.writer.append(told).await;
+                }
+                Some(TurnEvent::Item { .. } | TurnEvent::Usage(_)) => {}
+                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => return Err(failure),
+                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => return Ok(answer),
+            }
+            event = stream.next().await;
+        }
+    }
+}
+
+fn item(skill: &str, status: &'static str) -> RunEvent {
+    RunEvent::Item {
+        kind: "skill_call",
+        title: skill.to_owned().into(),
+        status,
+    }
+}
+
+/// In the order in which they were read first.
+fn files_read(calls: &[LentCall]) -> Value {
+    let mut files: Vec<&str> = Vec::new();
+    for path in calls.iter().filter_map(|call| call.path.as_deref()) {
+        if !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    files.into()
+}
+
+/// The provider was asked to hold to it; the result does, or there is none.
+fn follows(schema: &Value, output: &Value) -> Result<(), Problem> {
+    let validator = jsonschema::options()
+        .build(schema)
+        .map_err(|_| bad_output("The skill's schema cannot be used.".to_owned()))?;
+    match validator.iter_errors(output).next() {
+        None => Ok(()),
+        Some(error) => Err(bad_output(format!(
+            "The answer does not follow the skill's schema, at {}.",
+            match error.instance_path().to_string() {
+                root if root.is_empty() => "its root".to_owned(),
+                path => path,
+            }
+        ))),
+    }
+}
+
+fn bad_output(detail: String) -> Problem {
+    Problem::new(ErrorCode::BadToolOutput, detail)
+}
+
+impl TurnParts {
+    fn model_of(&self, run: &CodexRun) -> String {
+        run.model.clone().unwrap_or_else(|| self.model.clone())
+    }
+}
