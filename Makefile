@@ -4,6 +4,9 @@
 CARGO ?= cargo
 CODEX := codex/node_modules/.package-lock.json
 
+PYTEST := target/tools/pytest/bin/pytest
+PYTEST_VERSION := 8.4.2
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench bench-redaction bench-peers soak fuzz codex clean
 
@@ -12,13 +15,16 @@ help: ## List the targets
 
 run: codex ## Serve on 127.0.0.1:8000: with a provider's key in the environment, else with the demo model
 	$(CARGO) build --release --locked --bin portcullis
-	@if [ -n "$$OPENAI_API_KEY$$OPENAI_API_KEY_FILE$$LLM_PROVIDER$$PORTCULLIS_CONFIG" ]; then \
+	@if [ -z "$${PORTCULLIS_WORKSPACES+set}$$PORTCULLIS_CONFIG" ]; then \
+	    export PORTCULLIS_WORKSPACES=sample=$(CURDIR)/samples/npm PORTCULLIS_WORKSPACE_TESTS=sample=npm; \
+	fi; \
+	if [ -n "$$OPENAI_API_KEY$$OPENAI_API_KEY_FILE$$LLM_PROVIDER$$PORTCULLIS_CONFIG" ]; then \
 	    exec target/release/portcullis serve; \
 	else \
 	    PORTCULLIS_LOG_FORMAT=$${PORTCULLIS_LOG_FORMAT:-text} exec target/release/portcullis serve --demo; \
 	fi
 
-test: codex ## Run every test that needs no other server
+test: codex $(PYTEST) ## Run every test that needs no other server
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
 
@@ -61,6 +67,11 @@ codex: $(CODEX) ## Install the pinned Codex CLI into codex/node_modules
 $(CODEX): codex/package.json codex/package-lock.json
 	npm ci --prefix codex --no-audit --no-fund
 	@touch $(CODEX)
+
+# For the tests of `run-tests`; without Python they are left out, and say so.
+$(PYTEST):
+	-python3 -m venv target/tools/pytest && \
+	    target/tools/pytest/bin/pip install --quiet --disable-pip-version-check pytest==$(PYTEST_VERSION)
 
 clean: ## Remove what was built and installed
 	rm -rf target codex/node_modules data

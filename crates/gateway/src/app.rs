@@ -217,10 +217,16 @@ impl App {
         } else {
             ""
         };
+        let skill = match self.face.skills.example() {
+            Some(body) => format!(
+                "  curl http://{address}/chat -H 'Content-Type: application/json' \\\n       -d '{body}'\n\n"
+            ),
+            None => String::new(),
+        };
         format!(
             "Portcullis listens on http://{address}\n{model}\n  \
              curl -N http://{address}/chat -H 'Content-Type: application/json' \\\n       \
-             -d '{{\"message\": \"What does a portcullis do?\"}}'\n\n"
+             -d '{{\"message\": \"What does a portcullis do?\"}}'\n\n{skill}"
         )
     }
 

@@ -21,6 +21,7 @@ mod problem;
 mod redaction;
 mod resolve;
 mod secret;
+mod setting;
 mod settings;
 mod table;
 #[cfg(test)]

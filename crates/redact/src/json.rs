@@ -33,7 +33,8 @@ impl InvalidJson {
         Self {
             line: error.line(),
             column: error.column(),
-            offset_bytes: before + error.column().saturating_sub(1),
+            // Behind a line break the column is 0.
+            offset_bytes: (before + error.column()).saturating_sub(1),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::skills::{Catalogue, Skill};
 pub(super) enum Command {
     /// Check the files of skills: exit status 1, and every problem on stderr, if anything is wrong.
     Check {
-        /// The directory; when not given, the one of PORTCULLIS_SKILLS_DIR.
+        /// The directory; when not given, the one of `PORTCULLIS_SKILLS_DIR`.
         directory: Option<PathBuf>,
     },
     /// List the skills.

@@ -5,25 +5,9 @@
 
 use super::kind::{Item, Kind};
 use super::redaction::REDACT_RULES_VARIABLE;
+use super::setting::{always, count, optional};
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Setting {
-    /// Section and key in the file.
-    pub(super) path: &'static str,
-    pub(super) variable: &'static str,
-    pub(super) kind: Kind,
-    pub(super) presence: Presence,
-    /// One or two sentences; the same as above the key in `defaults.toml`.
-    pub(super) help: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
-    /// Has a default, so that there is always a value.
-    Always,
-    /// May be absent; an empty string says so.
-    Optional,
-}
+pub(super) use super::setting::{Presence, Setting};
 
 /// Names the file of settings; not a setting itself.
 pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
@@ -375,56 +359,3 @@ pub(super) const SETTINGS: &[Setting] = &[
         "json for machines, text for people.",
     ),
 ];
-
-impl Setting {
-    /// The key or variable that names a file with the secret, when there may be one.
-    pub(super) fn file_path(&self) -> Option<String> {
-        let path = self.path;
-        self.kind.is_secret().then(|| format!("{path}_file"))
-    }
-
-    pub(super) fn file_variable(&self) -> Option<String> {
-        let variable = self.variable;
-        self.kind.is_secret().then(|| format!("{variable}_FILE"))
-    }
-
-    pub(super) fn section(&self) -> &'static str {
-        self.path
-            .rsplit_once('.')
-            .map_or("", |(section, _)| section)
-    }
-}
-
-const fn always(
-    path: &'static str,
-    variable: &'static str,
-    kind: Kind,
-    help: &'static str,
-) -> Setting {
-    Setting {
-        path,
-        variable,
-        kind,
-        presence: Presence::Always,
-        help,
-    }
-}
-
-const fn optional(
-    path: &'static str,
-    variable: &'static str,
-    kind: Kind,
-    help: &'static str,
-) -> Setting {
-    Setting {
-        path,
-        variable,
-        kind,
-        presence: Presence::Optional,
-        help,
-    }
-}
-
-const fn count(least: u64, most: u64, unit: &'static str) -> Kind {
-    Kind::Count { least, most, unit }
-}

@@ -10,7 +10,7 @@ use tokio::time::{interval, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::codex::TurnAccount;
-use super::definition::Parser;
+use super::definition::{Parser, Skill};
 use super::output::{BadOutput, End, Finished, MAX_LINE_BYTES, Output};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
@@ -69,38 +69,10 @@ impl Execution<'_> {
         let mut output = Output::new(&prepared, self.redactor);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
-        let World {
-            spec,
-            directory,
-            overlay,
-        } = self.world(prepared).await?;
-        let started = Instant::now();
-        let limits = Limits {
-            max_line_bytes: MAX_LINE_BYTES,
-            kill_grace: self.kill_grace,
-        };
-        let spawn = if is_joined {
-            runner::spawn_joined
-        } else {
-            runner::spawn
-        };
-        let child = spawn(spec, limits, None, self.tracker).map_err(|error| {
-            tracing::error!(skill = %skill.name, %error, "a skill's program cannot be started");
-            failed()
-        })?;
-        // Held as long as the child may be alive, and removed elsewhere: files take their time.
-        let mut held = Held {
-            child,
-            directory,
-            tracker: self.tracker.clone(),
-        };
-        if let Some(bridge) = held.child.bridge.take() {
-            if let Err(error) = bridge.open().await {
-                let said = last_line(&mut held.child).await;
-                tracing::error!(skill = %skill.name, %error, said, "a skill's sandbox cannot be made");
-                return Err(failed());
-            }
-        }
+        let world = self.world(prepared).await?;
+        let overlay = world.overlay;
+        let start = Instant::now();
+        let mut held = self.start(&skill, world, is_joined).await?;
         began().await;
         let handle = held.child.handle.clone();
         let scratch_bytes = skill.limits.scratch_bytes;
@@ -132,10 +104,41 @@ impl Execution<'_> {
             exit,
             cut,
             ok_exit_codes: skill.run.ok_exit_codes(),
-            duration: started.elapsed(),
+            duration: start.elapsed(),
             stderr,
         };
         ended.into_result(output, self.redactor)
+    }
+
+    /// The program, once it runs in its world.
+    async fn start(&self, skill: &Skill, world: World, is_joined: bool) -> Result<Held, Problem> {
+        let limits = Limits {
+            max_line_bytes: MAX_LINE_BYTES,
+            kill_grace: self.kill_grace,
+        };
+        let spawn = if is_joined {
+            runner::spawn_joined
+        } else {
+            runner::spawn
+        };
+        let child = spawn(world.spec, limits, None, self.tracker).map_err(|error| {
+            tracing::error!(skill = %skill.name, %error, "a skill's program cannot be started");
+            failed()
+        })?;
+        // Held as long as the child may be alive, and removed elsewhere: files take their time.
+        let mut held = Held {
+            child,
+            directory: world.directory,
+            tracker: self.tracker.clone(),
+        };
+        if let Some(bridge) = held.child.bridge.take()
+            && let Err(error) = bridge.open().await
+        {
+            let said = last_line(&mut held.child).await;
+            tracing::error!(skill = %skill.name, %error, said, "a skill's sandbox cannot be made");
+            return Err(failed());
+        }
+        Ok(held)
     }
 
     async fn world(&self, prepared: Prepared) -> Result<World, Problem> {

@@ -15,6 +15,24 @@ impl Skills {
     }
 }
 
+impl Skills {
+    /// The body of a call that works here, for whoever has just started the gateway; `None` without a
+    /// search or a workspace.
+    pub fn example(&self) -> Option<String> {
+        const SEARCH: &str = "code-search";
+        self.catalogue().get(SEARCH)?;
+        let names = self.parts.workspaces.names();
+        let extra = match names.as_slice() {
+            [] => return None,
+            [_] => String::new(),
+            [first, ..] => format!(", \"extra\": {{\"workspace\": \"{first}\"}}"),
+        };
+        Some(format!(
+            "{{\"mode\": \"tool\", \"skill\": \"{SEARCH}\", \"message\": \"test\"{extra}, \"stream\": false}}"
+        ))
+    }
+}
+
 impl Skill {
     fn offer(&self, workspaces: &Workspaces) -> Value {
         let example = self.examples.first();

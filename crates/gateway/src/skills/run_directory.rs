@@ -148,7 +148,8 @@ mod tests {
         fs::create_dir(left.copy()).unwrap();
         fs::set_permissions(left.copy(), Permissions::from_mode(0o500)).unwrap();
         let left_path = left.path.clone();
-        flock(&left._lock, FlockOperation::Unlock).unwrap();
+        let RunDirectory { _lock: lock, .. } = &left;
+        flock(lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(left);
 
         assert_eq!(remove_left_behind(base.path()).unwrap(), 1);

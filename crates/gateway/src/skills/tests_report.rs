@@ -165,7 +165,7 @@ impl TestsReport {
             self.line(&without_colour(line));
             rest = after;
         }
-        self.pending = rest.to_owned();
+        rest.clone_into(&mut self.pending);
     }
 
     fn line(&mut self, line: &str) {

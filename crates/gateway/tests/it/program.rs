@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{Exchange, head, text_of};
 use crate::codex;
+use crate::skilled::probe;
 use crate::world::{is_alive, processes_of, until};
 
 #[expect(
@@ -134,8 +135,13 @@ impl Running {
     }
 
     pub(crate) async fn readiness(&self) -> Value {
+        self.get("/readyz").await
+    }
+
+    async fn get(&self, path: &str) -> Value {
         let mut exchange = Exchange::open(self.address).await;
-        exchange.send(head("GET /readyz", self.address, &[])).await;
+        let head = head(&format!("GET {path}"), self.address, &[]);
+        exchange.send(head).await;
         exchange.answer().await.json()
     }
 
@@ -264,6 +270,74 @@ async fn a_killed_gateway_leaves_no_process_and_the_next_removes_its_files() {
     next.signal(Signal::INT);
     assert_eq!(next.end().await.0, Some(0));
     assert_eq!(fs::read_dir(state_dir.path()).unwrap().count(), 0);
+}
+
+/// An operator's `kill -HUP`.
+#[tokio::test]
+async fn a_hangup_reads_the_skills_again() {
+    let places = tempfile::tempdir().unwrap();
+    let path = |name: &str| places.path().join(name).display().to_string();
+    let skills = places.path().join("skills");
+    fs::create_dir(&skills).unwrap();
+    let (data_dir, state_dir, skills_dir) = (path("data"), path("state"), path("skills"));
+    let served = Running::serve(&[
+        ("PORTCULLIS_BIND", "127.0.0.1:0"),
+        ("PORTCULLIS_DATA_DIR", &data_dir),
+        ("CODEX_STATE_DIR", &state_dir),
+        ("CODEX_BIN", codex::real().to_str().unwrap()),
+        ("PORTCULLIS_SKILLS_DIR", &skills_dir),
+    ]);
+    assert_eq!(served.get("/skills").await, json!({ "skills": [] }));
+    fs::write(skills.join("probe.toml"), probe("true", "")).unwrap();
+    served.signal(Signal::HUP);
+    let mut name = Value::Null;
+    while name != "probe" {
+        let listed = served.get("/skills").await;
+        name = listed
+            .pointer("/skills/0/name")
+            .cloned()
+            .unwrap_or_default();
+    }
+    served.terminate().await;
+
+    fs::write(skills.join("broken.toml"), "").unwrap();
+    let environment = [("PORTCULLIS_SKILLS_DIR", skills_dir.as_str())];
+    let checked = run(&["skills", "check"], &environment);
+    assert_eq!(checked.status.code(), Some(1));
+    let problems = String::from_utf8(checked.stderr).unwrap();
+    assert!(
+        problems.contains("broken.toml:1: name is missing"),
+        "{problems}"
+    );
+    fs::remove_file(skills.join("broken.toml")).unwrap();
+    let checked = run(&["skills", "check", &skills_dir], &[]);
+    assert!(checked.status.success());
+    let listed = run(&["skills", "list", "--json"], &environment);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["skills"][0]["name"], "probe");
+}
+
+/// A mistake in a skill is found at the start, not by the first caller.
+#[test]
+fn a_wrong_skill_is_no_start() {
+    let places = tempfile::tempdir().unwrap();
+    fs::write(places.path().join("probe.toml"), "name = 7").unwrap();
+    let path = places.path().to_str().unwrap();
+    let program = codex::real();
+    let environment = [
+        ("PORTCULLIS_BIND", "127.0.0.1:0"),
+        ("PORTCULLIS_DATA_DIR", path),
+        ("CODEX_STATE_DIR", path),
+        ("CODEX_BIN", program.to_str().unwrap()),
+        ("PORTCULLIS_SKILLS_DIR", path),
+    ];
+    let refused = run(&["serve", "--demo"], &environment);
+    assert_eq!(refused.status.code(), Some(1));
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        message.contains("probe.toml:1: name must be a string"),
+        "{message}"
+    );
 }
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {

@@ -113,11 +113,11 @@ mod tests {
         let form = ResultForm::Json;
         assert_eq!(output(form, &[b"{\"a\":", b"1}"]), json!({ "a": 1 }));
         for (lines, offset_bytes) in [
-            (&[&b""[..]][..], 1),
+            (&[&b""[..]][..], 0),
             (&[b"{\"a\": 1} x"], 9),
             (&[b"{\"a\":", b"b}"], 6),
             (&[b"\"\xff\""], 1),
-            (&[b"nul"], 2),
+            (&[b"nul"], 3),
             (&[b"NaN"], 0),
         ] {
             let error = finished(form, lines, true).unwrap_err();

@@ -24,7 +24,7 @@ pub(in super::super) struct Matches {
     limit_bytes: usize,
     /// Lines that follow one another in one file, and whether each is a match.
     block: Vec<FoundLine>,
-    matches: Vec<Value>,
+    shown: Vec<Value>,
     taken: usize,
     shown_bytes: usize,
     read_bytes: usize,
@@ -47,7 +47,7 @@ impl Matches {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             limit_bytes,
             block: Vec::new(),
-            matches: Vec::new(),
+            shown: Vec::new(),
             taken: 0,
             shown_bytes: 0,
             read_bytes: 0,
@@ -100,7 +100,7 @@ impl Matches {
         Ok(Finished {
             is_truncated: self.is_truncated || self.omitted > 0,
             output: json!({
-                "matches": self.matches,
+                "matches": self.shown,
                 "omitted_lines": self.omitted,
                 "stats": self.stats,
             }),
@@ -146,13 +146,13 @@ impl Matches {
         let redacted = self.redactor.redact_lines(&raw);
         self.redactions.add(&redacted.counts());
         let mut before = Vec::new();
-        let first_of_block = self.matches.len();
+        let first_of_block = self.shown.len();
         for (text, (number, column)) in redacted.lines.iter().zip(places) {
             let shown = window(text, column.unwrap_or(1));
             self.shown_bytes += shown.len() + file.len();
             if let Some(column) = column {
                 let before = std::mem::take(&mut before);
-                self.matches.push(json!({
+                self.shown.push(json!({
                     "file": file,
                     "line": number,
                     "column": column,
@@ -160,9 +160,9 @@ impl Matches {
                     "before": before,
                     "after": [],
                 }));
-            } else if self.matches.len() == first_of_block {
+            } else if self.shown.len() == first_of_block {
                 before.push(shown);
-            } else if let Some(last) = self.matches.last_mut()
+            } else if let Some(last) = self.shown.last_mut()
                 && let Some(after) = last["after"].as_array_mut()
             {
                 after.push(shown.into());

@@ -128,15 +128,13 @@ impl<'check> Check<'check, '_> {
     }
 
     fn list(&mut self, name: &str) -> Option<&'check Shape> {
-        match &self.declared(name)?.shape {
-            Shape::List(item) => Some(item),
-            _ => {
-                self.wrong(format!(
-                    "`each` needs a list, and the parameter {name} is none"
-                ));
-                None
-            }
+        if let Shape::List(item) = &self.declared(name)?.shape {
+            return Some(item);
         }
+        self.wrong(format!(
+            "`each` needs a list, and the parameter {name} is none"
+        ));
+        None
     }
 
     fn conditional(&mut self, args: &[TextTemplate]) {
