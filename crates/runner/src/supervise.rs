@@ -29,6 +29,9 @@ const LAST_LOOK_AFTER: Duration = Duration::from_millis(50);
 /// What is added to the number of a signal to make an exit code of it.
 const SIGNAL_BASE: i32 = 128;
 
+/// An exit code beyond it is a program's own, such as 255.
+const LAST_SIGNAL: i32 = 64;
+
 /// Stays with one child until nothing of its group is alive, then reports. One task a child.
 pub(crate) struct Supervisor {
     pub(crate) leader: process::Child,
@@ -160,7 +163,9 @@ impl Supervisor {
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
         match (code, self.group.inside()) {
-            (Some(code), Some(_)) if code > SIGNAL_BASE => (None, Some(code - SIGNAL_BASE)),
+            (Some(code), Some(_)) if (1..=LAST_SIGNAL).contains(&(code - SIGNAL_BASE)) => {
+                (None, Some(code - SIGNAL_BASE))
+            }
             _ => (code, signal),
         }
     }

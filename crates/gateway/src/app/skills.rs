@@ -125,7 +125,7 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
         read_paths: codex_client::read_paths(program),
         hidden_paths: Vec::new(),
         private: PrivateDirectory {
-            path: "/home".into(),
+            path: "/skill-home".into(),
             directories: Vec::new(),
             files: Vec::new(),
             size_bytes: MEGABYTE,
@@ -149,7 +149,7 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
     let spec = CommandSpec {
         program: program.to_owned(),
         args: vec!["--version".into()],
-        env: BTreeMap::from([("HOME".into(), "/home".into())]),
+        env: BTreeMap::from([("HOME".into(), "/skill-home".into())]),
         current_dir: "/workspace".into(),
         stdin: Stdin::Null,
         sandbox: Sandbox::Bubblewrap(Box::new(spec)),

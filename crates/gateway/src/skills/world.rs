@@ -16,7 +16,8 @@ use super::run_directory::{self, RunDirectory};
 
 /// Where the workspace is seen in the sandbox.
 pub(super) const WORKSPACE: &str = "/workspace";
-const HOME: &str = "/home";
+/// Not `/home`, where a toolchain may lie.
+const HOME: &str = "/skill-home";
 const TEMPORARY: &str = "/tmp";
 
 /// Where programs lie on every system.

@@ -36,6 +36,14 @@ async fn a_result_says_how_the_program_ended() {
     );
     assert_eq!(result["status"], "failed");
     killed.stop().await;
+
+    let own = Skilled::with_script("exit 255", "", &[]).await;
+    let result = own.probe().await;
+    assert_eq!(
+        (&result["signal"], &result["exit_code"]),
+        (&json!(null), &json!(255))
+    );
+    own.stop().await;
 }
 
 #[tokio::test]

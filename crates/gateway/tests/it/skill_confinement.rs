@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::{Value, json};
 
@@ -229,6 +229,44 @@ async fn who_writes_too_much_to_a_copy_is_ended() {
         (&json!("failed"), &json!(true))
     );
     assert_eq!(fs::read_dir(&skilled.workspace).unwrap().count(), 0);
+    skilled.stop().await;
+}
+
+/// A bubblewrap that knows no overlay: the workspace is copied, into the sandbox all the same.
+#[tokio::test]
+async fn without_an_overlay_the_workspace_is_copied() {
+    if !sandbox_is_usable() {
+        return;
+    }
+    let places = tempfile::tempdir().unwrap();
+    let old = places.path().join("bwrap");
+    let real = crate::codex::bubblewrap();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--tmp-overlay*) echo 'Unknown option' >&2; exit 1;; esac\nexec {} \"$@\"\n",
+        real.display()
+    );
+    fs::write(&old, script).unwrap();
+    fs::set_permissions(&old, PermissionsExt::from_mode(0o755)).unwrap();
+    let bubblewrap = ("CODEX_SANDBOX_BWRAP", old.to_str().unwrap());
+    let script = "cat a.txt; echo changed > a.txt; cat a.txt; echo $HOME; ls /etc/passwd 2>&1";
+    let more = "workspace = \"private-copy\"\n";
+    let skilled = Skilled::with_script(script, more, &[bubblewrap]).await;
+    skilled.write("a.txt", "as it was\n");
+    let result = skilled.probe().await;
+    let output = result["output"].as_str().unwrap();
+    assert!(
+        output.starts_with("as it was\nchanged\n/skill-home\n"),
+        "{output}"
+    );
+    assert!(output.contains("No such file"), "{output}");
+    assert_eq!(
+        fs::read_to_string(skilled.workspace.join("a.txt")).unwrap(),
+        "as it was\n"
+    );
+    assert!(skilled.app.log.text().contains("are copied"));
+    let runs = skilled.app.directory.path().join("data/skill-runs");
+    let left = || fs::read_dir(&runs).map_or(0, Iterator::count);
+    crate::world::until("the end of the copy", || left() == 0).await;
     skilled.stop().await;
 }
 
