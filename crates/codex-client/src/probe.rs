@@ -172,7 +172,8 @@ impl Probe<'_> {
     async fn answer_to(&self, arguments: &[&str]) -> Result<Vec<String>, ProbeError> {
         let sandbox = self.sandbox.map(|(settings, meeting_dir)| {
             let private = PrivateDirectory {
-                path: PathBuf::from("/home"),
+                // Not /home, where the program itself may lie: this is mounted over it.
+                path: PathBuf::from("/probe-home"),
                 directories: Vec::new(),
                 files: Vec::new(),
                 size_bytes: settings.scratch_bytes,
