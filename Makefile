@@ -39,6 +39,7 @@ format: ## Format the code
 bench: codex bench-redaction ## Measure the gateway against the bare CLI, and the redaction engine
 	$(CARGO) bench --locked -p gateway --bench first_token
 	$(CARGO) bench --locked -p gateway --bench sandbox_cost
+	$(CARGO) bench --locked -p gateway --bench code_search
 
 bench-redaction: ## Measure the redaction engine: hidden by kind, speed, hold-back
 	$(CARGO) bench --locked -p redact --bench redaction
