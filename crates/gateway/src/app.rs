@@ -142,7 +142,7 @@ impl App {
             meeting_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];
-        let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden);
+        let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden, &roots);
         let confinement = confine(sandbox, &broker, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
         let guard = Guard::new(settings.limits.clone(), shutdown.draining.clone());

@@ -28,6 +28,7 @@ pub(super) fn surroundings(
     installation: &Installation,
     sandbox: Option<SandboxParts>,
     hidden: &[&Path],
+    roots: &[PathBuf],
 ) -> Surroundings {
     let hidden = hidden.iter().map(|path| {
         // It is hidden by what is mounted on it, so it must be there; links would hide it from us.
@@ -45,11 +46,20 @@ pub(super) fn surroundings(
         sandbox,
         read_paths: read_paths.collect(),
         hidden_paths: hidden.collect(),
-        codex: installation.program.clone(),
+        codex: packaged_codex(installation, roots),
         company_cli: matches!(installation.driver, Driver::Contract(_))
             .then(|| installation.program.clone()),
         runs_dir: settings.server.data_dir.join("skill-runs"),
         has_overlay: false,
+    }
+}
+
+/// The pinned Codex brings ripgrep, whichever CLI answers chats.
+fn packaged_codex(installation: &Installation, roots: &[PathBuf]) -> PathBuf {
+    let program = installation.program.clone();
+    match installation.driver {
+        Driver::AppServer | Driver::Exec => program,
+        Driver::Contract(_) => codex_client::locate(None, roots, "".as_ref()).unwrap_or(program),
     }
 }
 

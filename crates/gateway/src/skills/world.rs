@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use runner::{
@@ -83,7 +84,10 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
         environment,
     } = surroundings.invoke(&prepared)?;
     let is_copied = skill.workspace == WorkspaceMode::PrivateCopy;
-    let needs_copy = is_copied && !(surroundings.sandbox.is_some() && surroundings.has_overlay);
+    let can_overlay = surroundings.sandbox.is_some()
+        && surroundings.has_overlay
+        && workspace.is_some_and(|workspace| is_ours(&workspace.root));
+    let needs_copy = is_copied && !can_overlay;
     let needs_directory = needs_copy || surroundings.sandbox.is_none();
     let directory = if needs_directory {
         let directory = RunDirectory::create(&surroundings.runs_dir);
@@ -125,6 +129,13 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
         directory,
         overlay: has_overlay.then(|| Path::new(WORKSPACE)),
     })
+}
+
+/// Whether a directory belongs to this user: in the sandbox's user namespace nobody else has a number,
+/// so that what is theirs can be read through an overlay, and not changed.
+fn is_ours(directory: &Path) -> bool {
+    let owner = directory.metadata().map(|metadata| metadata.uid());
+    owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw())
 }
 
 /// A program with its arguments and what its skill adds to the environment.

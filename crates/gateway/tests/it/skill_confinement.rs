@@ -270,6 +270,25 @@ async fn without_an_overlay_the_workspace_is_copied() {
     skilled.stop().await;
 }
 
+/// In the sandbox's user namespace other users' files are nobody's: of such a workspace a copy is made.
+#[tokio::test]
+async fn a_workspace_of_another_user_can_be_written_to_in_its_copy() {
+    if !sandbox_is_usable() || !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: a workspace of another user, which only root can make");
+        return;
+    }
+    let more = "workspace = \"private-copy\"\n";
+    let skilled = Skilled::with_script("echo new > b.txt && cat a.txt b.txt", more, &[]).await;
+    skilled.write("a.txt", "old\n");
+    for path in [&skilled.workspace, &skilled.workspace.join("a.txt")] {
+        std::os::unix::fs::chown(path, Some(12_345), Some(12_345)).unwrap();
+    }
+    let result = skilled.probe().await;
+    assert_eq!(result["output"], "old\nnew\n", "{result}");
+    assert!(!skilled.workspace.join("b.txt").exists());
+    skilled.stop().await;
+}
+
 /// A workspace may hold the directory in which the gateway keeps what it knows.
 #[tokio::test]
 async fn the_gateways_own_directory_looks_empty_in_a_workspace() {

@@ -55,7 +55,7 @@ impl Checked<'_> {
                     .prompt
                     .check(parameters, &others, self.run_offset, used, notes);
             }
-            Run::Cli(cli) => cli.args.check(parameters, used, notes),
+            Run::Cli(cli) => cli.args.check_positionals(parameters, used, notes),
         }
         if let Some(Input::Parameter(name)) = self.run.stdin() {
             let is_text = parameters

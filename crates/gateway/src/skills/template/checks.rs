@@ -15,7 +15,26 @@ impl ArgumentTemplate {
         used: &mut BTreeSet<String>,
         notes: &mut Notes,
     ) {
-        let positionals_from = self.positionals_from();
+        self.check_from(self.positionals_from(), parameters, used, notes);
+    }
+
+    /// The same for arguments that stand behind a `--` of ours.
+    pub(in super::super) fn check_positionals(
+        &self,
+        parameters: &Parameters,
+        used: &mut BTreeSet<String>,
+        notes: &mut Notes,
+    ) {
+        self.check_from(0, parameters, used, notes);
+    }
+
+    fn check_from(
+        &self,
+        positionals_from: usize,
+        parameters: &Parameters,
+        used: &mut BTreeSet<String>,
+        notes: &mut Notes,
+    ) {
         for (index, element) in self.elements.iter().enumerate() {
             let mut check = Check {
                 parameters,
