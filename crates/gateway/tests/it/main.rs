@@ -61,6 +61,8 @@ mod skill_calls;
 #[cfg(test)]
 mod skill_confinement;
 #[cfg(test)]
+mod skill_remnants;
+#[cfg(test)]
 mod skills_shipped;
 #[cfg(test)]
 mod turn_processes;

@@ -114,7 +114,7 @@ impl Running {
         self.post(&json!({ "message": message })).await
     }
 
-    async fn post(&self, body: &Value) -> Exchange {
+    pub(crate) async fn post(&self, body: &Value) -> Exchange {
         let mut exchange = Exchange::open(self.address).await;
         let body = body.to_string();
         let length = body.len().to_string();
