@@ -1,5 +1,7 @@
 //! The model that is built in: it shows what reached it, so that a person sees the path work.
 
+mod by_schema;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +19,15 @@ const MAX_ECHO_CHARS: usize = 80;
 
 const ITEM_ID: &str = "msg_demo";
 
-/// Answers as a provider would: the events of a streamed response, the first word at once.
+/// Answers as a provider would: the events of a streamed response, the first word at once. It follows a
+/// schema that it is given, and calls a tool that it is offered, once, if that asks for nothing.
 pub(super) fn respond(request: &LeanRequest) -> EventStream {
-    let answer = answer(&request.last_user_texts());
-    let chunks = chunks(request, &answer);
+    let said = answer(&request.last_user_texts());
+    let chunks = match (request.tool_without_questions(), request.schema()) {
+        (Some(tool), _) => vec![Bytes::from(call(request, tool))],
+        (None, Some(schema)) => chunks(request, &by_schema::instance(schema, &said).to_string()),
+        (None, None) => chunks(request, &said),
+    };
     let first = tokio::time::Instant::now();
     Box::pin(stream::unfold(
         (chunks.into_iter(), first),
@@ -45,13 +52,27 @@ fn chunks(request: &LeanRequest, answer: &str) -> Vec<Bytes> {
     chunks.into_iter().map(Bytes::from).collect()
 }
 
-fn opening(model: &str) -> String {
+fn created(model: &str) -> String {
     let response = json!({"id": "resp_demo", "object": "response", "status": "in_progress", "model": model, "output": []});
     event("response.created", json!({ "response": response }))
-        + &event(
-            "response.output_item.added",
-            json!({"output_index": 0, "item": item("in_progress", None)}),
-        )
+}
+
+fn opening(model: &str) -> String {
+    let item = item("in_progress", None);
+    let added = json!({ "output_index": 0, "item": item });
+    created(model) + &event("response.output_item.added", added)
+}
+
+/// A whole response that calls `tool`.
+fn call(request: &LeanRequest, tool: &str) -> String {
+    let item = json!({
+        "type": "function_call", "id": "fc_demo", "status": "completed", "call_id": "call_demo",
+        "name": tool, "arguments": "{}",
+    });
+    let added = json!({ "output_index": 0, "item": item });
+    created(request.model())
+        + &event("response.output_item.added", added.clone())
+        + &completed(request, &item, added, 1)
 }
 
 fn delta(word: &str) -> String {
@@ -63,6 +84,11 @@ fn delta(word: &str) -> String {
 
 fn closing(request: &LeanRequest, answer: &str, words: usize) -> String {
     let item = item("completed", Some(answer));
+    let done = json!({ "output_index": 0, "item": item.clone() });
+    completed(request, &item, done, words)
+}
+
+fn completed(request: &LeanRequest, item: &Value, done: Value, words: usize) -> String {
     // English has about four characters a token.
     let input_tokens = request.chars_sent().div_ceil(4);
     let usage = json!({
@@ -76,10 +102,8 @@ fn closing(request: &LeanRequest, answer: &str, words: usize) -> String {
         "id": "resp_demo", "object": "response", "status": "completed",
         "model": request.model(), "output": [item], "usage": usage,
     });
-    event(
-        "response.output_item.done",
-        json!({"output_index": 0, "item": item}),
-    ) + &event("response.completed", json!({ "response": response }))
+    event("response.output_item.done", done)
+        + &event("response.completed", json!({ "response": response }))
 }
 
 fn item(status: &str, text: Option<&str>) -> Value {

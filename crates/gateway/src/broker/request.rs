@@ -127,6 +127,27 @@ impl LeanRequest {
         }
     }
 
+    /// The schema that the answer is to follow.
+    pub(super) fn schema(&self) -> Option<&Value> {
+        let format = self.fields.get("text")?.get("format")?;
+        format.get("schema")
+    }
+
+    /// A tool that can be called without arguments, unless one has been called already.
+    pub(super) fn tool_without_questions(&self) -> Option<&str> {
+        let input = self.fields.get("input").and_then(Value::as_array)?;
+        let is_call = |item: &Value| item.get("type") == Some(&json!("function_call"));
+        if input.iter().any(is_call) {
+            return None;
+        }
+        let asks_nothing = |tool: &&Value| {
+            let required = tool.pointer("/parameters/required");
+            required.and_then(Value::as_array).is_none_or(Vec::is_empty)
+        };
+        let mut tools = self.fields.get("tools")?.as_array()?.iter();
+        tools.find(asks_nothing)?.get("name")?.as_str()
+    }
+
     pub(super) fn chars_sent(&self) -> usize {
         self.fields.get("input").map_or(0, text_chars)
     }

@@ -156,3 +156,36 @@ fn whole_file(file: PathBuf, detail: String) -> FileProblem {
         detail,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_turn_would_lend_must_be_there_and_no_turn_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            format!(
+                "name = \"{name}\"\ndescription = \"d\"\nworkspace = \"none\"\nresult = \"text\"\n\
+                 [parameters]\ntype = \"object\"\n[run]\nkind = \"codex\"\nprompt = \"p\"\n\
+                 skills = [\n  \"nobody\",\n  \"{name}\",\n]\n"
+            )
+        };
+        fs::write(directory.path().join("lender.toml"), file("lender")).unwrap();
+        let problems = Catalogue::read(directory.path()).unwrap_err().problems;
+        let told: Vec<_> = problems
+            .iter()
+            .map(|problem| (problem.line, problem.detail.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (11, "run.skills names nobody, which there is not"),
+                (
+                    1,
+                    "run.skills names lender, which is a turn of Codex itself"
+                ),
+            ]
+        );
+    }
+}

@@ -47,7 +47,7 @@ impl Skills {
         call: &Call,
         writer: &RunWriter,
         began: impl AsyncFnOnce(),
-        mut begun: impl FnMut(bool),
+        mut may_have_begun: impl FnMut(bool),
     ) -> Result<Ended, Problem> {
         let parts = &self.parts.turn;
         let skill = prepared.skill.clone();
@@ -83,7 +83,8 @@ impl Skills {
             deadline,
         };
         let working = async {
-            let StartedTurn { token, stream } = parts.turns.start(order, &mut begun).await?;
+            let StartedTurn { token, stream } =
+                parts.turns.start(order, &mut may_have_begun).await?;
             let following = match stream {
                 Ok(stream) => {
                     let following = Following {

@@ -77,7 +77,8 @@ fn skipped(what: &str) {
 #[tokio::test]
 async fn every_example_holds_with_and_without_a_sandbox() {
     let catalogue = Catalogue::read(&repository().join("skills")).unwrap();
-    for settings in [&[][..], &[OFF]] {
+    let demo = ("LLM_PROVIDER", "demo");
+    for settings in [&[demo][..], &[demo, OFF]] {
         let skilled = samples(settings).await;
         for skill in catalogue.iter() {
             assert!(!skill.examples.is_empty(), "{} has no example", skill.name);

@@ -230,44 +230,33 @@ fn limits_have_bounds() {
 }
 
 #[test]
-fn other_kinds_are_read_whole_and_refused_for_now() {
+fn the_other_kinds_are_read_whole_too() {
     let codex = r#"
 name = "grep"
 description = "Reviews."
 result = "json"
 [parameters]
 type = "object"
+required = ["diff"]
 [parameters.properties.diff]
 type = "string"
 [run]
 kind = "codex"
-prompt = "Review {diff}, and {context}."
+prompt = "Review {diff}, as {message} says."
 output_schema = { type = "object" }
 "#;
-    assert_eq!(
-        problems(codex),
-        [(
-            10,
-            "run.kind \"codex\" cannot be run by this version".to_owned()
-        )]
-    );
+    assert_eq!(problems(codex), []);
     let wrong = problems(
         &codex
-            .replace("{context}", "{colour}")
+            .replace("{message}", "{colour} and {context}")
             .replace("kind", "colour = 1\nkind"),
     );
     assert_eq!(wrong.len(), 3, "{wrong:?}");
     let cli = codex.replace("\"codex\"", "\"cli\"");
     let (_, run) = cli.split_once("prompt").unwrap();
-    let cli = cli.replace(
-        &format!("prompt{run}"),
-        "skill = \"review\"\nargs = [\"--diff={diff}\"]\n",
-    );
-    let found = problems(&cli);
-    assert!(
-        found
-            .iter()
-            .any(|(_, detail)| detail.contains("\"cli\" cannot be run")),
-        "{found:?}"
-    );
+    let args = "skill = \"review\"\nstdin = \"context\"\nargs = [\"{diff}\"]\n";
+    let cli = cli.replace(&format!("prompt{run}"), args);
+    // Behind a `--` of ours, so a value may stand alone.
+    assert_eq!(problems(&cli), []);
+    assert_eq!(problems(&cli.replace("{diff}", "{dif}")).len(), 2);
 }
