@@ -113,7 +113,7 @@ static NOT_VALUES: WordList = WordList::new(&[
 
 /// Whether a value is a secret, by what the name in front of it promises.
 pub(crate) fn is_secret(policy: ValuePolicy, value: &[u8], writing: Writing) -> bool {
-    if value.len() < 3 || is_stop_word(value) || is_placeholder(value) {
+    if value.len() < 3 || is_stop_word(value) || is_placeholder(value) || is_option(value) {
         return false;
     }
     match policy {
@@ -244,6 +244,13 @@ fn is_constant_name(value: &[u8]) -> bool {
 
 fn is_joined_name(value: &[u8]) -> bool {
     value.iter().any(|byte| matches!(byte, b'.' | b'_' | b':')) && is_name(value)
+}
+
+/// `--lib`, which a program is to be passed.
+fn is_option(value: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'-';
+    let name = value.strip_prefix(b"--");
+    name.is_some_and(|name| name.iter().all(plain) && is_name(name))
 }
 
 fn is_dotted_name(value: &[u8]) -> bool {
