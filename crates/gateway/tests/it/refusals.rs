@@ -25,7 +25,7 @@ async fn a_body_that_is_not_right_is_told_all_that_is_wrong() {
     insta::assert_json_snapshot!("everything_wrong_at_once", without_id(all_at_once));
 
     let extra = json!({ "message": "x", "extra": {
-        "model": "gpt-secret", "reasoning_effort": "maximal", "output_schema": 1, "skills": ["x"], "colour": 1,
+        "model": "gpt-secret", "reasoning_effort": "maximal", "output_schema": 1, "skills": "all", "colour": 1,
     } });
     let extra = refused(&app, &extra).await.problem(422, "invalid_extra");
     insta::assert_json_snapshot!("everything_wrong_in_extra", without_id(extra));
