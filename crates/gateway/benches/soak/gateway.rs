@@ -59,6 +59,7 @@ impl Gateway {
     pub(crate) async fn start(
         program: &Path,
         model: SocketAddr,
+        driver: &str,
         sandbox: &str,
     ) -> io::Result<Self> {
         let scratch = tempfile::Builder::new()
@@ -70,6 +71,7 @@ impl Gateway {
             .arg("serve")
             .env_clear()
             .env("CODEX_BIN", program)
+            .env("CODEX_DRIVER", driver)
             .env("CODEX_STATE_DIR", scratch.path().join("state"))
             .env("CODEX_TIMEOUT_SEC", seconds(CALL_TIMEOUT))
             .env(
@@ -139,12 +141,12 @@ impl Gateway {
         let mut last: Option<Sample> = None;
         let mut same = 0;
         loop {
-            let pool = self.readiness("codex_pool").await;
+            let pool = self.readiness("codex_processes").await;
             let pool = pool.map_err(|error| format!("readyz: {error}"))?;
             let sample = self.sample().map_err(|error| error.to_string())?;
-            let ready = pool.split(' ').next().and_then(|it| it.parse().ok());
-            let is_at_rest = pool.contains(" 0 starting, 0 turns running")
-                && ready == Some(sample.codex_processes);
+            let is_at_rest = pool.contains(" 0 turns running")
+                && !starts_one(&pool)
+                && ready(&pool) == sample.codex_processes;
             let is_same = last
                 .as_ref()
                 .is_some_and(|last| last.descriptors == sample.descriptors);
@@ -220,6 +222,18 @@ impl Gateway {
         let log = std::mem::take(&mut *self.log.lock());
         Ok((violations, log))
     }
+}
+
+/// Of "2 ready, 0 starting, …"; none where each turn has one of its own.
+fn ready(pool: &str) -> usize {
+    let ready = pool
+        .split_once(" ready")
+        .and_then(|(it, _)| it.parse().ok());
+    ready.unwrap_or_default()
+}
+
+fn starts_one(pool: &str) -> bool {
+    pool.contains(" starting") && !pool.contains(" 0 starting")
 }
 
 fn wrong_end(status: ExitStatus) -> Option<String> {

@@ -58,6 +58,9 @@ struct Arguments {
     /// Decides the plan; without it, another one each time.
     #[arg(long)]
     seed: Option<u64>,
+    /// What `CODEX_DRIVER` is set to.
+    #[arg(long, default_value = "auto")]
+    driver: String,
     /// What `PORTCULLIS_SANDBOX` is set to.
     #[arg(long, default_value = "auto")]
     sandbox: String,
@@ -79,9 +82,12 @@ async fn main() -> io::Result<ExitCode> {
     let plan = plan::plan(turns, &mut Random::new(seed));
     let tasks = TaskTracker::new();
     let model = Model::start(plan.clone(), &tasks).await?;
-    let gateway = Gateway::start(&program, model.address, &arguments.sandbox).await?;
+    let Arguments {
+        driver, sandbox, ..
+    } = &arguments;
+    let gateway = Gateway::start(&program, model.address, driver, sandbox).await?;
     say(&format!(
-        "soak: {turns} turns, {IN_FLIGHT} at once, seed {seed}; sandbox: {}\n",
+        "soak: {turns} turns, {IN_FLIGHT} at once, seed {seed}; driver {driver}; sandbox: {}\n",
         gateway.readiness("sandbox").await?
     ))?;
 
