@@ -1,7 +1,7 @@
 //! The gateway as a whole: settings → parts → serving → drain.
 
 mod skills;
-mod state_dir;
+pub(crate) mod state_dir;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,17 +49,17 @@ pub struct App {
 
 /// The stages of an end, in their order.
 #[derive(Debug, Default)]
-struct Shutdown {
+pub(crate) struct Shutdown {
     /// No new work.
     draining: CancellationToken,
     /// Running turns end now.
     stopping: CancellationToken,
     /// Connections and the broker close.
-    closing: CancellationToken,
+    pub(crate) closing: CancellationToken,
     /// The tasks of calls.
     calls: TaskTracker,
     /// Every other task.
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
 }
 
 #[derive(Debug, Error)]
@@ -298,7 +298,7 @@ fn check_version(settings: &CodexSettings, installation: &Installation) -> Resul
 }
 
 /// Where `codex/node_modules` may lie: here, or above the program itself (`target/release/…`).
-fn install_roots() -> Vec<PathBuf> {
+pub(crate) fn install_roots() -> Vec<PathBuf> {
     let here = std::env::current_dir().into_iter();
     let program = std::env::current_exe().unwrap_or_default();
     here.chain(program.ancestors().skip(1).take(3).map(PathBuf::from))
@@ -306,7 +306,7 @@ fn install_roots() -> Vec<PathBuf> {
 }
 
 /// Makes the broker reachable: through a bridge out of each sandbox, or on loopback for who has none.
-async fn confine(
+pub(crate) async fn confine(
     sandbox: Option<(SandboxSettings, mpsc::Receiver<BrokerBridge>)>,
     broker: &Broker,
     shutdown: &Shutdown,
@@ -339,7 +339,7 @@ async fn serve_bridges(broker: Broker, mut bridges: mpsc::Receiver<BrokerBridge>
     }
 }
 
-fn start_client(
+pub(crate) fn start_client(
     settings: &Settings,
     installation: &Installation,
     state_dir: PathBuf,

@@ -16,6 +16,7 @@ mod grants;
 mod listener;
 mod meter;
 mod provider;
+mod reach;
 mod refusal;
 mod relay;
 mod request;
@@ -41,6 +42,7 @@ use self::grants::{Grants, LiveTurn};
 use self::provider::Provider;
 
 pub use self::failure::{ProviderFailure, ProviderFailureClass};
+pub use self::reach::{Reach, reach};
 
 /// The running broker. Cheap to clone; it serves what it is given until its shutdown token fires.
 #[derive(Clone)]

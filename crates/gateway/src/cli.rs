@@ -1,10 +1,12 @@
 //! The command line: `portcullis serve`, `portcullis config …`.
 
+mod doctor;
 mod filter;
 mod skills;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,6 +48,13 @@ enum Command {
     /// Look at the settings without starting anything.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check this installation and say what to do about each failure.
+    ///
+    /// Looks over, with the settings that `serve` would use: the settings themselves, directories, the
+    /// CLI, its version and driver, the sandbox and what it enforces, a start of Codex, limits and
+    /// memory, skills, whether the provider is reached and takes the key, and the port. What it starts
+    /// has ended when it reports. No key is ever printed. Exit status 1 if a check failed.
+    Doctor(doctor::Arguments),
     /// Look at the skills without starting anything.
     #[command(subcommand)]
     Skills(skills::Command),
@@ -75,6 +84,11 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        // The one command whose report is not a message: it says by its status how it ended.
+        Command::Doctor(arguments) => match doctor::run(&arguments) {
+            Ok(status) => return status,
+            Err(message) => Err(message),
+        },
         Command::Serve(arguments) => serve(&arguments),
         Command::Redact(arguments) => filter::run(&arguments),
         Command::SandboxLaunch { arguments } => {
@@ -133,9 +147,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     hide_memory();
     allow_descriptors();
     warn_of_inheritable_descriptors();
-    if let Err(error) = runner::adopt_orphans() {
-        tracing::warn!(%error, "what Codex starts and leaves alone cannot be found without a sandbox");
-    }
+    adopt_orphans();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -150,6 +162,12 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
 fn hide_memory() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "other processes of this user can read this one's memory");
+    }
+}
+
+fn adopt_orphans() {
+    if let Err(error) = runner::adopt_orphans() {
+        tracing::warn!(%error, "what Codex starts and leaves alone cannot be found without a sandbox");
     }
 }
 
@@ -181,8 +199,7 @@ fn allow_descriptors() {
 /// The first SIGTERM or SIGINT begins the drain, the second cuts it short. Children end with this
 /// process in any case: their handles kill them, and their pipes close.
 async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Result<(), String> {
-    let launcher = std::env::current_exe()
-        .map_err(|error| format!("this program does not know its own file: {error}"))?;
+    let launcher = launcher()?;
     let mut signals = Signals::install()?;
     let app = tokio::select! {
         app = App::start(settings, search_path, &launcher) => app.map_err(|error| error.to_string())?,
@@ -208,6 +225,12 @@ async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Resul
         () = run => Ok(()),
         () = signals.next() => Err("a second signal cut the drain short".to_owned()),
     }
+}
+
+/// The first program in every sandbox is this one.
+fn launcher() -> Result<PathBuf, String> {
+    std::env::current_exe()
+        .map_err(|error| format!("this program does not know its own file: {error}"))
 }
 
 struct Signals {

@@ -9,6 +9,7 @@ pub mod call;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod guard;
 pub mod health;

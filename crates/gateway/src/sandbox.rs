@@ -35,7 +35,7 @@ pub enum Standing {
     /// By the setting.
     Off,
     /// `auto`, and it cannot be made here.
-    Unusable { reason: String },
+    Unusable(Unusable),
 }
 
 /// What the start of the sandbox has to know.
@@ -65,11 +65,11 @@ pub struct Established {
 }
 
 /// Why there is no sandbox, and what to do about it.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{reason}. {remedy}")]
 pub struct Unusable {
-    reason: String,
-    remedy: String,
+    pub reason: String,
+    pub remedy: String,
 }
 
 #[derive(Debug, Error)]
@@ -101,8 +101,7 @@ pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, Es
         remedy = %unusable.remedy,
         "THERE IS NO SANDBOX (PORTCULLIS_SANDBOX=auto): {NOT_ENFORCED}"
     );
-    let reason = unusable.reason;
-    outside(surroundings, Standing::Unusable { reason }).await
+    outside(surroundings, Standing::Unusable(unusable)).await
 }
 
 const NOT_ENFORCED: &str = "Codex processes can reach the network, read what this user can read, and \
@@ -259,7 +258,9 @@ impl fmt::Display for Standing {
                 "enforced, but for the limit on processes: the gateway runs as root"
             ),
             Self::Off => write!(formatter, "off, by PORTCULLIS_SANDBOX"),
-            Self::Unusable { reason } => write!(formatter, "NOT ENFORCED: {reason}"),
+            Self::Unusable(Unusable { reason, .. }) => {
+                write!(formatter, "NOT ENFORCED: {reason}")
+            }
         }
     }
 }

@@ -6,16 +6,20 @@ const MEMORY_BACKED: &str = "/dev/shm";
 
 /// Where the private directories of Codex processes are made: as configured, else in memory, else in
 /// the data directory. The name holds the user's id, so that two users' gateways do not meet.
-pub(super) fn choose(configured: Option<&Path>, data_dir: &Path) -> PathBuf {
+pub(crate) fn choose(configured: Option<&Path>, data_dir: &Path) -> PathBuf {
     if let Some(path) = configured {
         return path.to_owned();
     }
-    let in_memory =
-        Path::new(MEMORY_BACKED).join(format!("portcullis-{}", rustix::process::getuid().as_raw()));
+    let in_memory = in_memory();
     match private_dir(&in_memory) {
         Ok(()) => in_memory,
         Err(_) => data_dir.join("codex-state"),
     }
+}
+
+/// Where they are if nothing else is configured and it can be.
+pub(crate) fn in_memory() -> PathBuf {
+    Path::new(MEMORY_BACKED).join(format!("portcullis-{}", rustix::process::getuid().as_raw()))
 }
 
 /// Makes `path` a directory that only this user can enter, or fails if it is anything else already.

@@ -96,7 +96,7 @@ impl ProviderFailure {
     }
 
     /// An answer whose status is not a success.
-    pub(super) fn from_status(status: u16, code: Option<String>) -> Self {
+    pub fn from_status(status: u16, code: Option<String>) -> Self {
         let by_code = code.as_deref().and_then(ProviderFailureClass::of_code);
         let class = match status {
             // OpenAI answers 403 when the key's project may not use the model.
@@ -130,6 +130,11 @@ impl ProviderFailure {
 
     /// What happened and what to do. Made of fixed words, the status and the code; never content.
     pub fn detail(&self) -> String {
+        format!("{}. {}", self.what(), self.advice())
+    }
+
+    /// What happened.
+    pub fn what(&self) -> String {
         let what = match self.class {
             ProviderFailureClass::Auth => "The model provider refused the gateway's key",
             ProviderFailureClass::Quota => "The model provider's account has no quota left",
@@ -140,7 +145,17 @@ impl ProviderFailure {
                 "The model provider could not be reached, or the connection broke"
             }
         };
-        let advice = match (self.class, self.code.as_deref()) {
+        match (self.status, self.code.as_deref()) {
+            (Some(status), Some(code)) => format!("{what} (HTTP {status}, {code})"),
+            (Some(status), None) => format!("{what} (HTTP {status})"),
+            (None, Some(code)) => format!("{what} ({code})"),
+            (None, None) => what.to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match (self.class, self.code.as_deref()) {
             (_, Some("model_not_granted")) => "Name a model that CHAT_ALLOWED_MODELS allows.",
             (_, Some("too_many_model_calls")) => {
                 "The turn went round in circles: ask something narrower."
@@ -180,14 +195,7 @@ impl ProviderFailure {
             (ProviderFailureClass::Network, _) => {
                 "Check the base URL or endpoint, HTTPS_PROXY and NO_PROXY, and the firewall."
             }
-        };
-        let evidence = match (self.status, self.code.as_deref()) {
-            (Some(status), Some(code)) => format!(" (HTTP {status}, {code})"),
-            (Some(status), None) => format!(" (HTTP {status})"),
-            (None, Some(code)) => format!(" ({code})"),
-            (None, None) => String::new(),
-        };
-        format!("{what}{evidence}. {advice}")
+        }
     }
 }
 

@@ -99,6 +99,26 @@ impl Endpoint {
         })
     }
 
+    /// Asks for what costs nothing, the list of the models, in the way a model call goes, and gives the
+    /// status. The answer itself is not read.
+    pub(super) async fn list_models(&self, limit: Duration) -> Result<u16, ProviderFailure> {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push("models");
+        }
+        let (name, key) = &self.key;
+        let request = self.client.get(url).header(name, key).timeout(limit);
+        let response = request.send().await;
+        response
+            .map(|response| response.status().as_u16())
+            .map_err(|error| ProviderFailure::network(network_code(&error)))
+    }
+
+    /// Scheme, host and port, which hold no secret.
+    pub(super) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     async fn respond(&self, request: &LeanRequest) -> Result<EventStream, ProviderFailure> {
         let (name, key) = &self.key;
         let response = self

@@ -5,6 +5,9 @@ use std::path::Path;
 
 pub(super) const NO_BUBBLEWRAP: &str = "Install the pinned Codex CLI with `make codex` (its package \
     brings bubblewrap) or the system's package `bubblewrap`, or name the program in CODEX_SANDBOX_BWRAP.";
+/// The real one says why.
+const NOT_BUBBLEWRAP: &str =
+    "It ended without a word: name bubblewrap 0.8 or later in CODEX_SANDBOX_BWRAP.";
 pub(super) const LAUNCHER: &str = "The gateway's own program file must be readable while it runs.";
 pub(super) const HIDDEN_PROGRAM: &str = "Have CODEX_STATE_DIR and PORTCULLIS_DATA_DIR name \
     directories of their own.";
@@ -24,6 +27,8 @@ pub(super) fn of_refusal(reason: &str) -> String {
          name another one in CODEX_SANDBOX_BWRAP."
     } else if reason.contains("could not be started inside") {
         MISSING_PATHS
+    } else if reason.contains("bubblewrap exited with") {
+        NOT_BUBBLEWRAP
     } else if reason.contains("limit ") {
         "Raise that limit for the gateway itself (ulimit, LimitAS= …), or correct CODEX_LIMIT_…."
     } else {
@@ -73,6 +78,10 @@ mod tests {
             (
                 "/x could not be started inside: No such file",
                 "CODEX_SANDBOX_READ_PATHS",
+            ),
+            (
+                "the sandbox could not be made (bubblewrap exited with 1)",
+                "CODEX_SANDBOX_BWRAP",
             ),
             ("the limit Nofile of 9 was refused: EPERM", "ulimit"),
             (

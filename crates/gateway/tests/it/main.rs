@@ -29,6 +29,8 @@ mod contract;
 #[cfg(test)]
 mod disconnects;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod exec;

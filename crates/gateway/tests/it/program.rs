@@ -128,6 +128,10 @@ impl Running {
         exchange
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn rss_bytes(&self) -> usize {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
