@@ -36,9 +36,9 @@ impl Scene {
             settings: Vec::new(),
         };
         scene.set("CODEX_BIN", program);
-        scene.set("CODEX_SANDBOX_BWRAP", &codex::bubblewrap());
-        scene.set("CODEX_STATE_DIR", &scene.path("state"));
-        scene.set("PORTCULLIS_DATA_DIR", &scene.path("data"));
+        scene.set("CODEX_SANDBOX_BWRAP", codex::bubblewrap());
+        scene.set("CODEX_STATE_DIR", scene.path("state"));
+        scene.set("PORTCULLIS_DATA_DIR", scene.path("data"));
         scene.set("PORTCULLIS_BIND", "127.0.0.1:0");
         scene.set("OPENAI_API_KEY", KEY);
         // Nobody listens on the port that is there for throwing away.
