@@ -63,6 +63,10 @@ pub enum LeaseError {
     Unavailable { reason: String },
     #[error("this driver cannot lend tools to the model: CODEX_DRIVER=app-server can")]
     NoTools,
+    #[error(
+        "Codex refuses the tools of this turn: it may keep the name of one for itself, such as mcp"
+    )]
+    Refused,
     #[error("the gateway is shutting down")]
     Closing,
 }

@@ -126,6 +126,10 @@ impl Pool {
             if let Some(slot) = self.shared.take_slot(tenant) {
                 match timeout_at(deadline.instant(), slot.furnish(profile)).await {
                     Ok(Ok(place)) => return Ok(place),
+                    // It is what was asked for that is refused: another process would do the same.
+                    Ok(Err(error)) if error.is_refusal() && !profile.is_plain() => {
+                        return Err(LeaseError::Refused);
+                    }
                     Ok(Err(error)) => {
                         // An overloaded process is asked again, unless another one takes the call.
                         if error.is_overload() {

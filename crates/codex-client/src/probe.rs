@@ -139,33 +139,29 @@ impl Probe<'_> {
         }
     }
 
-    /// From the help of `chat`, or, where that has none, from the general one.
+    /// From the help of `chat`; where that names neither, from what the general one says of `chat`.
     async fn contract_options(
         &self,
         general: Vec<String>,
         has_answered: bool,
     ) -> Result<ContractOptions, ProbeError> {
-        let mut help = self.answer_to(&["chat", "--help"]).await?;
-        if general.is_empty() {
-            help.extend(self.answer_to(&["--help"]).await?);
-        } else {
-            help.extend(general);
+        let own = self.answer_to(&["chat", "--help"]).await?;
+        let options = ContractOptions::named_in(own.iter().map(String::as_str));
+        if options != ContractOptions::default() {
+            return Ok(options);
         }
-        if help.is_empty() && !has_answered {
+        let general = if general.is_empty() {
+            self.answer_to(&["--help"]).await?
+        } else {
+            general
+        };
+        if own.is_empty() && general.is_empty() && !has_answered {
             return Err(ProbeError::Silent {
                 program: self.program.clone(),
             });
         }
-        let names = |option: &str| {
-            help.iter().any(|line| {
-                line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-                    .any(|word| word == option)
-            })
-        };
-        Ok(ContractOptions {
-            stream: names("--stream"),
-            json: names("--json"),
-        })
+        let of_chat = general.iter().filter(|line| has_word(line, "chat"));
+        Ok(ContractOptions::named_in(of_chat.map(String::as_str)))
     }
 
     /// The lines that it prints, as far as they are text. Ends with the program, or with the time.
@@ -218,6 +214,22 @@ impl Probe<'_> {
     }
 }
 
+impl ContractOptions {
+    fn named_in<'text>(lines: impl Iterator<Item = &'text str>) -> Self {
+        let mut options = Self::default();
+        for line in lines {
+            options.stream |= has_word(line, "--stream");
+            options.json |= has_word(line, "--json");
+        }
+        options
+    }
+}
+
+fn has_word(line: &str, wanted: &str) -> bool {
+    let mut words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.any(|word| word == wanted)
+}
+
 /// `codex-cli 0.169.0` → `0.169.0`.
 fn codex_version(line: &str) -> Option<String> {
     let version = line.trim().strip_prefix("codex-cli ")?;
@@ -251,6 +263,17 @@ mod tests {
         );
         assert_eq!(codex_version("bash 5.2"), None);
         assert_eq!(codex_version("codex-cli <script>"), None);
+    }
+
+    #[test]
+    fn the_options_of_another_command_are_not_those_of_chat() {
+        let help = [
+            "usage: acme chat [--stream]",
+            "       acme tool <skill> [--json] -- args",
+        ];
+        let of_chat = help.into_iter().filter(|line| has_word(line, "chat"));
+        let options = ContractOptions::named_in(of_chat);
+        assert!(options.stream && !options.json, "{options:?}");
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub struct ThreadProfile {
     pub tools: Vec<ToolDefinition>,
 }
 
+impl ThreadProfile {
+    /// Of a chat without tools: threads for those are prepared ahead.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A function that the model may call in one turn. Who runs it is whoever started the turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolDefinition {

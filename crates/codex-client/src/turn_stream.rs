@@ -35,4 +35,14 @@ impl TurnStream {
             Source::Process(process) => process.next().await,
         }
     }
+
+    /// Returns once the turn is over, whatever of it has not been fetched yet: for who waits for something
+    /// else that the turn wants. Cancel-safe.
+    pub async fn over(&self) {
+        match &self.source {
+            Source::Warm(turn) => turn.over().await,
+            // It is read by nobody but its consumer, and asks for nothing.
+            Source::Process(_) => std::future::pending().await,
+        }
+    }
 }

@@ -234,8 +234,13 @@ impl ChatParts {
                 Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
                 Some(TurnEvent::ToolCall(tool_call)) => {
                     output.tell_skill(tool_call.name(), "started").await;
-                    let called = lending.answer(tool_call, &borrower).await;
-                    output.tell_skill(&called.skill, called.status()).await;
+                    tokio::select! {
+                        called = lending.answer(tool_call, &borrower) => {
+                            output.tell_skill(&called.skill, called.status()).await;
+                        }
+                        // Nobody waits for the result any more; the end is the next event.
+                        () = stream.over() => {}
+                    }
                 }
                 Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => break Err(failure),

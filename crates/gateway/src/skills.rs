@@ -115,6 +115,7 @@ impl Skills {
             Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
             Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
         }
+        let catalogue = catalogue.runnable(&parts.turn.turns.driver);
         Self {
             parts: Arc::new(parts),
             catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
@@ -139,6 +140,7 @@ impl Skills {
         match Catalogue::read(&self.parts.dir) {
             Ok(catalogue) => {
                 tracing::info!(skills = catalogue.len(), "the skills were read again");
+                let catalogue = catalogue.runnable(&self.parts.turn.turns.driver);
                 *self.catalogue.write() = Arc::new(catalogue);
             }
             Err(error) => {
@@ -173,12 +175,23 @@ impl Skills {
         deadline: Deadline,
         _tenant: &str,
     ) -> Result<ToolOutcome, Problem> {
+        let skill = self.catalogue().get(skill).cloned();
+        let skill = skill.ok_or_else(unknown_skill)?;
+        self.call_skill(skill, arguments, deadline).await
+    }
+
+    async fn call_skill(
+        &self,
+        skill: Arc<Skill>,
+        arguments: Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<ToolOutcome, Problem> {
         let request = ToolRequest {
-            skill: skill.to_owned(),
+            skill: skill.name.to_string(),
             extra: arguments,
             ..ToolRequest::default()
         };
-        let prepared = self.prepare(request).await?;
+        let prepared = self.prepare(skill, request).await?;
         let ignored_extra = prepared.ignored_extra.clone();
         let running = self.execution();
         let running = running.run(prepared, deadline, async || {});
@@ -229,11 +242,25 @@ impl Skills {
         writer: &RunWriter,
         record: &mut ToolRecord,
     ) -> Result<(Value, Value), Problem> {
-        let prepared = self.prepare(request).await?;
+        let skill = self.catalogue().get(&request.skill).cloned();
+        let skill = skill.ok_or_else(unknown_skill)?;
+        let unused = [
+            (
+                "message",
+                request.message.is_some() && !skill.takes_message(),
+            ),
+            (
+                "context",
+                request.context.is_some() && !skill.takes_context(),
+            ),
+        ];
+        let prepared = self.prepare(skill, request).await?;
         let name = prepared.skill.name.to_string();
         let kind = prepared.skill.run.kind();
         let workspace = prepared.workspace.as_ref().map(|one| one.name.clone());
-        let ignored_extra = prepared.ignored_extra.clone();
+        let mut ignored_extra = prepared.ignored_extra.clone();
+        let unused = unused.into_iter().filter(|(_, is_unused)| *is_unused);
+        ignored_extra.extend(unused.map(|(field, _)| field.to_owned()));
         record.skill = Some(name.clone());
         record.kind = Some(kind);
         record.workspace.clone_from(&workspace);
@@ -298,9 +325,7 @@ impl Skills {
         Ok((tool_result, meta))
     }
 
-    async fn prepare(&self, request: ToolRequest) -> Result<Prepared, Problem> {
-        let skill = self.catalogue().get(&request.skill).cloned();
-        let skill = skill.ok_or_else(unknown_skill)?;
+    async fn prepare(&self, skill: Arc<Skill>, request: ToolRequest) -> Result<Prepared, Problem> {
         let parts = Arc::clone(&self.parts);
         let judging = move || request::prepare(skill, request, &parts.workspaces);
         let judged = self.parts.tasks.spawn_blocking(judging).await;

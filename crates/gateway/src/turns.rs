@@ -82,11 +82,9 @@ impl Turns {
                 tracing::error!(%reason, "no call can be served");
                 unavailable()
             }
-            LeaseError::NoTools => Problem::new(
-                ErrorCode::CodexUnavailable,
-                "The model cannot call skills with the driver of this gateway; \
-                 CODEX_DRIVER=app-server can.",
-            ),
+            LeaseError::NoTools | LeaseError::Refused => {
+                Problem::new(ErrorCode::CodexFailed, format!("{error}."))
+            }
             LeaseError::Closing => guard::draining(),
         })
     }

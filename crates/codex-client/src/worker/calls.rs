@@ -37,6 +37,11 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
+    /// The process answered, and will not do it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_overload()
+    }
+
     pub(crate) fn is_overload(&self) -> bool {
         matches!(self, Self::Refused(error) if error.code == protocol::OVERLOADED)
     }

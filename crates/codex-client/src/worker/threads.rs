@@ -67,7 +67,7 @@ impl Worker {
         self: &Arc<Self>,
         profile: &ThreadProfile,
     ) -> Result<OwnedThread, CallError> {
-        if *profile == ThreadProfile::default()
+        if profile.is_plain()
             && let Some(prepared) = self.take_prepared()
         {
             return Ok(OwnedThread::new(Arc::clone(self), prepared));
@@ -78,7 +78,9 @@ impl Worker {
         // dropped with the task's outcome.
         let starting = self.blueprint.tracker.spawn(async move {
             let started = worker.start_thread(&profile).await;
-            if let Err(error) = &started {
+            if let Err(error) = &started
+                && (profile.is_plain() || !error.is_refusal())
+            {
                 worker.judge_failed_thread(error);
             }
             started.map(|prepared| OwnedThread::new(worker, prepared))

@@ -63,6 +63,10 @@ impl WarmTurn {
         }
         Some(event)
     }
+
+    pub(crate) async fn over(&self) {
+        self.queue.settled().await;
+    }
 }
 
 impl Drop for WarmTurn {

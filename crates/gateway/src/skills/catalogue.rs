@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use codex_client::Driver;
+
 use super::definition::{Run, Skill, SkillName};
 use super::file;
 use super::problem::{CatalogueError, FileProblem};
@@ -58,6 +60,19 @@ impl Catalogue {
         } else {
             Err(CatalogueError { problems })
         }
+    }
+
+    /// Without those that cannot be run with this driver, each told of in the log.
+    #[must_use]
+    pub fn runnable(mut self, driver: &Driver) -> Self {
+        self.skills.retain(|name, skill| {
+            let hindrance = skill.hindrance(driver);
+            if let Some(reason) = hindrance {
+                tracing::warn!(skill = %name, reason, "a skill cannot be run here, and is left out");
+            }
+            hindrance.is_none()
+        });
+        self
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Skill>> {

@@ -11,12 +11,12 @@ use tokio::time::timeout_at;
 
 use super::definition::{CodexRun, ResultForm, Skill};
 use super::execution::{Ended, deadline_exceeded};
-use super::lending::{Borrower, Lending, LentCall};
+use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
 use super::request::Prepared;
 use super::{Skills, TurnParts};
 use crate::broker::Usage;
 use crate::call::{Call, TENANT, milliseconds};
-use crate::error::{ErrorCode, Problem};
+use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::caps::Truncation;
 use crate::prompt;
 use crate::run::{RunEvent, RunWriter};
@@ -24,9 +24,6 @@ use crate::turns::{self, StartedTurn, TurnOrder};
 
 /// Skills that are lent to such a turn and may be called in all; it is given them to look around.
 const MAX_CALLS: u32 = 24;
-
-/// The skill that reads a file: what it was called with is in `files_read`.
-const READING_SKILL: &str = "read-file";
 
 /// What `meta` says of a turn.
 #[derive(Debug, Default)]
@@ -49,6 +46,11 @@ impl Skills {
         began: impl AsyncFnOnce(),
         mut may_have_begun: impl FnMut(bool),
     ) -> Result<Ended, Problem> {
+        if run.needs_context && prepared.context.as_deref().is_none_or(str::is_empty) {
+            let detail = "is what this skill works on: send it";
+            let error = FieldError::new(&["context"], detail);
+            return Err(Problem::invalid(ErrorCode::InvalidRequest, vec![error], 1));
+        }
         let parts = &self.parts.turn;
         let skill = prepared.skill.clone();
         let workspace = prepared.workspace.as_ref().map(|one| one.name.as_str());
@@ -227,9 +229,14 @@ impl Following<'_> {
                 }
                 Some(TurnEvent::ToolCall(call)) => {
                     self.writer.append(item(call.name(), "started")).await;
-                    let called = self.lending.answer(call, self.borrower).await;
-                    let told = item(&called.skill, called.status());
-                    self.writer.append(told).await;
+                    tokio::select! {
+                        called = self.lending.answer(call, self.borrower) => {
+                            let told = item(&called.skill, called.status());
+                            self.writer.append(told).await;
+                        }
+                        // Nobody waits for the result any more; the end is the next event.
+                        () = stream.over() => {}
+                    }
                 }
                 Some(TurnEvent::Item { .. } | TurnEvent::Usage(_)) => {}
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => return Err(failure),
@@ -251,7 +258,7 @@ fn item(skill: &str, status: &'static str) -> RunEvent {
 /// In the order in which they were read first.
 fn files_read(calls: &[LentCall]) -> Value {
     let mut files: Vec<&str> = Vec::new();
-    for path in calls.iter().filter_map(|call| call.path.as_deref()) {
+    for path in calls.iter().filter_map(|call| call.file_read.as_deref()) {
         if !files.contains(&path) {
             files.push(path);
         }
@@ -268,12 +275,23 @@ fn follows(schema: &Value, output: &Value) -> Result<(), Problem> {
         None => Ok(()),
         Some(error) => Err(bad_output(format!(
             "The answer does not follow the skill's schema, at {}.",
-            match error.instance_path().to_string() {
-                root if root.is_empty() => "its root".to_owned(),
-                path => path,
-            }
+            place(schema, error.instance_path().as_str())
         ))),
     }
+}
+
+/// The place in the answer, with nothing of it that the schema does not name: keys are the model's words.
+fn place(schema: &Value, pointer: &str) -> String {
+    if pointer.is_empty() {
+        return "its root".to_owned();
+    }
+    let declared = schema.to_string();
+    let steps = pointer.split('/').skip(1).map(|step| {
+        let is_index = step.bytes().all(|byte| byte.is_ascii_digit());
+        let is_declared = declared.contains(&Value::from(step).to_string());
+        if is_index || is_declared { step } else { "*" }
+    });
+    steps.fold(String::new(), |place, step| format!("{place}/{step}"))
 }
 
 fn bad_output(detail: String) -> Problem {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codex_client::Driver;
 use runner::ResourceLimits;
 use serde_json::{Map, Value};
 
@@ -88,6 +89,8 @@ pub struct CodexRun {
     /// What the model is told before the prompt, in place of what it is told in a chat.
     pub instructions: Option<String>,
     pub prompt: TextTemplate,
+    /// A call without a context has nothing to work on.
+    pub needs_context: bool,
     /// Skills that its model may call, and nothing else.
     pub skills: Vec<String>,
     pub output_schema: Option<Value>,
@@ -219,6 +222,38 @@ impl Run {
             Self::Command(_) => "command",
             Self::Codex(_) => "codex",
             Self::Cli(_) => "cli",
+        }
+    }
+}
+
+impl Skill {
+    /// Whether a call's `message` reaches anything.
+    pub fn takes_message(&self) -> bool {
+        let in_prompt = match &self.run {
+            Run::Codex(run) => run.prompt.parameters().any(|name| name == "message"),
+            Run::Command(_) | Run::Cli(_) => self.run.stdin() == Some(&Input::Message),
+        };
+        in_prompt || self.message.is_some()
+    }
+
+    /// Whether a call's `context` does.
+    pub fn takes_context(&self) -> bool {
+        match &self.run {
+            Run::Codex(_) => true,
+            Run::Command(_) | Run::Cli(_) => self.run.stdin() == Some(&Input::Context),
+        }
+    }
+
+    /// Why it cannot be run here, if so.
+    pub fn hindrance(&self, driver: &Driver) -> Option<&'static str> {
+        match &self.run {
+            Run::Codex(run) if !run.skills.is_empty() && !driver.lends_tools() => {
+                Some("it lends skills to the model, which takes CODEX_DRIVER=app-server")
+            }
+            Run::Cli(_) if !matches!(driver, Driver::Contract(_)) => {
+                Some("it is run by `tool` of a CLI of your own, which takes CODEX_DRIVER=contract")
+            }
+            _ => None,
         }
     }
 }

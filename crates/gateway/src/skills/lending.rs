@@ -19,6 +19,9 @@ use crate::guard::caps::{Keep, cap};
 /// What of one result the model is shown; more would fill its context.
 const MAX_RESULT_CHARS: usize = 50_000;
 
+/// The skill that reads a file.
+pub(super) const READING_SKILL: &str = "read-file";
+
 const OK: &str = "ok";
 
 /// What a turn lends to its model.
@@ -40,9 +43,9 @@ pub struct LentCall {
     /// `ok`, or the code of what was wrong.
     pub outcome: &'static str,
     pub duration_ms: f64,
-    /// A file that was read, where the skill is one that reads files.
+    /// What `read-file` has read.
     #[serde(skip)]
-    pub path: Option<String>,
+    pub file_read: Option<String>,
 }
 
 impl LentCall {
@@ -87,11 +90,13 @@ impl Skills {
         let needs_workspace = lent
             .iter()
             .any(|skill| skill.workspace != WorkspaceMode::None);
-        if needs_workspace
-            && let Some(workspace) = workspace
-            && let Err(reason) = self.workspaces().choose(Some(&workspace.into()))
-        {
-            errors.push(FieldError::new(&["extra", "workspace"], reason.detail()));
+        if needs_workspace {
+            let chosen = workspace.map(Value::from);
+            // Without a name the model chooses, if there is anything to choose from.
+            let is_open = chosen.is_none() && !self.workspaces().names().is_empty();
+            if !is_open && let Err(reason) = self.workspaces().choose(chosen.as_ref()) {
+                errors.push(FieldError::new(&["extra", "workspace"], reason.detail()));
+            }
         }
         if !errors.is_empty() {
             let count = errors.len();
@@ -139,10 +144,10 @@ impl Lending {
         let started = Instant::now();
         let skill = call.name().to_owned();
         let outcome = self.run(&call, borrower).await;
-        let (outcome, path) = match outcome {
-            Ok((text, path)) => {
+        let (outcome, file_read) = match outcome {
+            Ok((text, file_read)) => {
                 call.answer(true, &text);
-                (OK, path)
+                (OK, file_read)
             }
             Err(problem) => {
                 call.answer(false, &told(&problem));
@@ -155,7 +160,7 @@ impl Lending {
             skill,
             outcome,
             duration_ms: milliseconds(duration),
-            path,
+            file_read,
         };
         self.calls.push(called.clone());
         called
@@ -182,13 +187,19 @@ impl Lending {
         }
         let path = arguments.get("path").and_then(Value::as_str);
         let path = path.map(str::to_owned);
-        let (name, deadline) = (call.name(), borrower.deadline);
-        let called = self.skills.call(name, arguments, deadline, borrower.tenant);
+        // The very skill that was lent: the files may have been read again meanwhile.
+        let lent = self
+            .lent
+            .iter()
+            .find(|skill| skill.name.as_str() == call.name());
+        let skill = lent.cloned().ok_or_else(unknown_skill)?;
+        let called = self.skills.call_skill(skill, arguments, borrower.deadline);
         let outcome = called.await?;
         self.redactions.add(&outcome.redactions);
+        let was_read = call.name() == READING_SKILL && outcome.tool_result["status"] == "ok";
         let mut text = outcome.tool_result.to_string();
         cap(&mut text, MAX_RESULT_CHARS, Keep::HeadAndTail);
-        Ok((text, path))
+        Ok((text, path.filter(|_| was_read)))
     }
 
     /// The model's own words, and so redacted like everything that comes from it.
@@ -229,15 +240,23 @@ fn told(problem: &Problem) -> String {
     text
 }
 
-/// `x-path` and its like are ours; an endpoint may refuse what it does not know.
+/// Ours; an endpoint may refuse what it does not know. They stand in the schema of a parameter, or of the
+/// items of a list, and nowhere else: a parameter may have such a name.
 fn without_annotations(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            members.retain(|name, _| !name.starts_with("x-"));
-            members.values_mut().for_each(without_annotations);
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for property in properties.values_mut() {
+        without_own(property);
+        if let Some(items) = property.get_mut("items") {
+            without_own(items);
         }
-        Value::Array(items) => items.iter_mut().for_each(without_annotations),
-        _ => {}
+    }
+}
+
+fn without_own(schema: &mut Value) {
+    if let Value::Object(members) = schema {
+        members.retain(|name, _| name != "x-path" && name != "x-multiline");
     }
 }
 

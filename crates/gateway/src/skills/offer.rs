@@ -54,6 +54,10 @@ impl Skill {
             return schema;
         }
         let names = workspaces.names();
+        if names.is_empty() {
+            // An empty choice is no schema; every call is refused with what is missing.
+            return schema;
+        }
         if !schema["properties"].is_object() {
             schema["properties"] = json!({});
         }

@@ -46,6 +46,9 @@ async fn explain_reads_the_workspace_by_skills_and_names_what_it_read() {
         .await;
     let call = provider.call().await;
     assert!(call.tool_output().contains("weight < 500"));
+    call.call_tool("list-files", "{\"path\":\"src\"}").await;
+    let call = provider.call().await;
+    assert!(call.tool_output().contains("src/gate.rs"));
     call.call_tool("read-file", "{\"path\":\"/etc/passwd\"}")
         .await;
     let call = provider.call().await;
@@ -71,6 +74,8 @@ async fn explain_reads_the_workspace_by_skills_and_names_what_it_read() {
             ("explain", "started"),
             ("read-file", "started"),
             ("read-file", "completed"),
+            ("list-files", "started"),
+            ("list-files", "completed"),
             ("read-file", "started"),
             ("read-file", "failed"),
             ("explain", "completed")
@@ -81,7 +86,7 @@ async fn explain_reads_the_workspace_by_skills_and_names_what_it_read() {
     assert_eq!(done["tool_result"]["files_read"], json!(["src/gate.rs"]));
     assert_eq!(done["meta"]["driver"], "codex");
     assert!(done["meta"]["usage"]["output_tokens"].as_u64() > Some(0));
-    assert_eq!(done["meta"]["skill_calls"][1]["outcome"], "invalid_extra");
+    assert_eq!(done["meta"]["skill_calls"][2]["outcome"], "invalid_extra");
     app.stop().await;
 }
 
@@ -115,6 +120,33 @@ async fn review_gives_findings_by_its_schema() {
     assert_eq!(answer["meta"]["ignored_extra"], json!(["colour"]));
     let request = answer["meta"]["redactions"]["request"].as_object().unwrap();
     assert_eq!(request.len(), 1, "{request:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn review_has_nothing_to_say_of_nothing() {
+    let provider = MockProvider::start().await;
+    let app = on_sample(&provider).await;
+    let body = json!({ "mode": "tool", "skill": "review", "message": "a diff", "stream": false });
+    let answer = app.send(&body).await.answer().await;
+    let problem = answer.problem(422, "invalid_request");
+    assert_eq!(problem["errors"][0]["pointer"], "/context");
+    app.stop().await;
+}
+
+/// Not offered, rather than offered and never run.
+#[tokio::test]
+async fn what_the_driver_cannot_run_is_left_out() {
+    let provider = MockProvider::start().await;
+    let skills = repository().join("skills");
+    let settings = [
+        ("PORTCULLIS_SKILLS_DIR", skills.to_str().unwrap()),
+        ("CODEX_DRIVER", "exec"),
+    ];
+    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let offers = app.get("/skills").await.text();
+    assert!(offers.contains("\"review\"") && !offers.contains("\"explain\""));
+    assert!(app.log.text().contains("is left out"));
     app.stop().await;
 }
 

@@ -166,3 +166,50 @@ async fn only_what_there_is_and_can_be_lent_is_lent() {
 async fn app_with_exec(provider: &MockProvider) -> TestApp {
     app(provider, &[("CODEX_DRIVER", "exec")]).await
 }
+
+/// A name that Codex keeps for itself costs the call that lends it, and no process.
+#[tokio::test]
+async fn a_tool_that_codex_refuses_costs_no_process() {
+    let mut provider = MockProvider::start().await;
+    let skills = tempfile::tempdir().unwrap();
+    let file = "name = \"mcp\"\ndescription = \"d\"\nworkspace = \"none\"\nresult = \"text\"\n\
+                [parameters]\ntype = \"object\"\n[run]\nkind = \"command\"\nprogram = \"/bin/true\"\n";
+    std::fs::write(skills.path().join("mcp.toml"), file).unwrap();
+    let settings = [("PORTCULLIS_SKILLS_DIR", skills.path().to_str().unwrap())];
+    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let pids = app.pids().await;
+    let refused = app.send(&question(&["mcp"])).await.answer().await;
+    refused.problem(502, "codex_failed");
+    let caller = app.send(&json!({ "message": "Hello" })).await;
+    provider.call().await.answer("Hello.").await;
+    let mut caller = caller;
+    assert_eq!(text_of(&caller.frames().await), "Hello.");
+    assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
+
+/// The skill is not run to its end for a turn that has none any more.
+#[tokio::test]
+async fn a_process_that_dies_ends_the_skill_that_it_waits_for() {
+    let mut provider = MockProvider::start().await;
+    let skills = tempfile::tempdir().unwrap();
+    let file = "name = \"slow\"\ndescription = \"d\"\nworkspace = \"none\"\nresult = \"text\"\n\
+                [parameters]\ntype = \"object\"\n[run]\nkind = \"command\"\nprogram = \"/bin/sleep\"\n\
+                args = [\"--\", \"60\"]\n";
+    std::fs::write(skills.path().join("slow.toml"), file).unwrap();
+    let settings = [("PORTCULLIS_SKILLS_DIR", skills.path().to_str().unwrap())];
+    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let mut caller = app.send(&question(&["slow"])).await;
+    provider.call().await.call_tool("slow", "{}").await;
+    caller.expect_frame("start").await;
+    caller.expect_frame("item").await;
+    let [pid] = app.pids().await[..] else {
+        panic!("not one process")
+    };
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // Far less than the skill would take.
+    let error = caller.expect_frame("error").await;
+    assert_eq!(error["error"]["code"], "codex_failed");
+    app.stop().await;
+}

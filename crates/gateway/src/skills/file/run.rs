@@ -173,9 +173,11 @@ fn codex(section: &mut Section<'_>, notes: &mut Notes) -> Option<CodexRun> {
     let (model, reasoning_effort) = (string("model"), string("reasoning_effort"));
     let instructions = string("instructions");
     let skills = section.strings("skills", notes);
+    let needs_context = section.switch("needs_context", notes).unwrap_or_default();
     Some(CodexRun {
         instructions,
         prompt: prompt?,
+        needs_context,
         skills: skills.map_or_else(Vec::new, |said| said.value),
         output_schema: schema.map(|said| serde_json::Value::Object(said.value)),
         model,
