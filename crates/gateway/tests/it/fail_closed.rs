@@ -99,7 +99,9 @@ fn a_program_in_a_directory_that_is_hidden_is_named() {
         directory.path().to_str().unwrap(),
         program.to_str().unwrap(),
     );
-    let message = refusal(&[], &settings(directory, program, "", "required"));
+    let bubblewrap = codex::bubblewrap();
+    let bubblewrap = bubblewrap.to_str().unwrap();
+    let message = refusal(&[], &settings(directory, program, bubblewrap, "required"));
     assert!(message.contains("CODEX_STATE_DIR"), "{message}");
     assert!(message.contains("lies in"), "{message}");
 }
