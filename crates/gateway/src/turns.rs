@@ -69,6 +69,8 @@ impl Turns {
                 return Ok(StartedTurn { token, stream });
             }
             is_first = false;
+            // Nothing has run: if no other process can be had, the same call may be made again.
+            begun(false);
         }
     }
 
