@@ -33,6 +33,7 @@ use parking_lot::RwLock;
 use redact::{Counts, Redactor};
 use runner::Deadline;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -59,6 +60,8 @@ pub use world::{SandboxParts, Surroundings};
 pub struct Skills {
     parts: Arc<SkillParts>,
     catalogue: Arc<RwLock<Arc<Catalogue>>>,
+    /// Places for copies of workspaces.
+    copies: Arc<Semaphore>,
 }
 
 /// What skills need of the gateway.
@@ -119,6 +122,7 @@ impl Skills {
         Self {
             parts: Arc::new(parts),
             catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
+            copies: Arc::new(Semaphore::new(execution::MAX_COPIES)),
         }
     }
 
@@ -338,6 +342,7 @@ impl Skills {
             redactor: &self.parts.redactor,
             tracker: &self.parts.tasks,
             kill_grace: self.parts.kill_grace,
+            copies: &self.copies,
         }
     }
 }

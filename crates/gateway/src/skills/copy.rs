@@ -1,19 +1,34 @@
 //! A private copy of a workspace, for where an overlay cannot be made.
+//!
+//! Somebody may change the workspace while it is copied. So the walk goes from descriptor to descriptor,
+//! one name at a time, and follows no link: what was a directory when it was listed and has become a
+//! link since leads nowhere.
 
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::ioctl_ficlone;
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, ioctl_ficlone, mkdirat, openat,
+    openat2, readlinkat, statat, symlinkat,
+};
+use rustix::io::Errno;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 /// What a copy may cost. A workspace that is larger needs an overlay.
 const MAX_FILES: u64 = 200_000;
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// A tree that is deeper than this was made to be.
-const MAX_DEPTH: usize = 128;
+/// A tree that is deeper than this was made to be. Each level holds two descriptors.
+const MAX_DEPTH: usize = 64;
+
+/// What is copied between two looks at whether the copy is still wanted.
+const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
 #[derive(Debug, Error)]
 pub(super) enum CopyError {
@@ -25,76 +40,189 @@ pub(super) enum CopyError {
     TooDeep,
     #[error("the workspace holds a socket, a pipe or a device, which cannot be copied")]
     Special,
+    #[error("nobody waits for the copy any more")]
+    Abandoned,
     #[error("the workspace changed or cannot be read while it was copied: {0}")]
     Io(#[from] io::Error),
 }
 
+impl From<Errno> for CopyError {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
 /// Copies `source` to `target`, which must not exist yet: files by reflink where the file system can,
 /// links as links and never followed, nothing left out but the `hidden` directories of the gateway.
+/// `abandoned` ends it early; what is there by then is the caller's to remove.
 ///
 /// Blocks.
-pub(super) fn copy(source: &Path, target: &Path, hidden: &[PathBuf]) -> Result<(), CopyError> {
+pub(super) fn copy(
+    source: &Path,
+    target: &Path,
+    hidden: &[PathBuf],
+    abandoned: &CancellationToken,
+) -> Result<(), CopyError> {
     let mut copy = Copy {
-        hidden,
+        hidden: Hidden::below(source, hidden),
+        abandoned,
         files: 0,
         bytes: 0,
     };
-    copy.directory(source, target, 0)
+    let root = open_root(source)?;
+    fs::create_dir(target)?;
+    let target = openat(CWD, target, DIRECTORY, Mode::empty())?;
+    copy.directory(root, &target, Path::new(""), 0)
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// The root's path was without links when the gateway started, and must still be.
+fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(CWD, path, DIRECTORY, Mode::empty(), resolve) {
+        // Linux before 5.6, or a filter that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => openat(CWD, path, DIRECTORY, Mode::empty()),
+        outcome => outcome,
+    }
+}
+
+/// What is left out, by its place and by what it is: a directory that is moved while the copy is made
+/// keeps its number.
+struct Hidden {
+    places: Vec<PathBuf>,
+    numbers: Vec<(u64, u64)>,
+}
+
+impl Hidden {
+    fn below(root: &Path, hidden: &[PathBuf]) -> Self {
+        let place = |path: &PathBuf| path.strip_prefix(root).ok().map(Path::to_owned);
+        let number = |path: &PathBuf| {
+            let metadata = fs::symlink_metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        Self {
+            places: hidden.iter().filter_map(place).collect(),
+            numbers: hidden.iter().filter_map(number).collect(),
+        }
+    }
+
+    fn has(&self, opened: &File, place: &Path) -> io::Result<bool> {
+        let metadata = opened.metadata()?;
+        let number = (metadata.dev(), metadata.ino());
+        Ok(self.numbers.contains(&number) || self.places.iter().any(|hidden| hidden == place))
+    }
 }
 
 struct Copy<'copy> {
-    hidden: &'copy [PathBuf],
+    hidden: Hidden,
+    abandoned: &'copy CancellationToken,
     files: u64,
     bytes: u64,
 }
 
 impl Copy<'_> {
-    fn directory(&mut self, source: &Path, target: &Path, depth: usize) -> Result<(), CopyError> {
+    /// `place` is the directory's, from the root.
+    fn directory(
+        &mut self,
+        source: OwnedFd,
+        target: &OwnedFd,
+        place: &Path,
+        depth: usize,
+    ) -> Result<(), CopyError> {
         if depth > MAX_DEPTH {
             return Err(CopyError::TooDeep);
         }
-        fs::create_dir(target)?;
-        for entry in fs::read_dir(source)? {
-            let entry = entry?;
-            let (from, to) = (entry.path(), target.join(entry.file_name()));
-            if self.hidden.contains(&from) {
-                continue;
-            }
-            self.count(0)?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                self.directory(&from, &to, depth + 1)?;
-            } else if kind.is_symlink() {
-                symlink(fs::read_link(&from)?, &to)?;
-            } else if kind.is_file() {
-                self.file(&from, &to)?;
-            } else {
-                return Err(CopyError::Special);
-            }
+        let source = File::from(source);
+        for name in self.names(&source)? {
+            self.go_on()?;
+            let place = place.join(OsStr::from_bytes(name.to_bytes()));
+            self.entry(source.as_fd(), target, &name, &place, depth)?;
         }
-        let mode = fs::symlink_metadata(source)?.permissions().mode();
+        let mode = source.metadata()?.permissions().mode();
         // The owner, who runs the skill, writes to a copy.
-        fs::set_permissions(target, Permissions::from_mode(mode & 0o777 | 0o700))?;
+        rustix::fs::fchmod(target, Mode::from_raw_mode(mode & 0o777 | 0o700))?;
         Ok(())
     }
 
-    fn file(&mut self, from: &Path, to: &Path) -> Result<(), CopyError> {
-        use std::os::unix::fs::OpenOptionsExt as _;
+    fn names(&mut self, directory: &File) -> Result<Vec<CString>, CopyError> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            self.files += 1;
+            if self.files > MAX_FILES {
+                return Err(CopyError::TooLarge);
+            }
+            names.push(name.to_owned());
+        }
+        Ok(names)
+    }
 
-        // Between the look and this it may have become a link or a pipe.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        let mut source = File::options().read(true).custom_flags(flags).open(from)?;
+    fn entry(
+        &mut self,
+        source: BorrowedFd<'_>,
+        target: &OwnedFd,
+        name: &CStr,
+        place: &Path,
+        depth: usize,
+    ) -> Result<(), CopyError> {
+        // Only how to open it: what it is, is what was opened.
+        let look = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(look.st_mode) {
+            FileType::Symlink => {
+                let destination = readlinkat(source, name, Vec::new())?;
+                Ok(symlinkat(destination.as_c_str(), target, name)?)
+            }
+            FileType::Directory => {
+                let opened = File::from(openat(source, name, DIRECTORY, Mode::empty())?);
+                if self.hidden.has(&opened, place)? {
+                    return Ok(());
+                }
+                mkdirat(target, name, Mode::RWXU)?;
+                let made = openat(target, name, DIRECTORY, Mode::empty())?;
+                self.directory(opened.into(), &made, place, depth + 1)
+            }
+            FileType::RegularFile => {
+                // It may have become a link or a pipe.
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let opened = File::from(openat(source, name, flags, Mode::empty())?);
+                if self.hidden.has(&opened, place)? {
+                    return Ok(());
+                }
+                self.file(&opened, target, name)
+            }
+            _ => Err(CopyError::Special),
+        }
+    }
+
+    fn file(&mut self, source: &File, target: &OwnedFd, name: &CStr) -> Result<(), CopyError> {
         let metadata = source.metadata()?;
         if !metadata.is_file() {
             return Err(CopyError::Special);
         }
-        self.count(metadata.len())?;
-        let mut target = File::create_new(to)?;
-        if ioctl_ficlone(&target, &source).is_err() {
-            let limit = MAX_BYTES - (self.bytes - metadata.len());
-            let copied = io::copy(&mut io::Read::take(&mut source, limit), &mut target)?;
-            self.count(copied.saturating_sub(metadata.len()))?;
+        if metadata.len() > MAX_BYTES - self.bytes {
+            return Err(CopyError::TooLarge);
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut target = File::from(openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
+        if ioctl_ficlone(&target, source).is_ok() {
+            self.count(target.metadata()?.len())?;
+        } else {
+            loop {
+                self.go_on()?;
+                let copied = io::copy(&mut source.take(CHUNK_BYTES), &mut target)?;
+                if copied == 0 {
+                    break;
+                }
+                self.count(copied)?;
+            }
         }
         let mode = metadata.permissions().mode() & 0o777 | 0o600;
         target.set_permissions(Permissions::from_mode(mode))?;
@@ -102,53 +230,20 @@ impl Copy<'_> {
     }
 
     fn count(&mut self, bytes: u64) -> Result<(), CopyError> {
-        self.files += u64::from(bytes == 0);
-        self.bytes += bytes;
-        if self.files > MAX_FILES || self.bytes > MAX_BYTES {
+        if bytes > MAX_BYTES - self.bytes {
             return Err(CopyError::TooLarge);
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn go_on(&self) -> Result<(), CopyError> {
+        if self.abandoned.is_cancelled() {
+            return Err(CopyError::Abandoned);
         }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_are_copied_as_links_and_modes_survive() {
-        let outside = tempfile::NamedTempFile::new().unwrap();
-        let source = tempfile::tempdir().unwrap();
-        let target = tempfile::tempdir().unwrap();
-        let (source, target) = (source.path(), target.path().join("copy"));
-        fs::create_dir_all(source.join("a/b")).unwrap();
-        fs::create_dir(source.join("data")).unwrap();
-        fs::write(source.join("a/b/script"), "#!/bin/sh\n").unwrap();
-        let executable = Permissions::from_mode(0o555);
-        fs::set_permissions(source.join("a/b/script"), executable).unwrap();
-        symlink(outside.path(), source.join("out")).unwrap();
-        symlink("nowhere", source.join("dangling")).unwrap();
-
-        copy(source, &target, &[source.join("data")]).unwrap();
-
-        let script = target.join("a/b/script");
-        assert_eq!(fs::read_to_string(&script).unwrap(), "#!/bin/sh\n");
-        let mode = fs::metadata(&script).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o755);
-        assert_eq!(fs::read_link(target.join("out")).unwrap(), outside.path());
-        assert_eq!(
-            fs::read_link(target.join("dangling")).unwrap(),
-            Path::new("nowhere")
-        );
-        assert!(!target.join("data").exists());
-    }
-
-    #[test]
-    fn what_cannot_be_copied_is_not_left_out() {
-        let source = tempfile::tempdir().unwrap();
-        let target = tempfile::tempdir().unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(source.path().join("s")).unwrap();
-        let error = copy(source.path(), &target.path().join("copy"), &[]).unwrap_err();
-        assert!(matches!(error, CopyError::Special));
-    }
-}
+mod tests;

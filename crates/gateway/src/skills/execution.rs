@@ -1,12 +1,15 @@
 //! One run of a skill, from checked values to its redacted result. Dropping the future kills what runs.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redact::{Counts, Redactor, Untrusted};
 use runner::{Child, ChildHandle, Deadline, Exit, Interrupt, Limits, Line};
 use serde_json::{Value, json};
-use tokio::time::{interval, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::codex::TurnAccount;
@@ -33,7 +36,12 @@ pub(super) struct Execution<'run> {
     pub(super) redactor: &'run Redactor,
     pub(super) tracker: &'run TaskTracker,
     pub(super) kill_grace: Duration,
+    /// Places for copies of workspaces.
+    pub(super) copies: &'run Arc<Semaphore>,
 }
+
+/// Copies of workspaces that are made at once: each keeps the disk busy, and holds descriptors.
+pub(super) const MAX_COPIES: usize = 4;
 
 /// A result as a caller gets it, and what its record needs.
 #[derive(Debug)]
@@ -69,7 +77,8 @@ impl Execution<'_> {
         let mut output = Output::new(&prepared, self.redactor);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
-        let world = self.world(prepared).await?;
+        let making = timeout_at(times.own.instant(), self.world(prepared)).await;
+        let world = making.map_err(|_| deadline_exceeded(skill.deadline))??;
         let overlay = world.overlay;
         let start = Instant::now();
         let mut held = self.start(&skill, world, is_joined).await?;
@@ -141,10 +150,23 @@ impl Execution<'_> {
         Ok(held)
     }
 
+    /// Dropping the future ends a copy that is being made. Its place is taken until it has ended.
     async fn world(&self, prepared: Prepared) -> Result<World, Problem> {
         let surroundings = self.surroundings.clone();
         let name = prepared.skill.name.clone();
-        let making = move || world::make(&surroundings, prepared);
+        let needs_copy = world::needs_copy(&surroundings, &prepared);
+        let place = if needs_copy {
+            let place = Arc::clone(self.copies).acquire_owned().await;
+            Some(place.map_err(|_| failed())?)
+        } else {
+            None
+        };
+        let abandoned = CancellationToken::new();
+        let _leaving = abandoned.clone().drop_guard();
+        let making = move || {
+            let _place = place;
+            world::make(&surroundings, prepared, needs_copy, &abandoned)
+        };
         let made = self.tracker.spawn_blocking(making).await;
         let made = made.map_err(|_| failed())?;
         made.map_err(|error| {
@@ -154,8 +176,10 @@ impl Execution<'_> {
     }
 }
 
-/// Until when there must be a result.
 struct Times {
+    /// When the skill's own time is over.
+    own: Deadline,
+    /// Until when there must be a result.
     result: Deadline,
 }
 
@@ -163,10 +187,11 @@ impl Times {
     fn of(skill: Duration, call: Deadline, leaves_room: bool) -> Self {
         let own = Deadline::after(skill);
         if !leaves_room {
-            return Self { result: own };
+            return Self { own, result: own };
         }
         let room = call.remaining().saturating_sub(RESULT_MARGIN);
         Self {
+            own,
             result: own.min(Deadline::after(room)),
         }
     }
@@ -317,3 +342,6 @@ pub(super) fn deadline_exceeded(limit: Duration) -> Problem {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

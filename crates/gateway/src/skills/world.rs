@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use runner::{
     Bind, BindMode, BubblewrapSpec, CommandSpec, Launcher, PrivateDirectory, Sandbox, Stdin,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::copy;
 use super::definition::{ProgramReference, ResultForm, Run, SkillLimits, WorkspaceMode};
@@ -74,8 +75,23 @@ pub(super) enum WorldError {
     Directory(io::Error),
 }
 
-/// Makes the world of a command. Blocks, where a workspace must be copied.
-pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<World, WorldError> {
+/// Whether a call takes a copy of its workspace on the disk. Looks at the workspace's root.
+pub(super) fn needs_copy(surroundings: &Surroundings, prepared: &Prepared) -> bool {
+    let workspace = prepared.workspace.as_ref();
+    let can_overlay = surroundings.sandbox.is_some()
+        && surroundings.has_overlay
+        && workspace.is_some_and(|workspace| is_ours(&workspace.root));
+    prepared.skill.workspace == WorkspaceMode::PrivateCopy && !can_overlay
+}
+
+/// Makes the world of a command. Blocks where a workspace must be copied, until that is done or
+/// `abandoned`; then nothing of it is left.
+pub(super) fn make(
+    surroundings: &Surroundings,
+    prepared: Prepared,
+    needs_copy: bool,
+    abandoned: &CancellationToken,
+) -> Result<World, WorldError> {
     let skill = &prepared.skill;
     let workspace = prepared.workspace.as_ref();
     let Invoked {
@@ -84,10 +100,6 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
         environment,
     } = surroundings.invoke(&prepared)?;
     let is_copied = skill.workspace == WorkspaceMode::PrivateCopy;
-    let can_overlay = surroundings.sandbox.is_some()
-        && surroundings.has_overlay
-        && workspace.is_some_and(|workspace| is_ours(&workspace.root));
-    let needs_copy = is_copied && !can_overlay;
     let needs_directory = needs_copy || surroundings.sandbox.is_none();
     let directory = if needs_directory {
         let directory = RunDirectory::create(&surroundings.runs_dir);
@@ -98,7 +110,8 @@ pub(super) fn make(surroundings: &Surroundings, prepared: Prepared) -> Result<Wo
     let root = match (&directory, workspace) {
         (Some(directory), Some(workspace)) if needs_copy => {
             let target = directory.copy();
-            copy::copy(&workspace.root, &target, &surroundings.hidden_paths)?;
+            let hidden = &surroundings.hidden_paths;
+            copy::copy(&workspace.root, &target, hidden, abandoned)?;
             Some(target)
         }
         (_, workspace) => workspace.map(|workspace| workspace.root.clone()),

@@ -1,0 +1,136 @@
+use std::fs;
+use std::path::Path;
+
+use redact::Redactor;
+use tempfile::TempDir;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::oneshot;
+
+use super::super::file;
+use super::super::workspace::Workspace;
+use super::*;
+
+const SKILL: &str = r#"
+name = "probe"
+description = "Copies its workspace."
+workspace = "private-copy"
+deadline_sec = 1
+result = "text"
+[run]
+kind = "command"
+program = "/bin/true"
+"#;
+
+/// A gateway's part that makes copies, on a runtime with a single thread for work that blocks.
+struct Bench {
+    places: TempDir,
+    surroundings: Surroundings,
+    tracker: TaskTracker,
+    redactor: Redactor,
+    copies: Arc<Semaphore>,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let places = tempfile::tempdir().unwrap();
+        let workspace = places.path().join("main");
+        fs::create_dir(&workspace).unwrap();
+        fs::write(workspace.join("file"), "x").unwrap();
+        Self {
+            surroundings: Surroundings {
+                sandbox: None,
+                read_paths: Vec::new(),
+                hidden_paths: Vec::new(),
+                codex: "/nonexistent/codex".into(),
+                company_cli: None,
+                runs_dir: places.path().join("runs"),
+                has_overlay: false,
+            },
+            tracker: TaskTracker::new(),
+            redactor: Redactor::with_default_rules(),
+            copies: Arc::new(Semaphore::new(1)),
+            runtime: runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(1)
+                .build()
+                .unwrap(),
+            places,
+        }
+    }
+
+    fn execution(&self) -> Execution<'_> {
+        Execution {
+            surroundings: &self.surroundings,
+            redactor: &self.redactor,
+            tracker: &self.tracker,
+            kill_grace: Duration::from_secs(1),
+            copies: &self.copies,
+        }
+    }
+
+    fn prepared(&self) -> Prepared {
+        let skill = file::parse(Path::new("probe.toml"), SKILL).unwrap();
+        Prepared {
+            skill: Arc::new(skill),
+            arguments: std::collections::BTreeMap::default(),
+            workspace: Some(Workspace {
+                name: "main".to_owned(),
+                root: self.places.path().join("main"),
+                tests: None,
+            }),
+            stdin: None,
+            message: None,
+            context: None,
+            ignored_extra: Vec::new(),
+        }
+    }
+
+    /// Nothing that blocks gets done until the sender is dropped.
+    fn occupy(&self) -> oneshot::Sender<()> {
+        let (sender, receiver) = oneshot::channel::<()>();
+        self.runtime
+            .handle()
+            .spawn_blocking(move || receiver.blocking_recv().unwrap_err());
+        sender
+    }
+
+    /// Waits until all that blocks is done.
+    fn finish(&self) {
+        self.tracker.close();
+        self.runtime.block_on(self.tracker.wait());
+        let runs = fs::read_dir(&self.surroundings.runs_dir);
+        assert_eq!(runs.map_or(0, Iterator::count), 0);
+        assert_eq!(self.copies.available_permits(), 1);
+    }
+}
+
+#[test]
+fn a_copy_keeps_its_place_until_it_has_stopped_and_leaves_nothing() {
+    let bench = Bench::new();
+    let occupied = bench.occupy();
+    bench.runtime.block_on(async {
+        let execution = bench.execution();
+        let mut world = Box::pin(execution.world(bench.prepared()));
+        assert!(futures_util::poll!(&mut world).is_pending());
+        // The caller leaves.
+        drop(world);
+    });
+    assert_eq!(bench.copies.available_permits(), 0);
+    drop(occupied);
+    bench.finish();
+}
+
+#[test]
+fn the_skills_own_time_bounds_its_copy() {
+    let bench = Bench::new();
+    let occupied = bench.occupy();
+    let outcome = bench.runtime.block_on(async {
+        let call = Deadline::after(Duration::from_mins(1));
+        let execution = bench.execution();
+        execution.run(bench.prepared(), call, async || {}).await
+    });
+    assert_eq!(outcome.unwrap_err().code, ErrorCode::DeadlineExceeded);
+    drop(occupied);
+    bench.finish();
+}
