@@ -10,6 +10,7 @@ mod confined;
 mod copy;
 mod definition;
 mod execution;
+mod field_errors;
 mod file;
 mod lending;
 mod offer;
@@ -60,9 +61,15 @@ pub use world::{SandboxParts, Surroundings};
 pub struct Skills {
     parts: Arc<SkillParts>,
     catalogue: Arc<RwLock<Arc<Catalogue>>>,
+    /// Places for calls whose values are looked at.
+    judging: Arc<Semaphore>,
     /// Places for copies of workspaces.
     copies: Arc<Semaphore>,
 }
+
+/// Calls whose values are looked at in the same moment. It takes a fraction of a millisecond, but where a
+/// workspace's disk does not answer.
+const MAX_JUDGED: usize = 8;
 
 /// What skills need of the gateway.
 pub struct SkillParts {
@@ -122,6 +129,7 @@ impl Skills {
         Self {
             parts: Arc::new(parts),
             catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
+            judging: Arc::new(Semaphore::new(MAX_JUDGED)),
             copies: Arc::new(Semaphore::new(execution::MAX_COPIES)),
         }
     }
@@ -195,12 +203,16 @@ impl Skills {
             extra: arguments,
             ..ToolRequest::default()
         };
-        let prepared = self.prepare(skill, request).await?;
-        let ignored_extra = prepared.ignored_extra.clone();
-        let running = self.execution();
-        let running = running.run(prepared, deadline, async || {});
-        let ended = tokio::time::timeout_at(deadline.instant(), running).await;
-        let ended = ended.map_err(|_| Problem::deadline_exceeded(self.parts.timeout))??;
+        let working = async {
+            let prepared = self.prepare(skill, request).await?;
+            let ignored_extra = prepared.ignored_extra.clone();
+            let running = self.execution();
+            let ended = running.run(prepared, deadline, async || {}).await?;
+            Ok::<_, Problem>((ended, ignored_extra))
+        };
+        let ended = tokio::time::timeout_at(deadline.instant(), working).await;
+        let exceeded = |_| Problem::deadline_exceeded(self.parts.timeout);
+        let (ended, ignored_extra) = ended.map_err(exceeded)??;
         Ok(ToolOutcome {
             tool_result: ended.tool_result,
             redactions: ended.redactions,
@@ -329,11 +341,19 @@ impl Skills {
         Ok((tool_result, meta))
     }
 
+    /// Before a call is admitted, so that a mistake is told even where the queue is full. What that
+    /// may cost is bounded by places of its own.
     async fn prepare(&self, skill: Arc<Skill>, request: ToolRequest) -> Result<Prepared, Problem> {
+        let not_judged = || Problem::new(ErrorCode::Internal, "The call could not be judged.");
+        let place = Arc::clone(&self.judging).acquire_owned().await;
+        let place = place.map_err(|_| not_judged())?;
         let parts = Arc::clone(&self.parts);
-        let judging = move || request::prepare(skill, request, &parts.workspaces);
+        let judging = move || {
+            let _place = place;
+            request::prepare(skill, request, &parts.workspaces)
+        };
         let judged = self.parts.tasks.spawn_blocking(judging).await;
-        judged.map_err(|_| Problem::new(ErrorCode::Internal, "The call could not be judged."))?
+        judged.map_err(|_| not_judged())?
     }
 
     fn execution(&self) -> Execution<'_> {

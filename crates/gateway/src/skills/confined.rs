@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use serde_json::Value;
 
+use super::field_errors::FieldErrors;
 use super::parameters::{Arguments, Parameters, PathRule};
 use crate::error::FieldError;
 
@@ -24,7 +25,7 @@ pub(super) fn check(
     parameters: &Parameters,
     arguments: &Arguments,
     root: Option<&Path>,
-    errors: &mut Vec<FieldError>,
+    errors: &mut FieldErrors,
 ) {
     for (name, value) in arguments {
         let Some(rule) = parameters.get(name).and_then(|one| one.path) else {
@@ -36,7 +37,7 @@ pub(super) fn check(
                 PathRule::Glob => glob(text),
             };
             if let Err(refusal) = outcome {
-                errors.push(FieldError::new(tokens, refusal));
+                errors.wrong(|| FieldError::new(tokens, refusal));
             }
         };
         match value {

@@ -3,6 +3,7 @@
 //! No message repeats what the caller sent: it names the place and the rule.
 
 mod judgement;
+mod numbers;
 mod reading;
 mod values;
 

@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use super::confined;
 use super::definition::{Input, Invocation, ProgramCall, Run, Skill, WorkspaceMode};
+use super::field_errors::FieldErrors;
 use super::parameters::Arguments;
 use super::workspace::{Workspace, Workspaces};
-use crate::error::{ErrorCode, FieldError, Problem};
+use crate::error::{FieldError, Problem};
 
 /// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,11 +34,7 @@ pub(super) struct Prepared {
     pub(super) ignored_extra: Vec<String>,
 }
 
-/// Wrong values that are told one by one.
-const MAX_ERRORS: usize = 64;
-
-/// Names in `meta.ignored_extra`: how many are told, and how much of each.
-const MAX_IGNORED_NAMES: usize = 32;
+/// Of each name in `meta.ignored_extra`.
 const MAX_IGNORED_NAME_CHARS: usize = 64;
 
 /// Judges a request against its skill. Everything that is wrong is told at once.
@@ -49,7 +46,7 @@ pub(super) fn prepare(
     workspaces: &Workspaces,
 ) -> Result<Prepared, Problem> {
     let mut extra = request.extra;
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let workspace = choose(&skill, &mut extra, workspaces, &mut errors);
     if let (Some(parameter), Some(message)) = (&skill.message, &request.message) {
         let entry = extra.entry(parameter.clone()).or_insert(Value::Null);
@@ -58,18 +55,18 @@ pub(super) fn prepare(
         }
     }
     let judged = skill.parameters.judge(extra, skill.run.free_parameter());
-    errors.extend(judged.errors);
-    let root = workspace.as_ref().map(Workspace::path);
+    errors.append(judged.errors);
+    // What is wrong already is not worth a look at the disk.
+    let root = workspace.as_ref().filter(|_| errors.is_empty());
+    let root = root.map(Workspace::path);
     confined::check(&skill.parameters, &judged.arguments, root, &mut errors);
     let mut arguments = judged.arguments;
     let (message, context) = (request.message, request.context);
     let stdin = stdin(&skill, &mut arguments, message.as_ref(), context.as_ref());
     if !errors.is_empty() {
-        let count = errors.len();
-        errors.truncate(MAX_ERRORS);
-        return Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count));
+        return Err(errors.into_problem());
     }
-    let ignored = judged.ignored.into_iter().take(MAX_IGNORED_NAMES);
+    let ignored = judged.ignored.into_iter();
     Ok(Prepared {
         arguments,
         workspace,
@@ -87,7 +84,7 @@ fn choose(
     skill: &Skill,
     extra: &mut Map<String, Value>,
     workspaces: &Workspaces,
-    errors: &mut Vec<FieldError>,
+    errors: &mut FieldErrors,
 ) -> Option<Workspace> {
     if skill.workspace == WorkspaceMode::None {
         return None;
@@ -98,12 +95,12 @@ fn choose(
         Ok(workspace) => {
             if skill.run.call_for(workspace).is_none() {
                 let detail = "has no tests that this skill could run (PORTCULLIS_WORKSPACE_TESTS)";
-                errors.push(wrong(detail));
+                errors.wrong(|| wrong(detail));
             }
             Some(workspace.clone())
         }
         Err(reason) => {
-            errors.push(wrong(reason.detail()));
+            errors.wrong(|| wrong(reason.detail()));
             None
         }
     }

@@ -125,7 +125,7 @@ impl Checked<'_> {
             entry.or_insert_with(|| Value::String(message.clone()));
         }
         let judged = self.parameters.judge(extra, self.run.free_parameter());
-        for error in judged.errors {
+        for error in judged.errors.kept() {
             let detail = format!("the example's {}: {}", error.pointer, error.detail);
             notes.wrong(example.offset, detail);
         }

@@ -6,8 +6,8 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::{Map, Value};
 
-use super::Parameters;
-use super::values;
+use super::super::field_errors::FieldErrors;
+use super::{Parameters, numbers, values};
 use crate::error::FieldError;
 
 /// Parameters by name; every declared one that was given or has a default.
@@ -17,14 +17,19 @@ pub(in super::super) type Arguments = BTreeMap<String, Value>;
 #[derive(Debug, Default)]
 pub(in super::super) struct Judged {
     pub arguments: Arguments,
-    /// Keys that mean nothing to this skill.
+    /// The first of the keys that mean nothing to this skill.
     pub ignored: Vec<String>,
     /// Everything that is wrong, by its JSON pointer.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
+
+/// Names of ignored keys that are kept.
+const MAX_IGNORED: usize = 32;
 
 impl Parameters {
     /// Judges `extra`. `free` is a parameter that goes to the standard input, where any text may go.
+    ///
+    /// What is too much is told first, and then nothing else: there may be any number of mistakes in it.
     pub(in super::super) fn judge(&self, extra: Map<String, Value>, free: Option<&str>) -> Judged {
         let mut judged = Judged::default();
         let mut given = Map::new();
@@ -33,17 +38,24 @@ impl Parameters {
                 // Absent, as everywhere in a request.
             } else if self.declared.contains_key(&name) {
                 given.insert(name, value);
-            } else {
+            } else if judged.ignored.len() < MAX_IGNORED {
                 judged.ignored.push(name);
             }
         }
+        let mut found = FieldErrors::default();
+        if values::check(&given, &self.declared, free, &mut found).is_err() {
+            judged.errors = found;
+            return judged;
+        }
+        given.values_mut().for_each(numbers::normalise);
         let given = Value::Object(given);
-        let errors = self.validator.iter_errors(&given);
-        judged.errors = errors.map(|error| field_error(&error)).collect();
+        for error in self.validator.iter_errors(&given) {
+            judged.errors.wrong(|| field_error(&error));
+        }
+        judged.errors.append(found);
         let Value::Object(given) = given else {
             return judged;
         };
-        values::check(&given, &self.declared, free, &mut judged.errors);
         judged.arguments = given.into_iter().collect();
         for (name, parameter) in &self.declared {
             if let Some(default) = &parameter.default {
@@ -107,3 +119,6 @@ fn types(kind: &TypeKind) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::super::problem::Notes;
 use super::super::section::{Said, json as to_json};
 use super::judgement::describe;
-use super::{Parameter, Parameters, PathRule, RESERVED, Shape};
+use super::{Parameter, Parameters, PathRule, RESERVED, Shape, numbers};
 
 /// More parameters than anyone has use for are a mistake.
 const MAX_PARAMETERS: usize = 64;
@@ -191,7 +191,10 @@ fn parameter(
         shape: shape(property),
         path: path_rule(property, place, notes),
         is_multiline: property.get("x-multiline") == Some(&json!(true)),
-        default: property.get("default").cloned(),
+        default: property.get("default").cloned().map(|mut default| {
+            numbers::normalise(&mut default);
+            default
+        }),
         is_required: required.any(|one| one == name),
     }
 }

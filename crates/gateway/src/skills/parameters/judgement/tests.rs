@@ -1,0 +1,85 @@
+use serde_json::json;
+use toml::de::DeTable;
+
+use super::super::super::problem::Notes;
+use super::super::super::section::Section;
+use super::*;
+
+const PARAMETERS: &str = r#"
+[parameters]
+type = "object"
+[parameters.properties.globs]
+type = "array"
+items = { type = "string", x-path = "glob" }
+[parameters.properties.rows]
+type = "array"
+items = { type = "array", items = { type = "string" } }
+[parameters.properties.options]
+type = "object"
+[parameters.properties.lines]
+type = "integer"
+minimum = 0
+default = 2.0
+"#;
+
+fn judge(extra: &Value) -> Judged {
+    let mut notes = Notes::new("test.toml".into(), PARAMETERS);
+    let document = DeTable::parse(PARAMETERS).unwrap();
+    let mut root = Section::new("", document.get_ref(), 0);
+    let parameters = Parameters::read(root.take("parameters"), &mut notes).unwrap();
+    parameters.judge(extra.as_object().unwrap().clone(), None)
+}
+
+/// What is told of `extra`, and of how many mistakes.
+fn told(extra: &Value) -> (usize, String) {
+    let problem = judge(extra).errors.into_problem();
+    (problem.errors.len(), problem.detail)
+}
+
+#[test]
+fn what_is_too_much_is_told_once_and_not_looked_into() {
+    let many = json!({ "globs": vec![0; 100_000] });
+    let detail = "/extra/globs: has more than 256 items";
+    assert_eq!(told(&many), (1, detail.to_owned()));
+
+    let nested = json!({ "rows": vec![vec![0; 256]; 256] });
+    let detail = "/extra: has more than 4096 values altogether";
+    assert_eq!(told(&nested), (1, detail.to_owned()));
+
+    let members = (0..100_000).map(|number| (number.to_string(), json!("\n")));
+    let wide = json!({ "options": members.collect::<Map<String, Value>>() });
+    let detail = "/extra/options: has more than 256 members";
+    assert_eq!(told(&wide), (1, detail.to_owned()));
+}
+
+#[test]
+fn errors_are_kept_to_a_number_and_counted() {
+    let (kept, detail) = told(&json!({ "globs": vec![0; 256], "rows": vec!["\n"; 200] }));
+    assert_eq!(kept, 64);
+    // Of the rows, the type and the character.
+    let expected = "656 values are not valid; errors has the first 64.";
+    assert_eq!(detail, expected);
+}
+
+#[test]
+fn names_that_mean_nothing_are_kept_to_a_number() {
+    let extra = (0..1000).map(|number| (format!("name-{number}"), json!(1)));
+    let judged = judge(&Value::Object(extra.collect()));
+    assert!(judged.errors.is_empty());
+    assert_eq!(judged.ignored.len(), 32);
+}
+
+#[test]
+fn a_whole_number_is_an_integer_before_anything_uses_it() {
+    for (given, used) in [
+        (json!({ "lines": -0.0 }), "0"),
+        (json!({ "lines": 3.0 }), "3"),
+        (json!({}), "2"),
+    ] {
+        let judged = judge(&given);
+        assert!(judged.errors.is_empty(), "{given}");
+        assert_eq!(judged.arguments["lines"].to_string(), used, "{given}");
+    }
+    let (_, detail) = told(&json!({ "lines": 1e300 }));
+    assert_eq!(detail, "/extra/lines: has more than 64 bits");
+}
