@@ -3,6 +3,8 @@
 //! In the sandbox nothing but the workspace is there to be named. This is for the gateway that runs
 //! without one, and for a clear refusal.
 
+mod glob;
+
 use std::fs;
 use std::path::{Component, Path};
 
@@ -34,7 +36,7 @@ pub(super) fn check(
         let mut judge = |text: &str, tokens: &[&str]| {
             let outcome = match rule {
                 PathRule::Workspace => path(text, root),
-                PathRule::Glob => glob(text),
+                PathRule::Glob => glob::check(text),
             };
             if let Err(refusal) = outcome {
                 errors.wrong(|| FieldError::new(tokens, refusal));
@@ -92,23 +94,6 @@ fn path(text: &str, root: Option<&Path>) -> Result<(), Refusal> {
     }
 }
 
-/// A pattern of names below the workspace. A leading `!` excludes, which cannot lead anywhere.
-fn glob(text: &str) -> Result<(), Refusal> {
-    let pattern = text.strip_prefix('!').unwrap_or(text);
-    if pattern.is_empty() {
-        return Err("must not be empty");
-    }
-    if pattern.starts_with('/') {
-        return Err("begins at the root: patterns begin at the workspace");
-    }
-    // In braces and classes a component has other neighbours than slashes.
-    let around = ['/', '{', '}', ',', '[', ']', '(', ')', '|', '\\'];
-    if pattern.split(around).any(|component| component == "..") {
-        return Err("leaves the workspace");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -162,37 +147,6 @@ mod tests {
             "..\\etc",
         ] {
             assert!(path(bad, Some(&root)).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_glob_cannot_lead_out() {
-        for good in [
-            "*.rs",
-            "src/**",
-            "!*.lock",
-            "**/*.{rs,toml}",
-            "...",
-            "a..b",
-            "-f",
-            "[ab]",
-        ] {
-            assert_eq!(glob(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "",
-            "!",
-            "/etc/*",
-            "!/etc",
-            "..",
-            "../*",
-            "a/../../b",
-            "!../x",
-            "{..,a}/x",
-            "[..]/x",
-            "..\\/x",
-        ] {
-            assert!(glob(bad).is_err(), "{bad}");
         }
     }
 }

@@ -75,7 +75,8 @@ fn read(path: &Path, document: &DeTable<'_>, notes: &mut Notes) -> Option<Skill>
     let limits = root.section("limits", notes);
     let limits = limits_of(limits, notes);
     let result = result_form(&mut root, notes);
-    let parser = parser(&mut root, result, notes);
+    let form = result.as_ref().map(|said| said.value);
+    let parser = parser(&mut root, form, notes);
     let scopes = root.strings("scopes", notes);
     let examples: Vec<Said<Example>> = root
         .sections("examples", notes)
@@ -91,6 +92,7 @@ fn read(path: &Path, document: &DeTable<'_>, notes: &mut Notes) -> Option<Skill>
         message: message.as_ref(),
         run: &run,
         run_offset,
+        result: result.as_ref(),
         parser: parser.as_ref(),
         workspace,
         examples: &examples,
@@ -106,7 +108,7 @@ fn read(path: &Path, document: &DeTable<'_>, notes: &mut Notes) -> Option<Skill>
         deadline,
         max_output_bytes: usize::try_from(max_output_bytes).unwrap_or(usize::MAX),
         limits,
-        result: result?,
+        result: result?.value,
         parser: parser.map(|said| said.value),
         scopes,
         is_async,
@@ -190,19 +192,23 @@ fn limits_of(section: Option<Section<'_>>, notes: &mut Notes) -> SkillLimits {
     limits
 }
 
-fn result_form(root: &mut Section, notes: &mut Notes) -> Option<ResultForm> {
+fn result_form(root: &mut Section, notes: &mut Notes) -> Option<Said<ResultForm>> {
     let said = root.string("result", notes);
     let said = root.required("result", said, notes)?;
-    match said.value.as_str() {
-        "json" => Some(ResultForm::Json),
-        "ndjson" => Some(ResultForm::Ndjson),
-        "text" => Some(ResultForm::Text),
+    let value = match said.value.as_str() {
+        "json" => ResultForm::Json,
+        "ndjson" => ResultForm::Ndjson,
+        "text" => ResultForm::Text,
         _ => {
             let detail = "result must be \"json\", \"ndjson\" or \"text\"";
             notes.wrong(said.offset, detail);
-            None
+            return None;
         }
-    }
+    };
+    Some(Said {
+        value,
+        offset: said.offset,
+    })
 }
 
 fn parser(root: &mut Section, form: Option<ResultForm>, notes: &mut Notes) -> Option<Said<Parser>> {

@@ -2,6 +2,7 @@
 //!
 //! No message repeats what the caller sent: it names the place and the rule.
 
+mod annotations;
 mod judgement;
 mod numbers;
 mod reading;

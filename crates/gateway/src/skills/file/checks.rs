@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::definition::{Example, Input, Invocation, Parser, Run, WorkspaceMode};
+use super::super::definition::{
+    Example, Input, Invocation, Parser, ResultForm, Run, WorkspaceMode,
+};
 use super::super::parameters::{Parameters, Shape};
 use super::super::problem::Notes;
 use super::super::section::Said;
@@ -14,6 +16,7 @@ pub(super) struct Checked<'file> {
     pub(super) message: Option<&'file Said<String>>,
     pub(super) run: &'file Run,
     pub(super) run_offset: usize,
+    pub(super) result: Option<&'file Said<ResultForm>>,
     pub(super) parser: Option<&'file Said<Parser>>,
     pub(super) workspace: WorkspaceMode,
     pub(super) examples: &'file [Said<Example>],
@@ -24,6 +27,7 @@ impl Checked<'_> {
         let mut used = BTreeSet::new();
         self.check_run(&mut used, notes);
         self.check_message(notes);
+        self.check_answer(notes);
         self.check_parser(&mut used, notes);
         self.check_workspace(notes);
         for name in self.parameters.names() {
@@ -77,6 +81,22 @@ impl Checked<'_> {
         if !parameter.is_some_and(|one| matches!(one.shape, Shape::Text { .. })) {
             let detail = "message must name a declared string, which a call's message stands for";
             notes.wrong(message.offset, detail);
+        }
+    }
+
+    /// Of a turn: nothing but its last text is its result.
+    fn check_answer(&self, notes: &mut Notes) {
+        if !matches!(self.run, Run::Codex(_)) {
+            return;
+        }
+        if let Some(result) = self.result
+            && result.value == ResultForm::Ndjson
+        {
+            let detail = "the answer of a turn is \"json\" or \"text\"";
+            notes.wrong(result.offset, detail);
+        }
+        if let Some(parser) = self.parser {
+            notes.wrong(parser.offset, "the answer of a turn has no parser");
         }
     }
 

@@ -182,6 +182,55 @@ fn a_schema_must_be_one() {
 }
 
 #[test]
+fn an_annotation_stands_where_it_is_read() {
+    for wrong in ["x-paths = \"glob\"", "x_path = \"glob\"", "X-path = 1"] {
+        refused(
+            "type = \"boolean\"",
+            &format!("type = \"boolean\"\n{wrong}"),
+            21,
+            "unknown key",
+        );
+        refused(
+            "type = \"object\"",
+            &format!("type = \"object\"\n{wrong}"),
+            8,
+            "unknown key",
+        );
+    }
+    for (place, line) in [
+        ("allOf = [{ x-path = \"workspace\" }]", 11),
+        ("anyOf = [{ type = \"string\", x-multiline = true }]", 11),
+        ("items = { x-multiline = true }", 11),
+        ("items = { items = { x-path = \"glob\" } }", 11),
+        ("properties.x-inner = { x-path = \"glob\" }", 11),
+    ] {
+        refused("maxLength = 10", place, line, "is not read here");
+    }
+    let elsewhere = "required = [\"pattern\"]\n[parameters.\"$defs\".p]\nx-path = \"glob\"\n";
+    refused(
+        "required = [\"pattern\"]\n",
+        elsewhere,
+        8,
+        "is not read here",
+    );
+    refused(
+        "type = \"array\"",
+        "type = \"array\"\nx-path = \"glob\"",
+        18,
+        "stands twice",
+    );
+    refused(
+        "maxLength = 10",
+        "x-multiline = \"yes\"",
+        11,
+        "true or false",
+    );
+    // Names and data are no keys.
+    let named = "type = \"object\"\nproperties.xs = {}\ndefault = { x-path = 1 }";
+    assert_eq!(wrong("type = \"boolean\"", named), []);
+}
+
+#[test]
 fn examples_fit_the_schema() {
     refused(
         "{ pattern = \"x\" }",
@@ -252,6 +301,13 @@ output_schema = { type = "object" }
             .replace("kind", "colour = 1\nkind"),
     );
     assert_eq!(wrong.len(), 3, "{wrong:?}");
+    let forms = codex.replace(
+        "result = \"json\"",
+        "result = \"ndjson\"\nparser = \"ripgrep\"",
+    );
+    let not_lines = "the answer of a turn is \"json\" or \"text\"".to_owned();
+    let no_parser = "the answer of a turn has no parser".to_owned();
+    assert_eq!(problems(&forms), [(4, not_lines), (5, no_parser)]);
     let cli = codex.replace("\"codex\"", "\"cli\"");
     let (_, run) = cli.split_once("prompt").unwrap();
     let args = "skill = \"review\"\nstdin = \"context\"\nargs = [\"{diff}\"]\n";

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::super::problem::Notes;
 use super::super::section::{Said, json as to_json};
 use super::judgement::describe;
-use super::{Parameter, Parameters, PathRule, RESERVED, Shape, numbers};
+use super::{Parameter, Parameters, PathRule, RESERVED, Shape, annotations, numbers};
 
 /// More parameters than anyone has use for are a mistake.
 const MAX_PARAMETERS: usize = 64;
@@ -30,6 +30,10 @@ impl Parameters {
         };
         let places = Places::of(&said);
         check_root(&schema, &places, notes);
+        annotations::check(&schema, |property, detail| {
+            let place = property.map_or(places.root, |name| places.property(name));
+            notes.wrong(place, detail);
+        });
         compile(schema, &places, notes)
     }
 }
