@@ -9,9 +9,11 @@
 //! - [`Redactor::redact_lines`] redacts lines that belong together, and keeps them lines.
 //! - [`json`] redacts the strings of a JSON document in place.
 //! - [`Untrusted`] carries text from a child process or a model, and only this crate opens it.
+//! - [`EscapeStripper`] takes terminal escape sequences out of it, before any rule looks.
 
 mod boundary;
 mod bytes;
+mod escapes;
 mod evaluate;
 mod finding;
 pub mod json;
@@ -23,6 +25,7 @@ mod stream;
 mod untrusted;
 mod window;
 
+pub use escapes::EscapeStripper;
 pub use finding::{Counts, Finding, Redacted};
 pub use lines::RedactedLines;
 pub use redactor::{Redactor, RuleSummary};

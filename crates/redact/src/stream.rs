@@ -129,6 +129,12 @@ impl StreamRedactor {
         counts
     }
 
+    /// The counts of [`take_findings`](Self::take_findings): for a text without end, whose findings would
+    /// pile up.
+    pub fn take_counts(&mut self) -> Counts {
+        Counts::of_findings(&self.take_findings())
+    }
+
     /// How many bytes are kept back.
     pub fn held_bytes(&self) -> usize {
         self.text.len() - self.emitted

@@ -56,6 +56,10 @@ impl Untrusted {
     pub(crate) fn open(&self) -> &str {
         &self.text
     }
+
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(char) -> bool) {
+        self.text.retain(is_kept);
+    }
 }
 
 impl From<String> for Untrusted {

@@ -24,7 +24,7 @@ pub(super) enum Output {
     Text(Text),
     Documents(Documents),
     Ripgrep(Matches),
-    Tests(TestsReport),
+    Tests(Box<TestsReport>),
 }
 
 /// How the program ended.
@@ -74,7 +74,7 @@ impl Output {
                 let workspace = prepared.workspace.as_ref();
                 let kind = workspace.and_then(|workspace| workspace.tests);
                 let kind = kind.unwrap_or(TestKind::Make);
-                Self::Tests(TestsReport::new(kind, &redactor, limit_bytes))
+                Self::Tests(Box::new(TestsReport::new(kind, &redactor, limit_bytes)))
             }
             (None, ResultForm::Text) => Self::Text(Text::new(&redactor, limit_bytes)),
             (None, form) => Self::Documents(Documents::new(redactor, form, limit_bytes)),

@@ -7,14 +7,14 @@ mod pytest;
 
 use std::collections::VecDeque;
 
-use redact::{Counts, Redactor, StreamRedactor, Untrusted, json};
+use redact::{Counts, EscapeStripper, Redactor, StreamRedactor, Untrusted, json};
 use runner::Line;
 use serde_json::{Value, json};
 
 use super::definition::TestKind;
 use super::output::{End, Finished};
 use cargo::Cargo;
-use go::Go;
+use go::{Event, Go};
 use javascript::JavaScript;
 use pytest::Pytest;
 
@@ -34,19 +34,22 @@ const PROCESS: &str = "(process)";
 pub(super) struct TestsReport {
     kind: TestKind,
     redactor: Redactor,
+    escapes: EscapeStripper,
     stream: StreamRedactor,
     redactions: Counts,
     /// Redacted, and not yet ended by a line break.
     pending: String,
     frameworks: Vec<Framework>,
+    /// What reads events in the place of lines, if there may be any.
+    go: Option<Go>,
     tail: Tail,
+    lost_lines: bool,
 }
 
 enum Framework {
     Cargo(Cargo),
     JavaScript(JavaScript),
     Pytest(Pytest),
-    Go(Go),
 }
 
 /// The numbers of a run.
@@ -79,10 +82,11 @@ impl TestsReport {
         let cargo = || Framework::Cargo(Cargo::default());
         let javascript = || Framework::JavaScript(JavaScript::default());
         let pytest = || Framework::Pytest(Pytest::default());
-        let go = || Framework::Go(Go::default());
+        let is_go = matches!(kind, TestKind::Go | TestKind::Make);
         Self {
             kind,
             redactor: redactor.clone(),
+            escapes: EscapeStripper::default(),
             stream: redactor.stream(),
             redactions: Counts::default(),
             pending: String::new(),
@@ -90,10 +94,12 @@ impl TestsReport {
                 TestKind::Cargo => vec![cargo()],
                 TestKind::Npm => vec![javascript()],
                 TestKind::Pytest => vec![pytest()],
-                TestKind::Go => vec![go()],
+                TestKind::Go => Vec::new(),
                 // Whichever of them it runs.
-                TestKind::Make => vec![cargo(), javascript(), pytest(), go()],
+                TestKind::Make => vec![cargo(), javascript(), pytest()],
             },
+            go: is_go.then(|| Go::new(redactor)),
+            lost_lines: false,
             tail: Tail {
                 lines: VecDeque::new(),
                 bytes: 0,
@@ -106,18 +112,24 @@ impl TestsReport {
     pub(super) fn take(&mut self, line: Line) {
         let text = match line {
             Line::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Line::TooLong { bytes } => format!("[… a line of {bytes} bytes removed …]"),
+            Line::TooLong { bytes } => {
+                self.lost_lines = true;
+                format!("[… a line of {bytes} bytes removed …]")
+            }
         };
-        let is_event = text.starts_with('{') && matches!(self.kind, TestKind::Go | TestKind::Make);
-        let raw = Untrusted::new(text);
-        // In an event the secrets are escaped, and only the door for JSON sees through that.
-        if is_event && let Ok(event) = json::redact_untrusted(&self.redactor, &raw) {
-            self.redactions.add(&event.counts());
-            return self.line(&event.text);
+        if let Some(go) = &mut self.go
+            && let Some(event) = Event::read(&text)
+        {
+            let lines = go.event(event);
+            self.tail.extend(&lines);
+            return;
         }
-        let mut raw = raw;
+        let mut raw = self.without_hidden_secrets(text);
+        raw.trim_line_break();
         raw.append(&Untrusted::new("\n".to_owned()));
+        self.escapes.strip(&mut raw);
         let shown = self.stream.feed_untrusted(&raw);
+        self.redactions.add(&self.stream.take_counts());
         self.pending.push_str(&shown);
         self.pass_on_lines();
     }
@@ -125,13 +137,20 @@ impl TestsReport {
     /// A run that says that it failed, and of which no failed test is known, counts as one.
     pub(super) fn finish(mut self, end: End) -> Finished {
         let rest = self.stream.finish();
+        self.redactions.add(&self.stream.take_counts());
         self.pending.push_str(&rest);
         self.pending.push('\n');
         self.pass_on_lines();
-        self.redactions.add(&self.stream.counts());
+        let mut is_truncated = self.lost_lines;
+        if let Some(go) = &mut self.go {
+            let lines = go.flush();
+            self.tail.extend(&lines);
+            self.redactions.add(go.redactions());
+            is_truncated |= go.is_truncated();
+        }
         let tallies = self.frameworks.into_iter().map(Framework::finish);
-        let tally = tallies.max_by_key(|tally| tally.passed + tally.failed + tally.skipped);
-        let mut tally = tally.unwrap_or_default();
+        let tallies = tallies.chain(self.go.map(Go::finish));
+        let mut tally = tallies.max_by_key(Tally::told).unwrap_or_default();
         if end == End::Failed && tally.failed == 0 {
             tally.failed = 1;
             let mut lines = self.tail.lines.iter().rev();
@@ -153,30 +172,33 @@ impl TestsReport {
                 "failures": failures,
                 "tail": Vec::from(self.tail.lines).join("\n"),
             }),
-            is_truncated: self.tail.is_cut,
+            is_truncated: is_truncated || self.tail.is_cut,
             redactions: self.redactions,
         }
+    }
+
+    /// In JSON that is no event secrets are escaped, and only the door for JSON sees through that.
+    fn without_hidden_secrets(&mut self, text: String) -> Untrusted {
+        let is_json = self.go.is_some() && text.starts_with('{');
+        let raw = Untrusted::new(text);
+        if is_json && let Ok(document) = json::redact_untrusted(&self.redactor, &raw) {
+            self.redactions.add(&document.counts());
+            return Untrusted::new(document.text);
+        }
+        raw
     }
 
     fn pass_on_lines(&mut self) {
         let text = std::mem::take(&mut self.pending);
         let mut rest = text.as_str();
         while let Some((line, after)) = rest.split_once('\n') {
-            self.line(&without_colour(line));
+            for framework in &mut self.frameworks {
+                framework.line(line);
+            }
+            self.tail.push(line);
             rest = after;
         }
         rest.clone_into(&mut self.pending);
-    }
-
-    fn line(&mut self, line: &str) {
-        for framework in &mut self.frameworks {
-            framework.line(line);
-        }
-        match go::output_of(line).filter(|_| matches!(self.kind, TestKind::Go | TestKind::Make)) {
-            Some(output) => output.lines().for_each(|line| self.tail.push(line)),
-            None if line.starts_with('{') && self.kind == TestKind::Go => {}
-            None => self.tail.push(line),
-        }
     }
 }
 
@@ -186,7 +208,6 @@ impl Framework {
             Self::Cargo(cargo) => cargo.line(line),
             Self::JavaScript(javascript) => javascript.line(line),
             Self::Pytest(pytest) => pytest.line(line),
-            Self::Go(go) => go.line(line),
         }
     }
 
@@ -195,17 +216,22 @@ impl Framework {
             Self::Cargo(cargo) => cargo.finish(),
             Self::JavaScript(javascript) => javascript.finish(),
             Self::Pytest(pytest) => pytest.finish(),
-            Self::Go(go) => go.finish(),
         }
     }
 }
 
 impl Tally {
+    fn told(&self) -> u64 {
+        self.passed
+            .saturating_add(self.failed)
+            .saturating_add(self.skipped)
+    }
+
     /// Tells a failure without counting it.
     fn tell(&mut self, name: &str, message: &str) {
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(Failure {
-                name: name.chars().take(MAX_NAME_CHARS).collect(),
+                name: cut_name(name),
                 message: message.trim().chars().take(MAX_MESSAGE_CHARS).collect(),
             });
         }
@@ -213,8 +239,9 @@ impl Tally {
 
     /// Tells the message of a failure that was told without one, or the failure itself.
     fn explain(&mut self, name: &str, message: &str) {
+        let name = &cut_name(name);
         let mut known = self.failures.iter_mut();
-        match known.find(|failure| failure.name == name) {
+        match known.find(|failure| failure.name == *name) {
             Some(failure) => {
                 failure.message = message.trim().chars().take(MAX_MESSAGE_CHARS).collect();
             }
@@ -224,7 +251,17 @@ impl Tally {
 }
 
 impl Tail {
+    fn extend(&mut self, lines: &[String]) {
+        for line in lines {
+            self.push(line);
+        }
+    }
+
     fn push(&mut self, line: &str) {
+        // One that does not fit is shown from its beginning, and not left out with all before it.
+        let fitting = line.floor_char_boundary(self.limit_bytes.saturating_sub(1));
+        self.is_cut |= fitting < line.len();
+        let line = &line[..fitting];
         self.bytes += line.len() + 1;
         self.lines.push_back(line.to_owned());
         while self.bytes > self.limit_bytes
@@ -236,11 +273,17 @@ impl Tail {
     }
 }
 
-/// Adds a line to a message that is being collected, as long as it is not too long.
+/// Names are kept, and a program chooses them.
+fn cut_name(name: &str) -> String {
+    name.chars().take(MAX_NAME_CHARS).collect()
+}
+
+/// Adds a line to a message that is being collected, as far as it is not too long.
 fn append(message: &mut String, line: &str) {
     // A character has four bytes at most.
-    if message.len() < MAX_MESSAGE_CHARS * 4 {
-        message.push_str(line);
+    let room = (MAX_MESSAGE_CHARS * 4).saturating_sub(message.len());
+    if room > 0 {
+        message.push_str(&line[..line.floor_char_boundary(room)]);
         message.push('\n');
     }
 }
@@ -260,19 +303,10 @@ fn number_before(text: &str, word: &str) -> Option<u64> {
     })
 }
 
-/// Without the escape sequences that colour a terminal (ECMA-48, SGR).
-fn without_colour(line: &str) -> String {
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if !line.contains('\u{1b}') {
-        return line.to_owned();
-    }
-    let mut pieces = line.split("\u{1b}[");
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let end = piece.find(|character: char| character.is_ascii_alphabetic());
-        plain.push_str(end.and_then(|end| piece.get(end + 1..)).unwrap_or_default());
-    }
-    plain
+/// Of what is told, which may be any number.
+fn sum(numbers: impl IntoIterator<Item = Option<u64>>) -> u64 {
+    let numbers = numbers.into_iter().flatten();
+    numbers.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

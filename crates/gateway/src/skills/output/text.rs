@@ -1,11 +1,12 @@
-use redact::{Redactor, StreamRedactor, Untrusted};
+use redact::{EscapeStripper, Redactor, StreamRedactor, Untrusted};
 use runner::Line;
 
 use super::Finished;
 
 /// Text as it is, to a limit. Redacted first, then cut: a secret that the cut would halve is gone by
-/// then. What comes behind the cut is read and let go, so that the program can end by itself.
+/// then. Terminal escape sequences go before both. What comes behind the cut is read and let go, so that the program can end by itself.
 pub(in super::super) struct Text {
+    escapes: EscapeStripper,
     redactor: StreamRedactor,
     limit_bytes: usize,
     shown: String,
@@ -16,6 +17,7 @@ pub(in super::super) struct Text {
 impl Text {
     pub(super) fn new(redactor: &Redactor, limit_bytes: usize) -> Self {
         Self {
+            escapes: EscapeStripper::default(),
             redactor: redactor.stream(),
             limit_bytes,
             shown: String::new(),
@@ -35,7 +37,9 @@ impl Text {
                 format!("[… a line of {bytes} bytes removed …]\n")
             }
         };
-        let shown = self.redactor.feed_untrusted(&Untrusted::new(line));
+        let mut raw = Untrusted::new(line);
+        self.escapes.strip(&mut raw);
+        let shown = self.redactor.feed_untrusted(&raw);
         self.show(&shown);
     }
 
@@ -95,6 +99,14 @@ mod tests {
             assert!(!output.contains("ghp_"), "{output}");
             assert_eq!(cut.is_truncated, output.contains("output ended here"));
         }
+    }
+
+    #[test]
+    fn colour_in_the_middle_of_a_secret_does_not_hide_it() {
+        let token = format!("ghp_aB3dE5\u{1b}[0m{}", "fG7haB3dE5".repeat(4));
+        let finished = finished(1000, &[&token, "\u{1b}[1mbold\u{1b}[0m"]);
+        assert_eq!(finished.output, "[REDACTED:github_token]\nbold\n");
+        assert_eq!(finished.redactions.total(), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{BUILD, PROCESS, Tally, append, number_before};
+use super::{BUILD, PROCESS, Tally, append, cut_name, number_before};
 
 /// `cargo test`: what libtest prints for each binary, and cargo around it.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Cargo {
             self.test(rest);
         } else if let Some(name) = section_name(line) {
             self.section = Section::Test {
-                name: name.to_owned(),
+                name: cut_name(name),
                 message: String::new(),
             };
         } else if line
@@ -51,9 +51,9 @@ impl Cargo {
                 self.broken(PROCESS, line);
             }
         } else if is_compile_error(line) && matches!(self.section, Section::None) {
-            self.section = Section::Build {
-                message: format!("{line}\n"),
-            };
+            let mut message = String::new();
+            append(&mut message, line);
+            self.section = Section::Build { message };
         } else if let Section::Test { message, .. } | Section::Build { message } = &mut self.section
         {
             append(message, line);
@@ -97,9 +97,9 @@ impl Cargo {
     }
 
     fn end_binary(&mut self) {
-        self.total.passed += self.lines.passed;
-        self.total.failed += self.lines.failed;
-        self.total.skipped += self.lines.skipped;
+        self.total.passed = self.total.passed.saturating_add(self.lines.passed);
+        self.total.failed = self.total.failed.saturating_add(self.lines.failed);
+        self.total.skipped = self.total.skipped.saturating_add(self.lines.skipped);
         self.lines = Tally::default();
         self.is_running = false;
     }
@@ -126,7 +126,7 @@ impl Cargo {
         if name == BUILD && self.total.failures.iter().any(|known| known.name == BUILD) {
             return;
         }
-        self.total.failed += 1;
+        self.total.failed = self.total.failed.saturating_add(1);
         self.total.tell(name, message);
     }
 }

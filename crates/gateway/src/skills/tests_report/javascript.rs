@@ -1,4 +1,4 @@
-use super::{Tally, append, number_before};
+use super::{Tally, append, cut_name, number_before, sum};
 
 /// `npm test`: the TAP of Node's own runner, and the last words of Jest, Vitest and Mocha.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl JavaScript {
                 self.lines.skipped += 1;
             } else {
                 self.lines.failed += 1;
-                self.failure = Some((name(rest).to_owned(), String::new()));
+                self.failure = Some((cut_name(name(rest)), String::new()));
             }
         } else if let Some(rest) = trimmed.strip_prefix("ok ") {
             self.end_failure();
@@ -55,7 +55,7 @@ impl JavaScript {
     pub(super) fn finish(mut self) -> Tally {
         self.end_failure();
         let mut tally = self.lines;
-        let told = tally.passed + tally.failed + tally.skipped + self.left_out;
+        let told = tally.told().saturating_add(self.left_out);
         let keeps_plan = self.planned.is_some_and(|planned| planned <= told);
         tally.is_complete = self.passed.is_some() || self.failed.is_some() || keeps_plan;
         tally.passed = self.passed.unwrap_or(tally.passed);
@@ -75,8 +75,8 @@ impl JavaScript {
         };
         match word {
             "pass" => self.passed = Some(number),
-            "fail" | "cancelled" => self.failed = Some(self.failed.unwrap_or_default() + number),
-            "skipped" | "todo" => self.skipped = Some(self.skipped.unwrap_or_default() + number),
+            "fail" | "cancelled" => add(&mut self.failed, number),
+            "skipped" | "todo" => add(&mut self.skipped, number),
             _ => {}
         }
     }
@@ -88,7 +88,7 @@ impl JavaScript {
             self.passed = Some(number_before(line, "passed").unwrap_or_default());
             self.failed = Some(number_before(line, "failed").unwrap_or_default());
             let skipped = ["skipped", "todo", "pending"].map(|word| number_before(line, word));
-            self.skipped = Some(skipped.into_iter().flatten().sum());
+            self.skipped = Some(sum(skipped));
         } else if line.starts_with(|first: char| first.is_ascii_digit()) {
             let mut words = line.split_ascii_whitespace();
             let number = words.next().and_then(|number| number.parse().ok());
@@ -106,6 +106,11 @@ impl JavaScript {
             self.lines.tell(&name, &message);
         }
     }
+}
+
+/// A program may say any number.
+fn add(total: &mut Option<u64>, number: u64) {
+    *total = Some(total.unwrap_or_default().saturating_add(number));
 }
 
 /// `1 - adds # SKIP why` → `adds`

@@ -1,4 +1,4 @@
-use super::{PROCESS, Tally, number_before};
+use super::{PROCESS, Tally, number_before, sum};
 
 /// `pytest --verbose`: a line for each test, short reasons, and a last line with the numbers.
 #[derive(Default)]
@@ -43,10 +43,7 @@ impl Pytest {
 
     /// `=== 1 failed, 2 passed, 1 skipped, 1 error in 0.05s ===`
     fn last(&mut self, line: &str) {
-        let number = |words: &[&str]| -> u64 {
-            let numbers = words.iter().filter_map(|word| number_before(line, word));
-            numbers.sum()
-        };
+        let number = |words: &[&str]| sum(words.iter().map(|word| number_before(line, word)));
         self.summary = Some(Tally {
             passed: number(&["passed", "xpassed"]),
             failed: number(&["failed", "error", "errors"]),

@@ -186,6 +186,89 @@ fn gos_events_are_counted_and_a_secret_in_one_is_found_behind_its_escapes() {
     assert!(!whole.to_string().contains("ghp_"));
 }
 
+/// Put together here, so that none stands in the source.
+fn private_key() -> String {
+    let kind = "PRIVATE KEY";
+    let body = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCMIIEvQIBADANBgkqhkiG9w0BAQEFAASC"; 4].join("\n");
+    format!("-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n")
+}
+
+fn event(action: &str, package: &str, test: &str, output: &str) -> String {
+    let event = json!({ "Action": action, "Package": package, "Test": test, "Output": output });
+    event.to_string() + "\n"
+}
+
+fn finished(kind: TestKind, text: &str) -> Finished {
+    let redactor = Redactor::with_default_rules();
+    let mut report = TestsReport::new(kind, &redactor, 1 << 20);
+    for line in text.lines() {
+        report.take(Line::Text(line.as_bytes().to_vec()));
+    }
+    report.finish(End::Ok)
+}
+
+#[test]
+fn colour_in_the_middle_of_a_secret_does_not_hide_it() {
+    let rest = "fG7haB3dE5".repeat(4);
+    for escape in ["\u{1b}[0m", "\u{1b}]0;x\u{7}", "\u{9b}1m"] {
+        let token = format!("ghp_aB3dE5{escape}{rest}");
+        let events = event("output", "p", "T", &token) + &event("fail", "p", "T", "");
+        for (kind, text) in [
+            (TestKind::Cargo, token.clone()),
+            (TestKind::Make, token.clone()),
+            (TestKind::Go, events),
+        ] {
+            let finished = finished(kind, &text);
+            let shown = finished.output.to_string();
+            assert!(!shown.contains(&rest), "{shown}");
+            assert_eq!(finished.redactions.total(), 1, "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_printed_over_several_events_is_one_secret() {
+    // Another test prints in between.
+    let mut text = String::new();
+    for line in private_key().split_inclusive('\n') {
+        text += &event("output", "p", "T", line);
+        text += &event("output", "p", "Other", "so far so good\n");
+    }
+    text += &event("fail", "p", "T", "");
+    for kind in [TestKind::Go, TestKind::Make] {
+        let finished = finished(kind, &text);
+        let shown = finished.output.to_string();
+        assert!(!shown.contains("MIIE"), "{shown}");
+        assert_eq!(finished.redactions.total(), 1);
+        let message = &finished.output["failures"][0]["message"];
+        assert_eq!(message, "[REDACTED:private_key]");
+    }
+}
+
+#[test]
+fn names_in_events_are_redacted_and_cut() {
+    let token = format!("ghp_{}", "aB3dE5fG7h".repeat(4));
+    let long = "x".repeat(100_000);
+    let text = event("fail", "p", &token, "") + &event("fail", "p", &long, "");
+    let finished = finished(TestKind::Go, &text);
+    let failures = &finished.output["failures"];
+    assert_eq!(failures[0]["name"], "p [REDACTED:github_token]");
+    let name = failures[1]["name"].as_str().unwrap();
+    assert_eq!(name.len(), MAX_NAME_CHARS);
+}
+
+#[test]
+fn numbers_and_lines_may_be_as_large_as_they_like() {
+    let tap = format!("# fail {0}\n# cancelled {0}\n# skipped {0}\n", u64::MAX);
+    assert_eq!(report(TestKind::Make, &tap)["failed"], u64::MAX);
+    let pytest = format!("== {0} failed, {0} errors in 1s ==\n", u64::MAX);
+    assert_eq!(report(TestKind::Pytest, &pytest)["failed"], u64::MAX);
+    let text = format!("before\n{}\n", "ä".repeat(MAX_TAIL_BYTES));
+    let finished = finished(TestKind::Make, &text);
+    assert!(finished.is_truncated);
+    assert!(finished.output["tail"].as_str().unwrap().starts_with("ää"));
+}
+
 #[test]
 fn make_is_whatever_it_runs() {
     let made = report(
