@@ -6,7 +6,7 @@
 //! - [`Redactor`] is the compiled rule set; cloning it is cheap.
 //! - [`StreamRedactor`] redacts a text that arrives in pieces. Whatever the cuts, the pieces of
 //!   output joined equal the output for the whole text; batch redaction *is* one feed and a finish.
-//! - [`Redactor::redact_lines`] redacts lines that belong together, and keeps them lines.
+//! - [`LineRedactor`] redacts lines that belong together, and keeps them lines.
 //! - [`json`] redacts the strings of a JSON document in place.
 //! - [`Untrusted`] carries text from a child process or a model, and only this crate opens it.
 //! - [`EscapeStripper`] takes terminal escape sequences out of it, before any rule looks.
@@ -27,7 +27,7 @@ mod window;
 
 pub use escapes::EscapeStripper;
 pub use finding::{Counts, Finding, Redacted};
-pub use lines::RedactedLines;
+pub use lines::{LineRedactor, RedactedLines};
 pub use redactor::{Redactor, RuleSummary};
 pub use rules::{RuleProblem, RulesError};
 pub use stream::StreamRedactor;

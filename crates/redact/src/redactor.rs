@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::evaluate::RuleSet;
 use crate::finding::Redacted;
-use crate::lines::{self, RedactedLines};
+use crate::lines::LineRedactor;
 use crate::rules::{Rule, RuleProblem, RulesError, built_in, check_examples, merge_file};
 use crate::stream::StreamRedactor;
 use crate::untrusted::Untrusted;
@@ -88,10 +88,9 @@ impl Redactor {
         self.redact(raw.open())
     }
 
-    /// Opens lines of one text, none of which holds a line break, and redacts them as the one text that
-    /// they are: a key that runs over several lines is hidden in each of them.
-    pub fn redact_lines(&self, lines: &[Untrusted]) -> RedactedLines {
-        lines::redact(self, lines)
+    /// A redactor for lines of one text, which must stay lines.
+    pub fn lines(&self) -> LineRedactor {
+        LineRedactor::new(self.stream())
     }
 
     /// A redactor for one text that arrives in pieces.

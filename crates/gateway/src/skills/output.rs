@@ -23,7 +23,7 @@ pub(super) const MAX_LINE_BYTES: usize = 1024 * 1024;
 pub(super) enum Output {
     Text(Text),
     Documents(Documents),
-    Ripgrep(Matches),
+    Ripgrep(Box<Matches>),
     Tests(Box<TestsReport>),
 }
 
@@ -68,7 +68,7 @@ impl Output {
                     .as_ref()
                     .and_then(|name| arguments.get(name)?.as_u64());
                 let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-                Self::Ripgrep(Matches::new(redactor, limit, limit_bytes))
+                Self::Ripgrep(Box::new(Matches::new(redactor, limit, limit_bytes)))
             }
             (Some(Parser::Tests), _) => {
                 let workspace = prepared.workspace.as_ref();

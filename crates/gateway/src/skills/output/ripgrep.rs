@@ -3,7 +3,7 @@
 
 mod event;
 
-use redact::{Counts, Redactor, Untrusted};
+use redact::{Counts, LineRedactor, Redactor, Untrusted};
 use runner::Line;
 use serde_json::{Value, json};
 
@@ -17,13 +17,15 @@ const CHARS_BEFORE_MATCH: usize = 100;
 /// Matches of a call that bounds them with no parameter.
 const DEFAULT_LIMIT: usize = 1000;
 
+/// What a line takes beside its text while its block is collected.
+const LINE_OVERHEAD_BYTES: usize = 64;
+
 /// Collects matches with their context. Ends the search at the first match that is not wanted any more.
 pub(in super::super) struct Matches {
     redactor: Redactor,
     limit: usize,
     limit_bytes: usize,
-    /// Lines that follow one another in one file, and whether each is a match.
-    block: Vec<FoundLine>,
+    block: Option<Block>,
     shown: Vec<Value>,
     taken: usize,
     shown_bytes: usize,
@@ -36,6 +38,18 @@ pub(in super::super) struct Matches {
     redactions: Counts,
 }
 
+/// Lines that follow one another in one file. They are held raw until the last of them is known, so they
+/// are no more than the result may be.
+struct Block {
+    path: Untrusted,
+    lines: LineRedactor,
+    /// Of each line its number, and the column of a match.
+    places: Vec<(u64, Option<usize>)>,
+    raw_bytes: usize,
+    /// The most that can be shown of it, but for markers.
+    shown_bytes: usize,
+}
+
 impl Matches {
     pub(in super::super) fn new(
         redactor: Redactor,
@@ -46,7 +60,7 @@ impl Matches {
             redactor,
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             limit_bytes,
-            block: Vec::new(),
+            block: None,
             shown: Vec::new(),
             taken: 0,
             shown_bytes: 0,
@@ -72,10 +86,7 @@ impl Matches {
         self.read_bytes += bytes.len() + 1;
         match serde_json::from_slice(&bytes) {
             Ok(Event::Match(line)) => self.line(line),
-            Ok(Event::Context(line)) => {
-                self.push(line);
-                true
-            }
+            Ok(Event::Context(line)) => self.push(line),
             Ok(Event::Begin(_) | Event::End(_)) => {
                 self.end_block();
                 true
@@ -114,40 +125,55 @@ impl Matches {
             return false;
         }
         self.taken += 1;
-        self.push(line);
-        true
+        self.push(line)
     }
 
-    fn push(&mut self, line: FoundLine) {
-        let follows = self
-            .block
-            .last()
-            .is_some_and(|last| last.line_number + 1 == line.line_number);
+    fn push(&mut self, line: FoundLine) -> bool {
+        let follows = self.block.as_ref().is_some_and(|block| {
+            let last = block.places.last();
+            last.is_some_and(|(number, _)| number + 1 == line.line_number)
+        });
         if !follows {
             self.end_block();
         }
-        self.block.push(line);
+        let block = self.block.get_or_insert_with(|| Block {
+            path: line.path,
+            lines: self.redactor.lines(),
+            places: Vec::new(),
+            raw_bytes: 0,
+            shown_bytes: 0,
+        });
+        let text_bytes = line.text.len_bytes();
+        let raw_bytes = block.raw_bytes + text_bytes + LINE_OVERHEAD_BYTES;
+        let shown_bytes = block.shown_bytes + text_bytes.min(MAX_TEXT_CHARS * 4);
+        let is_too_much =
+            raw_bytes > self.limit_bytes || self.shown_bytes + shown_bytes > self.limit_bytes;
+        // A single line is never too much.
+        if is_too_much && !block.places.is_empty() {
+            self.is_truncated = true;
+            return false;
+        }
+        block.raw_bytes = raw_bytes;
+        block.shown_bytes = shown_bytes;
+        block.lines.push(line.text);
+        block.places.push((line.line_number, line.column));
+        true
     }
 
     /// Redacts the lines of a block as the one text that they are, and makes matches of them. A context
     /// line between two matches is told once, behind the first.
     fn end_block(&mut self) {
-        let block = std::mem::take(&mut self.block);
-        let Some(first) = block.first() else {
+        let Some(block) = self.block.take() else {
             return;
         };
-        let path = self.redactor.redact_untrusted(&first.path);
+        let path = self.redactor.redact_untrusted(&block.path);
         self.redactions.add(&path.counts());
         let file = path.text.strip_prefix("./").unwrap_or(&path.text);
-        let (raw, places): (Vec<Untrusted>, Vec<_>) = block
-            .into_iter()
-            .map(|line| (line.text, (line.line_number, line.column)))
-            .unzip();
-        let redacted = self.redactor.redact_lines(&raw);
+        let redacted = block.lines.finish();
         self.redactions.add(&redacted.counts());
         let mut before = Vec::new();
         let first_of_block = self.shown.len();
-        for (text, (number, column)) in redacted.lines.iter().zip(places) {
+        for (text, (number, column)) in redacted.lines.iter().zip(block.places) {
             let shown = window(text, column.unwrap_or(1));
             self.shown_bytes += shown.len() + file.len();
             if let Some(column) = column {

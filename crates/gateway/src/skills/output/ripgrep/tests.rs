@@ -114,3 +114,25 @@ fn what_is_not_ripgreps_is_told_by_its_place() {
     assert!(finished.is_truncated);
     assert_eq!(finished.output["omitted_lines"], 1);
 }
+
+#[test]
+fn lines_that_follow_one_another_are_not_collected_without_end() {
+    let limit_bytes = 100_000;
+    for (kind, length) in [("match", 10_000), ("match", 100), ("context", 0)] {
+        let redactor = Redactor::with_default_rules();
+        let mut matches = Matches::new(redactor, None, limit_bytes);
+        let text = "x ".repeat(length / 2);
+        let taken = (1..1_000_000).take_while(|number| {
+            let line = line(kind, *number, &text).into_bytes();
+            matches.take(Line::Text(line))
+        });
+        let taken = taken.count();
+        assert!(
+            taken <= limit_bytes / (length + LINE_OVERHEAD_BYTES),
+            "{taken} of {length}"
+        );
+        let finished = matches.finish().unwrap();
+        assert!(finished.is_truncated);
+        assert!(finished.output.to_string().len() < limit_bytes * 2);
+    }
+}
