@@ -1,9 +1,12 @@
-//! Redaction of a JSON document: strings change in place, keys and shape survive.
+//! Redaction of a JSON document: strings change in place, the shape survives, and so do keys, but for
+//! [`redact_with_keys`].
 //!
 //! Secrets are looked for in the decoded strings, so no escape hides one. A string in which nothing
 //! is found stays as it was written, byte for byte. A string under a sensitive key (`"password":
 //! "hunter2"`) is hidden as a whole. A string that is a `data:image/…;base64,` URL passes untouched.
 //! The output is always valid JSON.
+
+use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
 use thiserror::Error;
@@ -61,6 +64,10 @@ impl RedactedJson {
 /// # Errors
 /// [`InvalidJson`] for anything that is not one JSON value, nested at most 128 deep.
 pub fn redact(redactor: &Redactor, document: &str) -> Result<RedactedJson, InvalidJson> {
+    walk(redactor, document, Keys::Kept)
+}
+
+fn walk(redactor: &Redactor, document: &str, keys: Keys) -> Result<RedactedJson, InvalidJson> {
     serde_json::from_str::<IgnoredAny>(document)
         .map_err(|error| InvalidJson::at(document, &error))?;
     let mut walk = Walk {
@@ -69,6 +76,7 @@ pub fn redact(redactor: &Redactor, document: &str) -> Result<RedactedJson, Inval
         document: document.as_bytes(),
         output: Vec::with_capacity(document.len()),
         copied: 0,
+        keys,
         key: None,
         findings: Vec::new(),
         decoded: Vec::new(),
@@ -89,6 +97,68 @@ pub fn redact_untrusted(redactor: &Redactor, raw: &Untrusted) -> Result<Redacted
     redact(redactor, raw.open())
 }
 
+/// Opens a raw document that is a result, whose keys mean nothing to who gets it, and redacts every
+/// string value of it and every key. Keys of one object that would be the same behind that have a number
+/// behind them.
+///
+/// # Errors
+/// [`InvalidJson`], as [`redact`].
+pub fn redact_with_keys(redactor: &Redactor, raw: &Untrusted) -> Result<RedactedJson, InvalidJson> {
+    walk(redactor, raw.open(), Keys::Redacted(Vec::new()))
+}
+
+/// What becomes of keys.
+enum Keys {
+    Kept,
+    /// Of each object that is open, the keys with a marker, each with the number for the next such key.
+    Redacted(Vec<HashMap<Vec<u8>, usize>>),
+}
+
+impl Keys {
+    fn open_object(&mut self) {
+        if let Self::Redacted(objects) = self {
+            objects.push(HashMap::new());
+        }
+    }
+
+    fn close_object(&mut self) {
+        if let Self::Redacted(objects) = self {
+            objects.pop();
+        }
+    }
+
+    /// Adds a number to a key that its object has already. Only one with a marker can have come to be the
+    /// same as another.
+    fn tell_apart(&mut self, key: &mut Vec<u8>) {
+        let Self::Redacted(objects) = self else {
+            return;
+        };
+        let Some(object) = objects.last_mut().filter(|_| has_marker(key)) else {
+            return;
+        };
+        if let Some(next) = object.get(key) {
+            let mut number = *next;
+            let numbered = loop {
+                let mut numbered = key.clone();
+                numbered.extend_from_slice(format!("_{number}").as_bytes());
+                number += 1;
+                if !object.contains_key(&numbered) {
+                    break numbered;
+                }
+            };
+            object.insert(std::mem::replace(key, numbered), number);
+        }
+        object.insert(key.clone(), 2);
+    }
+}
+
+fn has_marker(text: &[u8]) -> bool {
+    text.windows(MARKER_HEAD.len())
+        .any(|part| part == MARKER_HEAD)
+}
+
+const MARKER_HEAD: &[u8] = b"[REDACTED:";
+
 /// One pass over a document that is known to be valid.
 struct Walk<'a> {
     redactor: &'a Redactor,
@@ -97,6 +167,7 @@ struct Walk<'a> {
     output: Vec<u8>,
     /// Up to where the document has been copied to the output.
     copied: usize,
+    keys: Keys,
     /// The key whose value, or whose array of values, comes next.
     key: Option<Vec<u8>>,
     findings: Vec<Finding>,
@@ -112,15 +183,21 @@ impl Walk<'_> {
                 b'"' => {
                     let end = self.string_end(position + 1);
                     if self.is_key(end + 1) {
-                        let mut key = Vec::new();
-                        decode(&self.document[position + 1..end], &mut key);
-                        self.key = Some(key);
+                        self.take_key(position, end);
                     } else {
                         self.redact_string(position, end);
                     }
                     position = end;
                 }
-                b'{' | b'}' | b']' => self.key = None,
+                b'{' => {
+                    self.key = None;
+                    self.keys.open_object();
+                }
+                b'}' => {
+                    self.key = None;
+                    self.keys.close_object();
+                }
+                b']' => self.key = None,
                 _ => {}
             }
             position += 1;
@@ -149,6 +226,22 @@ impl Walk<'_> {
         rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
     }
 
+    /// Takes the key between the quotes at `open` and `close`.
+    fn take_key(&mut self, open: usize, close: usize) {
+        let mut key = Vec::new();
+        decode(&self.document[open + 1..close], &mut key);
+        if matches!(self.keys, Keys::Redacted(_)) {
+            self.redacted.clear();
+            self.stream.feed_bytes(&key, &mut self.redacted);
+            let found = self.stream.finish_bytes(&mut self.redacted);
+            self.keys.tell_apart(&mut self.redacted);
+            if self.redacted != key {
+                self.replace(open, close, found);
+            }
+        }
+        self.key = Some(key);
+    }
+
     /// Redacts the string between the quotes at `open` and `close`.
     fn redact_string(&mut self, open: usize, close: usize) {
         let written = &self.document[open + 1..close];
@@ -171,9 +264,13 @@ impl Walk<'_> {
                 len_bytes: self.decoded.len() as u64,
             }];
         }
-        if found.is_empty() {
-            return;
+        if !found.is_empty() {
+            self.replace(open, close, found);
         }
+    }
+
+    /// Puts what was redacted between the quotes at `open` and `close`.
+    fn replace(&mut self, open: usize, close: usize, found: Vec<Finding>) {
         self.output
             .extend_from_slice(&self.document[self.copied..=open]);
         encode(&self.redacted, &mut self.output);
@@ -192,7 +289,7 @@ impl Walk<'_> {
 
     /// Whether nothing but one marker is left: then its rule knows better than the key.
     fn is_redacted_whole(&self) -> bool {
-        self.redacted.starts_with(b"[REDACTED:")
+        self.redacted.starts_with(MARKER_HEAD)
             && self.redacted.iter().position(|byte| *byte == b']') == Some(self.redacted.len() - 1)
     }
 }

@@ -57,6 +57,41 @@ fn a_sensitive_key_hides_its_string_and_stays() {
     assert_eq!(redact(kept), kept);
 }
 
+/// Of a result: what asks a provider for something must keep its keys.
+#[test]
+fn keys_of_a_result_are_redacted_and_stay_apart() {
+    let redactor = Redactor::with_default_rules();
+    let with_keys = |document: &str| {
+        let raw = redact::Untrusted::new(document.to_owned());
+        json::redact_with_keys(&redactor, &raw).unwrap()
+    };
+    let (one, other) = (github_token(), github_token().replace("aB", "Zz"));
+    assert_ne!(one, other);
+    let escaped = one.replacen('g', "\\u0067", 1);
+    let marker = "[REDACTED:github_token]";
+    let document = format!(
+        r#"{{"{marker}_2": 0, "{one}": {{"{escaped}": 1}}, "{other}": [{{"{one}": "{one}"}}], "password": "hunter2"}}"#
+    );
+    let redacted = with_keys(&document);
+    let value: Value = serde_json::from_str(&redacted.text).unwrap();
+    let mut expected = serde_json::json!({
+        format!("{marker}_2"): 0,
+        marker: { marker: 1 },
+        format!("{marker}_3"): [{ marker: marker }],
+    });
+    expected["password"] = value["password"].clone();
+    assert_eq!(value, expected);
+    assert!(!redacted.text.contains("hunter2"), "{}", redacted.text);
+    assert_eq!(redacted.counts().of("github_token"), 5);
+    assert!(redact(&document).contains(&other));
+
+    // In time that is proportional, whatever becomes the same.
+    let many: Vec<_> = (0..5000).map(|_| format!("\"{one}\":0")).collect();
+    let many = with_keys(&format!("{{{}}}", many.join(",")));
+    let value: Value = serde_json::from_str(&many.text).unwrap();
+    assert_eq!(value.as_object().unwrap().len(), 5000);
+}
+
 #[test]
 fn images_and_texts_without_findings_keep_their_bytes() {
     let image = format!(

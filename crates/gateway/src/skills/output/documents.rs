@@ -58,7 +58,7 @@ impl Documents {
             let not_json = |offset| BadOutput::NotJson {
                 offset_bytes: start + offset,
             };
-            let redacted = json::redact_untrusted(&self.redactor, &raw)
+            let redacted = json::redact_with_keys(&self.redactor, &raw)
                 .map_err(|error| not_json(error.offset_bytes))?;
             redactions.add(&redacted.counts());
             // It was valid before, and redaction keeps it so; a number beyond every range is not a value.
@@ -153,6 +153,11 @@ mod tests {
         let line = format!("{{\"t\": \"{token}\"}}");
         let redacted = finished(ResultForm::Json, &[line.as_bytes()], true).unwrap();
         assert_eq!(redacted.output, json!({ "t": "[REDACTED:github_token]" }));
+        assert_eq!(redacted.redactions.total(), 1);
+
+        let line = format!("{{\"{token}\": \"v\"}}");
+        let redacted = finished(ResultForm::Json, &[line.as_bytes()], true).unwrap();
+        assert_eq!(redacted.output, json!({ "[REDACTED:github_token]": "v" }));
         assert_eq!(redacted.redactions.total(), 1);
     }
 }
