@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockUpgradableReadGuard};
 use redact::{Counts, Redactor};
 use runner::Deadline;
 use serde_json::{Map, Value, json};
@@ -149,11 +149,13 @@ impl Skills {
 
     /// Reads the files again. If anything is wrong with them, all stays as it is. Blocks on small files.
     pub fn reload(&self) {
-        match Catalogue::read(&self.parts.dir) {
+        // Of two at the same time the later one reads what it puts in place; calls go on meanwhile.
+        let current = self.catalogue.upgradable_read();
+        match Catalogue::read_again(&self.parts.dir) {
             Ok(catalogue) => {
                 tracing::info!(skills = catalogue.len(), "the skills were read again");
                 let catalogue = catalogue.runnable(&self.parts.turn.turns.driver);
-                *self.catalogue.write() = Arc::new(catalogue);
+                *RwLockUpgradableReadGuard::upgrade(current) = Arc::new(catalogue);
             }
             Err(error) => {
                 for problem in &error.problems {

@@ -1,7 +1,7 @@
 //! All skills of a directory, or everything that is wrong with them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, ReadDir};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,10 +29,25 @@ impl Catalogue {
     ///
     /// Blocks on small files.
     pub fn read(directory: &Path) -> Result<Self, CatalogueError> {
+        match fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            entries => Self::of(directory, entries),
+        }
+    }
+
+    /// Reads the files of a directory that had skills before: one that is not there is a mistake, such as
+    /// a mount that has gone, and no reason to drop them all.
+    ///
+    /// Blocks on small files.
+    pub fn read_again(directory: &Path) -> Result<Self, CatalogueError> {
+        Self::of(directory, fs::read_dir(directory))
+    }
+
+    fn of(directory: &Path, entries: io::Result<ReadDir>) -> Result<Self, CatalogueError> {
         let mut problems = Vec::new();
         let mut skills = BTreeMap::new();
         let mut lenders = Vec::new();
-        for path in files(directory, &mut problems) {
+        for path in files(directory, entries, &mut problems) {
             let text = match read_text(&path) {
                 Ok(text) => text,
                 Err(detail) => {
@@ -134,18 +149,24 @@ impl Lender {
 }
 
 /// Sorted, so that messages come in the same order every time.
-fn files(directory: &Path, problems: &mut Vec<FileProblem>) -> Vec<PathBuf> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            let detail = format!("cannot be read ({error})");
-            problems.push(whole_file(directory.to_owned(), detail));
-            return Vec::new();
+fn files(
+    directory: &Path,
+    entries: io::Result<ReadDir>,
+    problems: &mut Vec<FileProblem>,
+) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let read = entries.and_then(|entries| {
+        for entry in entries {
+            paths.push(entry?.path());
         }
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
+        Ok(())
+    });
+    if let Err(error) = read {
+        let detail = format!("cannot be read ({error})");
+        problems.push(whole_file(directory.to_owned(), detail));
+    }
     let mut files: Vec<_> = paths
+        .into_iter()
         .filter(|path| {
             path.extension()
                 .is_some_and(|extension| extension == "toml")
@@ -175,6 +196,18 @@ fn whole_file(file: PathBuf, detail: String) -> FileProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_gone_is_a_mistake_only_the_second_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("gone");
+        assert!(Catalogue::read(&gone).unwrap().is_empty());
+        let problems = Catalogue::read_again(&gone).unwrap_err().problems;
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].file, gone);
+        assert!(problems[0].detail.starts_with("cannot be read"));
+        assert!(Catalogue::read_again(directory.path()).unwrap().is_empty());
+    }
 
     #[test]
     fn what_a_turn_would_lend_must_be_there_and_no_turn_itself() {
