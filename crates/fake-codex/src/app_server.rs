@@ -178,6 +178,11 @@ impl Server {
         if !self.is_initialized.load(Ordering::Relaxed) {
             return self.outbox.reply(id, Err(invalid("Not initialized")));
         }
+        if self.startup.refuse_tools && params.get("dynamicTools").is_some() {
+            return self
+                .outbox
+                .reply(id, Err(invalid("dynamic tool name is reserved")));
+        }
         let is_refused = |left: u64| left.checked_sub(1);
         if self.startup.refuses_threads_now()
             || self

@@ -84,6 +84,7 @@
 //! | `exit_at_start = 7` | exits with that code at once |
 //! | `slow_start_ms = 500` | waits before it reads anything |
 //! | `hang_in_initialize = true` | never answers `initialize` |
+//! | `refuse_tools = true` | refuses each `thread/start` that lends tools, with -32600 |
 //! | `refuse_thread_start = 2` | refuses the first n `thread/start` with -32001 |
 //! | `refuse_thread_start_while = "/path"` | refuses `thread/start` with -32001 while that file exists |
 //! | `crash_after_turns = 3` | exits with 3 right after the n-th `turn/completed` |

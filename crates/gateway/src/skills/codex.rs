@@ -172,7 +172,7 @@ impl Skills {
                 "The answer is over the skill's limit of {limit} bytes, and cannot be cut."
             )));
         }
-        let redacted = redact::json::redact_untrusted(redactor, &answer.text).map_err(|error| {
+        let redacted = redact::json::redact_with_keys(redactor, &answer.text).map_err(|error| {
             bad_output(format!(
                 "The answer is not the JSON that the skill promises, at byte {}.",
                 error.offset_bytes

@@ -116,6 +116,9 @@ fn read(path: &Path, document: &DeTable<'_>, notes: &mut Notes) -> Option<Skill>
     })
 }
 
+/// Names that the pinned Codex takes for no tool of another's.
+const RESERVED_NAMES: [&str; 1] = ["mcp"];
+
 fn name(path: &Path, root: &mut Section, notes: &mut Notes) -> Option<SkillName> {
     let said = root.string("name", notes);
     let said = root.required("name", said, notes)?;
@@ -124,6 +127,12 @@ fn name(path: &Path, root: &mut Section, notes: &mut Notes) -> Option<SkillName>
         notes.wrong(said.offset, detail);
         return None;
     };
+    if RESERVED_NAMES.contains(&name.as_str()) {
+        notes.wrong(
+            said.offset,
+            "Codex keeps this name for itself: no model could call it",
+        );
+    }
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(name.as_str()) {
         notes.wrong(said.offset, "name must be the file's, without .toml");
     }

@@ -167,23 +167,18 @@ async fn app_with_exec(provider: &MockProvider) -> TestApp {
     app(provider, &[("CODEX_DRIVER", "exec")]).await
 }
 
-/// A name that Codex keeps for itself costs the call that lends it, and no process.
+/// As the real one does with a name that it keeps for itself, which no file of a skill can have.
 #[tokio::test]
 async fn a_tool_that_codex_refuses_costs_no_process() {
-    let mut provider = MockProvider::start().await;
-    let skills = tempfile::tempdir().unwrap();
-    let file = "name = \"mcp\"\ndescription = \"d\"\nworkspace = \"none\"\nresult = \"text\"\n\
-                [parameters]\ntype = \"object\"\n[run]\nkind = \"command\"\nprogram = \"/bin/true\"\n";
-    std::fs::write(skills.path().join("mcp.toml"), file).unwrap();
-    let settings = [("PORTCULLIS_SKILLS_DIR", skills.path().to_str().unwrap())];
-    let app = TestApp::with_real_codex(&provider, &settings).await;
+    let settings = [
+        ("PORTCULLIS_SKILLS_DIR", SKILLS),
+        ("PORTCULLIS_WORKSPACES", WORKSPACES),
+    ];
+    let app = TestApp::with_fake_codex("refuse_tools = true", &settings).await;
     let pids = app.pids().await;
-    let refused = app.send(&question(&["mcp"])).await.answer().await;
+    let refused = app.send(&question(&["code-search"])).await.answer().await;
     refused.problem(502, "codex_failed");
-    let caller = app.send(&json!({ "message": "Hello" })).await;
-    provider.call().await.answer("Hello.").await;
-    let mut caller = caller;
-    assert_eq!(text_of(&caller.frames().await), "Hello.");
+    assert_eq!(app.ask("Hello").await.chat(), "echo: Hello");
     assert_eq!(app.pids().await, pids);
     app.stop().await;
 }
