@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::codex::TurnAccount;
 use super::definition::{Parser, Skill};
-use super::output::{BadOutput, End, Finished, MAX_LINE_BYTES, Output};
+use super::output::{BadOutput, End, Finished, Output};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
 use super::world::{self, Surroundings, World};
@@ -112,17 +112,21 @@ impl Execution<'_> {
         let ended = Outcome {
             exit,
             cut,
-            ok_exit_codes: skill.run.ok_exit_codes(),
+            ok_exit_codes: skill.run.ok_exit_codes().to_vec(),
             duration: start.elapsed(),
             stderr,
         };
-        ended.into_result(output, self.redactor)
+        // A document of many megabytes is redacted only now.
+        let redactor = self.redactor.clone();
+        let shaping = move || ended.into_result(output, &redactor);
+        let shaped = self.tracker.spawn_blocking(shaping).await;
+        shaped.map_err(|_| failed())?
     }
 
     /// The program, once it runs in its world.
     async fn start(&self, skill: &Skill, world: World, is_joined: bool) -> Result<Held, Problem> {
         let limits = Limits {
-            max_line_bytes: MAX_LINE_BYTES,
+            max_line_bytes: Output::max_line_bytes(skill),
             kill_grace: self.kill_grace,
         };
         let spawn = if is_joined {
@@ -256,15 +260,15 @@ async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limit_bytes
 }
 
 /// How a program ended.
-struct Outcome<'run> {
+struct Outcome {
     exit: Exit,
     cut: Option<Cut>,
-    ok_exit_codes: &'run [i32],
+    ok_exit_codes: Vec<i32>,
     duration: Duration,
     stderr: Vec<u8>,
 }
 
-impl Outcome<'_> {
+impl Outcome {
     fn end(&self) -> End {
         let is_ok = |code| self.ok_exit_codes.contains(&code);
         match self.cut {

@@ -9,19 +9,19 @@ use redact::{Counts, Redactor};
 use runner::Line;
 use serde_json::Value;
 
-use super::definition::{Parser, ResultForm, TestKind};
+use super::definition::{Parser, ResultForm, Skill, TestKind};
 use super::request::Prepared;
 use super::tests_report::TestsReport;
 use documents::Documents;
 use ripgrep::Matches;
 use text::Text;
 
-/// The longest line that is read as one; see `Line::TooLong`.
-pub(super) const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// The longest line of a text that is read as one; see `Line::TooLong`.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Takes a program's output line by line.
 pub(super) enum Output {
-    Text(Text),
+    Text(Box<Text>),
     Documents(Documents),
     Ripgrep(Box<Matches>),
     Tests(Box<TestsReport>),
@@ -76,8 +76,17 @@ impl Output {
                 let kind = kind.unwrap_or(TestKind::Make);
                 Self::Tests(Box::new(TestsReport::new(kind, &redactor, limit_bytes)))
             }
-            (None, ResultForm::Text) => Self::Text(Text::new(&redactor, limit_bytes)),
+            (None, ResultForm::Text) => Self::Text(Box::new(Text::new(&redactor, limit_bytes))),
             (None, form) => Self::Documents(Documents::new(redactor, form, limit_bytes)),
+        }
+    }
+
+    /// The longest line that is read as one. A document may stand on a single line, and what is in no line
+    /// that is read is over its limit.
+    pub(super) fn max_line_bytes(skill: &Skill) -> usize {
+        match (&skill.parser, skill.result) {
+            (None, ResultForm::Json | ResultForm::Ndjson) => skill.max_output_bytes,
+            (Some(_), _) | (None, ResultForm::Text) => MAX_LINE_BYTES,
         }
     }
 

@@ -250,3 +250,14 @@ async fn a_skill_can_be_called_without_a_request() {
     assert_eq!(refused.errors[0].pointer, "/extra/pattern");
     skilled.stop().await;
 }
+
+/// What writes JSON for a program writes it on one line.
+#[tokio::test]
+async fn a_document_on_one_line_may_be_as_long_as_the_result() {
+    let script = "printf '{\"text\":\"'; head -c 3000000 /dev/zero | tr '\\0' 'x'; printf '\"}'";
+    let form = "result = \"json\"\nmax_output_bytes = 4194304\n";
+    let skilled = Skilled::with_script(script, form, &[]).await;
+    let output = skilled.probe().await["output"].clone();
+    assert_eq!(output["text"].as_str().unwrap().len(), 3_000_000);
+    skilled.stop().await;
+}
