@@ -149,6 +149,12 @@ impl Problem {
         }
     }
 
+    /// What of the detail may be logged. Where there are errors it may name one by its pointer, and a
+    /// pointer holds the caller's own keys: the log has their number instead.
+    pub fn logged_detail(&self) -> Option<&str> {
+        self.errors.is_empty().then_some(self.detail.as_str())
+    }
+
     pub fn deadline_exceeded(timeout: Duration) -> Self {
         Self {
             timeout: Some(timeout),

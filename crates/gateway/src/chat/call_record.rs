@@ -21,7 +21,7 @@ pub(super) struct CallRecord {
     model: Option<String>,
     usage: Usage,
     /// The failure that it ended with, until it is known to have ended well.
-    failure: Option<(ErrorCode, String)>,
+    failure: Option<Problem>,
 }
 
 impl CallRecord {
@@ -37,7 +37,7 @@ impl CallRecord {
             first_token: None,
             model: None,
             usage: Usage::default(),
-            failure: Some((ErrorCode::Internal, String::new())),
+            failure: Some(Problem::new(ErrorCode::Internal, "")),
         }
     }
 
@@ -75,13 +75,14 @@ impl CallRecord {
     }
 
     pub(super) fn failed(&mut self, problem: &Problem) {
-        self.failure = Some((problem.code, problem.detail.clone()));
+        self.failure = Some(problem.clone());
     }
 }
 
 impl Drop for CallRecord {
     fn drop(&mut self) {
-        let code = self.failure.as_ref().map(|(code, _)| *code);
+        let failure = self.failure.as_ref();
+        let code = failure.map(|problem| problem.code);
         tracing::info!(
             request_id = %self.request_id,
             mode = "chat",
@@ -89,7 +90,8 @@ impl Drop for CallRecord {
             model = self.model,
             status = code.map_or(200, ErrorCode::status),
             code = code.map(ErrorCode::as_str),
-            detail = self.failure.as_ref().map(|(_, detail)| detail.as_str()),
+            detail = failure.and_then(Problem::logged_detail),
+            errors = failure.map(|problem| problem.errors.len()).filter(|count| *count > 0),
             duration_ms = milliseconds(self.accepted.elapsed()),
             queued_ms = self.queued.map(milliseconds),
             first_token_ms = self.first_token.map(milliseconds),

@@ -22,7 +22,7 @@ pub(super) struct ToolRecord {
     result_bytes: Option<usize>,
     redactions: u64,
     /// The failure that it ended with, until it is known to have ended well.
-    failure: Option<(ErrorCode, String)>,
+    failure: Option<Problem>,
 }
 
 impl ToolRecord {
@@ -40,7 +40,7 @@ impl ToolRecord {
             signal: None,
             result_bytes: None,
             redactions: 0,
-            failure: Some((ErrorCode::Internal, String::new())),
+            failure: Some(Problem::new(ErrorCode::Internal, "")),
         }
     }
 
@@ -66,13 +66,14 @@ impl ToolRecord {
     }
 
     pub(super) fn failed(&mut self, problem: &Problem) {
-        self.failure = Some((problem.code, problem.detail.clone()));
+        self.failure = Some(problem.clone());
     }
 }
 
 impl Drop for ToolRecord {
     fn drop(&mut self) {
-        let code = self.failure.as_ref().map(|(code, _)| *code);
+        let failure = self.failure.as_ref();
+        let code = failure.map(|problem| problem.code);
         tracing::info!(
             request_id = %self.request_id,
             mode = "tool",
@@ -81,7 +82,8 @@ impl Drop for ToolRecord {
             driver = self.kind,
             status = code.map_or(200, ErrorCode::status),
             code = code.map(ErrorCode::as_str),
-            detail = self.failure.as_ref().map(|(_, detail)| detail.as_str()),
+            detail = failure.and_then(Problem::logged_detail),
+            errors = failure.map(|problem| problem.errors.len()).filter(|count| *count > 0),
             exit_code = self.exit_code,
             signal = self.signal,
             duration_ms = milliseconds(self.accepted.elapsed()),

@@ -154,6 +154,9 @@ async fn only_what_there_is_and_can_be_lent_is_lent() {
     let elsewhere = app.send(&body).await.answer().await;
     let problem = elsewhere.problem(422, "invalid_extra");
     assert_eq!(problem["errors"][0]["pointer"], "/extra/workspace");
+    // The pointer is for the caller; the log has the number of mistakes.
+    let record = app.log.call(problem["request_id"].as_str().unwrap());
+    assert_eq!((&record["errors"], record.get("detail")), (&json!(1), None));
     app.stop().await;
 
     let exec = app_with_exec(&provider).await;

@@ -148,6 +148,62 @@ async fn every_wrong_value_is_told_at_once_and_none_repeated() {
     skilled.stop().await;
 }
 
+/// With one mistake alone its pointer is the problem's detail, which is for the caller and not for the log.
+#[tokio::test]
+async fn a_callers_own_keys_are_not_logged() {
+    let skilled = Skilled::with_script("true", "", &[]).await;
+    let parameters =
+        "[parameters]\ntype = \"object\"\n[parameters.properties.o]\ntype = \"object\"\n";
+    let used = "args = [{ when = \"o\", args = [] }, ";
+    let file = probe("true", parameters).replace("args = [", used);
+    fs::write(skilled.skills.join("probe.toml"), file).unwrap();
+    skilled.app.skills.reload();
+    let extra = json!({ "o": { "canary-key": "a control character: \u{0}" } });
+    let answer = skilled.call("probe", &extra).await;
+    let problem = answer.problem(422, "invalid_extra");
+    let pointer = &problem["errors"][0]["pointer"];
+    assert_eq!(pointer, "/extra/o/canary-key");
+    let log = skilled.app.log.text();
+    assert!(!log.contains("canary"), "{log}");
+    let record = skilled
+        .app
+        .log
+        .call(problem["request_id"].as_str().unwrap());
+    assert_eq!(record["code"], "invalid_extra");
+    assert_eq!(record["errors"], 1);
+    assert!(record.get("detail").is_none(), "{record}");
+    skilled.stop().await;
+}
+
+/// A body within its limit can hold more mistakes than there is memory for what would be said of each.
+#[tokio::test]
+async fn a_list_without_end_is_one_mistake() {
+    let skilled = Skilled::shipped(&[]).await;
+    let extra = json!({ "pattern": "x", "globs": vec![0; 1_000_000] });
+    let answer = skilled.call("code-search", &extra).await;
+    let problem = answer.problem(422, "invalid_extra");
+    assert_eq!(problem["detail"], "/extra/globs: has more than 256 items");
+    skilled.stop().await;
+}
+
+/// A path is looked for when nothing else is wrong.
+#[tokio::test]
+async fn the_disk_is_not_asked_about_a_call_that_is_refused_anyway() {
+    let skilled = Skilled::shipped(&[]).await;
+    let mut extra = json!({ "pattern": "x", "path": "absent", "word": "yes" });
+    let pointers = async |extra: &Value| {
+        let problem = skilled.call("code-search", extra).await;
+        let problem = problem.problem(422, "invalid_extra");
+        let errors = problem["errors"].as_array().unwrap().clone();
+        let pointers = errors.into_iter().map(|error| error["pointer"].clone());
+        pointers.collect::<Vec<_>>()
+    };
+    assert_eq!(pointers(&extra).await, ["/extra/word"]);
+    extra["word"] = json!(true);
+    assert_eq!(pointers(&extra).await, ["/extra/path"]);
+    skilled.stop().await;
+}
+
 #[tokio::test]
 async fn the_skills_are_listed() {
     let skilled = Skilled::shipped(&[]).await;
