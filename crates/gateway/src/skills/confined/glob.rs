@@ -27,7 +27,9 @@ pub(super) fn check(text: &str) -> Result<(), Refusal> {
     // Braces may hold slashes: a part between two of them is a component, or the end of one alternative
     // and the beginning of another, which is judged as if they were one.
     if pattern.split('/').any(may_be_parent) {
-        return Err("has a part that may match .. : give a name beside the dot, as in .git*");
+        return Err(
+            "has a part that could be read as ..: a dot needs a name beside it, as in .git*",
+        );
     }
     Ok(())
 }
