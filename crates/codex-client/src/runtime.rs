@@ -23,15 +23,14 @@ const SYSTEM_PATHS: [&str; 10] = [
 const HEAD_BYTES: u64 = 4096;
 
 /// What a sandbox must show, read-only, for `program` to run: nothing but itself for a static one, as
-/// the native Codex is; else the system's runtime and the directory that the program lies in, with all
-/// of its npm package if it is part of one.
+/// the native Codex is; else the system's runtime, and all of its npm package if it is part of one. A
+/// script or a program of no package is shown alone: what lies beside it is somebody's, not its own.
 pub fn read_paths(program: &Path) -> Vec<PathBuf> {
     if is_static(program).unwrap_or(false) {
         return Vec::new();
     }
     let system = SYSTEM_PATHS.iter().map(PathBuf::from);
-    let own = package_of(program).or(program.parent());
-    let own = own.map(Path::to_owned);
+    let own = package_of(program).map(Path::to_owned);
     let paths = system.filter(|path| path.exists()).chain(own);
     paths.collect()
 }
@@ -106,7 +105,7 @@ mod tests {
         let own = std::env::current_exe().unwrap();
         let paths = read_paths(&own);
         assert!(paths.contains(&"/usr".into()), "{paths:?}");
-        assert!(paths.contains(&own.parent().unwrap().to_owned()));
+        assert!(!paths.iter().any(|path| own.starts_with(path)), "{paths:?}");
     }
 
     #[test]
@@ -128,9 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_script_needs_its_interpreter() {
-        let script = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(script.path(), "#!/usr/bin/env node\n").unwrap();
-        assert!(read_paths(script.path()).contains(&"/usr".into()));
+    fn a_script_needs_its_interpreter_and_nothing_that_lies_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("lint.sh");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        std::fs::write(directory.path().join("key"), "").unwrap();
+        let paths = read_paths(&script);
+        assert!(paths.contains(&"/usr".into()));
+        assert!(!paths.iter().any(|path| directory.path().starts_with(path)));
     }
 }

@@ -256,7 +256,7 @@ impl Surroundings {
         let Some(parts) = &self.sandbox else {
             return Sandbox::Off;
         };
-        // The program's own directory may lie in a toolchain's, which is shown whole.
+        // The program's own package may lie in a toolchain's directory, which is shown whole.
         let in_toolchain =
             |path: &Path| self.read_paths.iter().any(|shown| path.starts_with(shown));
         let mut read_paths = codex_client::read_paths(program);

@@ -31,7 +31,7 @@ pub(crate) fn bubblewrap() -> PathBuf {
 
 /// The fake CLI in `directory`, set up by `startup` (the keys of `fake-codex.toml`). A hard link where
 /// the file system allows it: the gateway resolves symbolic ones, and the fake looks for its set-up
-/// beside itself; a copy cannot be run while a child that was forked meanwhile has it open for writing.
+/// beside itself, in a package, so that a sandbox shows both; a copy cannot be run while a child that was forked meanwhile has it open for writing.
 pub(crate) fn fake(directory: &Path, startup: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.ancestors().nth(2).unwrap().join("fake-codex");
@@ -45,5 +45,6 @@ pub(crate) fn fake(directory: &Path, startup: &str) -> PathBuf {
         fs::copy(&built, &program).unwrap();
     }
     fs::write(directory.join("fake-codex.toml"), startup).unwrap();
+    fs::write(directory.join("package.json"), "{}").unwrap();
     program
 }
