@@ -10,6 +10,7 @@ mod card;
 mod checksum;
 mod iban;
 mod jwt;
+mod key_body;
 mod name;
 mod option;
 mod outcome;
@@ -234,7 +235,7 @@ fn heads_of(kind: &RuleKind, rule: usize) -> Vec<Head> {
         RuleKind::UrlPassword { .. } => vec![literal_head("://", rule)],
         RuleKind::BearerToken => name::heads("bearer", rule),
         RuleKind::BasicCredentials => name::heads("basic", rule),
-        RuleKind::PrivateKey => private_key::heads(rule),
+        RuleKind::PrivateKey => [private_key::heads(rule), key_body::heads(rule)].concat(),
         RuleKind::Jwt => jwt::heads(rule),
         RuleKind::Card => card::heads(rule),
         RuleKind::Iban => iban::heads(rule),
@@ -262,6 +263,9 @@ fn verdict(rule: &CompiledRule, head: &Head, window: Window<'_>, position: usize
         RuleKind::UrlPassword { schemes } => url::verdict(schemes, window, position, after),
         RuleKind::BearerToken => authorization::bearer(window, position, after),
         RuleKind::BasicCredentials => authorization::basic(window, position, after),
+        RuleKind::PrivateKey if head.starts_token => {
+            Verdict::at(position, key_body::judge(window, position))
+        }
         RuleKind::PrivateKey => Verdict::at(position, private_key::judge(window, position)),
         RuleKind::Jwt => Verdict::at(position, jwt::judge(window, position)),
         RuleKind::Card => Verdict::at(position, card::judge(window, position)),

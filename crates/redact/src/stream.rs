@@ -293,6 +293,10 @@ impl Tail {
                 let (length, is_over) = key.follow(bytes);
                 (length, is_over || is_complete)
             }
+            Self::Body(body) => {
+                let (length, is_over) = body.follow(bytes);
+                (length, is_over || is_complete)
+            }
         }
     }
 }

@@ -52,6 +52,23 @@ fn check_all_sizes(redactor: &Redactor, text: &[u8]) {
 }
 
 #[test]
+fn a_key_without_its_header_comes_out_the_same_in_pieces_of_every_size() {
+    let line = "aB3dE5fG7h".repeat(7);
+    let (first, line) = (format!("MIIEpAIBAAK{}", &line[..53]), &line[..64]);
+    for line_break in ["\n", "\r\n", "\\n"] {
+        let body = [first.as_str(), line, line, "aB3d=="].join(line_break);
+        let text = format!("before {body}\nafter MIIEpAIBAA and {body}");
+        let redacted = REDACTOR.redact(&text);
+        let marker = "[REDACTED:private_key]";
+        assert_eq!(
+            redacted.text,
+            format!("before {marker}\nafter MIIEpAIBAA and {marker}")
+        );
+        check_all_sizes(&REDACTOR, text.as_bytes());
+    }
+}
+
+#[test]
 fn every_labelled_text_comes_out_the_same_in_pieces_of_every_size() {
     let redactor = &*REDACTOR;
     for file in ["public.jsonl", "pii_optional.jsonl"] {

@@ -317,3 +317,33 @@ async fn a_document_on_one_line_may_be_as_long_as_the_result() {
     assert_eq!(output["text"].as_str().unwrap().len(), 3_000_000);
     skilled.stop().await;
 }
+
+/// Its middle cannot be known as what it is without its header.
+#[tokio::test]
+async fn a_private_key_is_not_read_from_its_middle() {
+    let skilled = Skilled::shipped(&[]).await;
+    let kind = "PRIVATE KEY";
+    let line = "aB3dE5fG7h".repeat(7);
+    let lines = [&line[..64]; 8].join("\n");
+    let key = format!("-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----");
+    let prose = format!("-----BEGIN {kind}-----\nis its header\nand this is text");
+    skilled.write("key.pem", format!("one\n{key}\nlast\n{prose}\n"));
+    let read = async |first: u32, last: u32| {
+        let extra = json!({ "path": "key.pem", "first_line": first, "last_line": last });
+        let answer = skilled.call("read-file", &extra).await.json();
+        let counted = answer["meta"]["redactions"]["response"]["private_key"].clone();
+        (answer["tool_result"]["output"].clone(), counted)
+    };
+    let marker = "[REDACTED:private_key]";
+    for first in [2, 3, 5, 10] {
+        let read = read(first, 12).await;
+        let expected = json!(format!("{marker}\nlast\n"));
+        assert_eq!(read, (expected, json!(1)), "from {first}");
+    }
+    let (whole, _) = read(1, 400).await;
+    assert_eq!(whole, format!("one\n{marker}\nlast\n{prose}\n"));
+    for (first, expected) in [(12, "last\n"), (15, "and this is text\n")] {
+        assert_eq!(read(first, first).await, (json!(expected), Value::Null));
+    }
+    skilled.stop().await;
+}

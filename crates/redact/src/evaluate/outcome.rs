@@ -1,5 +1,6 @@
 //! What evaluators answer, and what becomes of their answers.
 
+use super::key_body::BodyTail;
 use super::private_key::KeyTail;
 use crate::bytes::ByteSet;
 use crate::window::{NeedMore, Window};
@@ -32,6 +33,8 @@ pub(crate) enum Tail {
     Bytes(ByteSet),
     /// The rest of a PEM block.
     Key(KeyTail),
+    /// The rest of one whose header is not there.
+    Body(BodyTail),
 }
 
 /// What an evaluator found, before it is known by whom.
