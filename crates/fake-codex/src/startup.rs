@@ -22,6 +22,10 @@ const PINNED_VERSION: &str = "0.169.0";
 /// How the process misbehaves as a whole; the keys are explained in `main.rs`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, and any of them may stand with any other"
+)]
 pub(crate) struct Startup {
     version: Option<String>,
     pub(crate) commands: Vec<String>,
