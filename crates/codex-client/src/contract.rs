@@ -17,6 +17,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use crate::home::Home;
+use crate::turn::SEPARATOR;
 use crate::turn_process::{Brief, TurnCommand};
 
 pub use arguments::ArgumentTemplate;
@@ -38,9 +39,6 @@ pub struct ContractOptions {
     /// `--json`: the answer is one JSON object a line.
     pub json: bool,
 }
-
-/// Two texts of one question are set apart by an empty line.
-const SEPARATOR: &str = "\n\n";
 
 pub(crate) fn command(
     settings: &ContractSettings,

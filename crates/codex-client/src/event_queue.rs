@@ -5,7 +5,7 @@ use redact::Untrusted;
 use tokio::sync::Notify;
 
 use crate::tool_call::ToolCall;
-use crate::turn::{ItemKind, ItemStatus, TurnEnd, TurnEvent, TurnFailure};
+use crate::turn::{ItemKind, ItemStatus, SEPARATOR, TurnEnd, TurnEvent, TurnFailure};
 
 /// The events of one turn between the process's reader and the turn's consumer.
 ///
@@ -37,9 +37,6 @@ struct State {
     /// The process has said that the turn is over, or is gone: nothing is left to interrupt.
     settled: bool,
 }
-
-/// Two messages of one turn are set apart by an empty line.
-const MESSAGE_SEPARATOR: &str = "\n\n";
 
 /// Items beside the answer; a turn that makes more than this unread is not shown all of them.
 const MAX_UNREAD_EVENTS: usize = 1024;
@@ -93,7 +90,7 @@ impl EventQueue {
         let mut state = self.state.lock();
         let text = match state.switch_to(message_id) {
             Switch::Same | Switch::First => text,
-            Switch::Another => format!("{MESSAGE_SEPARATOR}{text}"),
+            Switch::Another => format!("{SEPARATOR}{text}"),
         };
         state.push_text(text, self.limit_bytes);
         drop(state);

@@ -10,12 +10,10 @@ use serde::Deserialize;
 use crate::home::Home;
 use crate::profile::{self, BASE_INSTRUCTIONS, OwnTurn, STRICT_CONFIG};
 use crate::turn::{
-    CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, TurnEnd, TurnEvent, TurnFailure,
+    CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, SEPARATOR, TurnEnd, TurnEvent,
+    TurnFailure,
 };
 use crate::turn_process::{Brief, Step, TurnCommand, UselessLines};
-
-/// Two messages of one turn, and two texts of one question, are set apart by an empty line.
-const SEPARATOR: &str = "\n\n";
 
 /// The question goes to standard input (`-`); whatever else the turn needs, to files in the process's
 /// home. Nothing that a caller sent is in the arguments.

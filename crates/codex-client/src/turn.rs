@@ -15,6 +15,9 @@ pub struct Turn {
     pub output_schema: Option<Value>,
 }
 
+/// Two texts of one question, and two messages of one answer, are set apart by an empty line.
+pub(crate) const SEPARATOR: &str = "\n\n";
+
 /// What a turn says while it runs. [`TurnEvent::Ended`] comes exactly once, last.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TurnEvent {
