@@ -1,7 +1,7 @@
 //! A CLI is asked once, at start, what it is: its version, and what it can be asked for.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ const MAX_VERSION_CHARS: usize = 64;
 pub struct Installation {
     /// Absolute path of the program.
     pub program: PathBuf,
+    /// Its `PATH`, with which it has answered.
+    pub search_path: OsString,
     pub version: String,
     pub driver: Driver,
 }
@@ -41,7 +43,7 @@ pub struct Probe<'start> {
     /// What a company's CLI is called with.
     pub chat_arguments: &'start [ArgumentTemplate],
     /// Its `PATH`, see [`search_path`](crate::search_path).
-    pub search_path: &'start OsStr,
+    pub search_path: OsString,
     /// If one is given, the answer is also the proof that it can be made here, and that the program runs
     /// in it. The path is a directory that no other user can enter.
     pub sandbox: Option<(&'start SandboxSettings, &'start Path)>,
@@ -124,6 +126,7 @@ impl Probe<'_> {
         };
         Ok(Installation {
             program,
+            search_path: self.search_path,
             version,
             driver,
         })
@@ -178,7 +181,7 @@ impl Probe<'_> {
         });
         let environment = [
             ("HOME", OsString::from("/nonexistent")),
-            ("PATH", self.search_path.to_owned()),
+            ("PATH", self.search_path.clone()),
         ];
         let spec = CommandSpec {
             program: self.program.clone(),

@@ -113,8 +113,6 @@ impl App {
         let state_dir = state_dir::choose(state_dir, &settings.server.data_dir);
         let roots = install_roots();
         let program = codex_client::locate(settings.codex.bin.as_deref(), &roots, search_path)?;
-        let read_paths = &settings.codex.sandbox.read_paths;
-        let child_search_path = codex_client::search_path(&program, read_paths);
         let catalogue = Catalogue::read(&settings.skills.dir)?;
         let Established {
             installation,
@@ -126,7 +124,6 @@ impl App {
             launcher,
             roots: &roots,
             search_path,
-            child_search_path: &child_search_path,
             state_dir: &state_dir,
             data_dir: &settings.server.data_dir,
             tasks: &shutdown.tasks,
@@ -349,7 +346,7 @@ pub(crate) fn start_client(
     let codex = &settings.codex;
     let client = ClientSettings {
         program: installation.program.clone(),
-        search_path: codex_client::search_path(&installation.program, &codex.sandbox.read_paths),
+        search_path: installation.search_path.clone(),
         driver: installation.driver.clone(),
         state_dir: state_dir.clone(),
         model: settings.provider.model().to_owned(),

@@ -91,15 +91,12 @@ pub async fn examine(
     report.add(check);
     let shutdown = Shutdown::default();
     if let Some(program) = program {
-        let read_paths = &settings.codex.sandbox.read_paths;
-        let child_search_path = codex_client::search_path(&program, read_paths);
         let surroundings = Surroundings {
             settings: &settings.codex,
             program,
             launcher,
             roots: &roots,
             search_path,
-            child_search_path: &child_search_path,
             state_dir: &state_dir,
             data_dir: &data_dir,
             tasks: &shutdown.tasks,

@@ -48,8 +48,6 @@ pub struct Surroundings<'start> {
     /// Directories that may hold the pinned CLI.
     pub roots: &'start [PathBuf],
     pub search_path: &'start OsStr,
-    /// The `PATH` of the CLI itself.
-    pub child_search_path: &'start OsStr,
     /// Where the homes of Codex processes are made.
     pub state_dir: &'start Path,
     pub data_dir: &'start Path,
@@ -163,7 +161,7 @@ fn probe<'start>(
         program: surroundings.program.clone(),
         choice: settings.driver,
         chat_arguments: &settings.chat_arguments,
-        search_path: surroundings.child_search_path,
+        search_path: codex_client::search_path(&surroundings.program, &settings.sandbox.read_paths),
         sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
         tracker: surroundings.tasks,
     }
