@@ -16,7 +16,7 @@ use crate::call::{Call, TENANT};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::{self, Guard, Permit};
-use crate::prompt;
+use crate::prompt::{self, PromptCaps};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::skills::{Borrower, Lending, Skills};
 use crate::turns::{self, StartedTurn, TurnOrder, Turns};
@@ -160,20 +160,19 @@ impl ChatParts {
 
     /// The text items of the user's turn: the message, and the context between marks.
     fn input(&self, request: &ChatRequest, meta: &mut Meta) -> Vec<String> {
-        let (redactor, settings) = (&self.redactor, &self.settings);
-        let message = prompt::message(&request.message, redactor, settings.max_input_chars);
+        let caps = PromptCaps {
+            max_message_chars: self.settings.max_input_chars,
+            max_context_chars: self.settings.max_context_chars,
+        };
         let context = request.context.as_deref();
-        let context =
-            context.map(|text| prompt::context(text, redactor, settings.max_context_chars));
-        let mut input = Vec::new();
-        for (field, prepared) in [("message", Some(message)), ("context", context)] {
-            let Some(prepared) = prepared else { continue };
+        let texts = prompt::texts(&request.message, context, &self.redactor, caps);
+        let input = texts.into_iter().map(|(field, prepared)| {
             meta.redactions.request.add(&prepared.redactions);
             let truncation = prepared.truncation.map(|truncation| (field, truncation));
             meta.truncated.extend(truncation);
-            input.push(prepared.text);
-        }
-        input
+            prepared.text
+        });
+        input.collect()
     }
 
     fn lend(&self, request: &ChatRequest) -> Result<Lending, Problem> {

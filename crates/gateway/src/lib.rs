@@ -15,7 +15,7 @@ pub mod guard;
 pub mod health;
 pub mod http;
 mod logging;
-mod prompt;
+pub mod prompt;
 pub mod run;
 pub mod sandbox;
 pub mod skills;

@@ -21,13 +21,35 @@ pub(crate) struct Prepared {
     pub(crate) truncation: Option<Truncation>,
 }
 
+/// Unicode scalar values of each text that may go to the model.
+#[derive(Clone, Copy, Debug)]
+pub struct PromptCaps {
+    pub max_message_chars: usize,
+    pub max_context_chars: usize,
+}
+
+/// The texts of a question, each by the name of its field: the message, and the context between marks.
+pub(crate) fn texts(
+    message_text: &str,
+    context_text: Option<&str>,
+    redactor: &Redactor,
+    caps: PromptCaps,
+) -> Vec<(&'static str, Prepared)> {
+    let context = context_text.map(|text| context(text, redactor, caps.max_context_chars));
+    let message = message(message_text, redactor, caps.max_message_chars);
+    let context = context.map(|context| ("context", context));
+    std::iter::once(("message", message))
+        .chain(context)
+        .collect()
+}
+
 /// A question keeps its beginning.
-pub(crate) fn message(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn message(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
     prepare(text, redactor, limit_chars, Keep::Head)
 }
 
 /// Material keeps both ends, and stands between marks.
-pub(crate) fn context(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn context(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
     let prepared = prepare(text, redactor, limit_chars, Keep::HeadAndTail);
     Prepared {
         text: delimit(&prepared.text),

@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 use crate::call::{Call, TENANT, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::guard::{self, Guard, Permit};
+use crate::prompt::PromptCaps;
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::turns::Turns;
 
@@ -97,13 +98,6 @@ pub struct TurnParts {
     /// The model of a skill that names none.
     pub model: String,
     pub caps: PromptCaps,
-}
-
-/// In Unicode scalar values.
-#[derive(Clone, Copy, Debug)]
-pub struct PromptCaps {
-    pub max_prompt_chars: usize,
-    pub max_context_chars: usize,
 }
 
 /// What came of [`Skills::call`].

@@ -14,9 +14,10 @@ use tokio_util::task::TaskTracker;
 use super::Shutdown;
 use crate::config::Settings;
 use crate::guard::Guard;
+use crate::prompt::PromptCaps;
 use crate::skills::{
-    Catalogue, PromptCaps, SandboxParts, SkillParts, Skills, Surroundings, TurnParts,
-    WorkspaceError, WorkspaceMode, Workspaces,
+    Catalogue, SandboxParts, SkillParts, Skills, Surroundings, TurnParts, WorkspaceError,
+    WorkspaceMode, Workspaces,
 };
 use crate::turns::Turns;
 
@@ -91,7 +92,7 @@ pub(super) async fn start(
                 turns,
                 model: settings.provider.model().to_owned(),
                 caps: PromptCaps {
-                    max_prompt_chars: settings.chat.max_input_chars,
+                    max_message_chars: settings.chat.max_input_chars,
                     max_context_chars: settings.chat.max_context_chars,
                 },
             },

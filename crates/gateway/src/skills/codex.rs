@@ -130,27 +130,22 @@ impl Skills {
 
     /// The prompt, and the material between its marks.
     fn input(&self, prepared: &Prepared, run: &CodexRun, account: &mut TurnAccount) -> Vec<String> {
-        let (redactor, caps) = (self.redactor(), &self.parts.turn.caps);
         let value = |name: &str| match (name, prepared.arguments.get(name)) {
             (_, Some(Value::String(text))) => Some(text.clone()),
             (_, Some(value)) => Some(value.to_string()),
             ("message", None) => prepared.message.clone(),
             (_, None) => None,
         };
-        let prompt = run.prompt.render(value, "");
-        let prompt = prompt::message(&prompt, redactor, caps.max_prompt_chars);
+        let message = run.prompt.render(value, "");
         let context = prepared.context.as_deref();
-        let context = context.map(|text| prompt::context(text, redactor, caps.max_context_chars));
-        let mut input = Vec::new();
-        for (field, text) in [("message", Some(prompt)), ("context", context)] {
-            let Some(text) = text else { continue };
+        let texts = prompt::texts(&message, context, self.redactor(), self.parts.turn.caps);
+        let input = texts.into_iter().map(|(field, text)| {
             account.request.add(&text.redactions);
-            account
-                .truncated
-                .extend(text.truncation.map(|truncation| (field, truncation)));
-            input.push(text.text);
-        }
-        input
+            let truncation = text.truncation.map(|truncation| (field, truncation));
+            account.truncated.extend(truncation);
+            text.text
+        });
+        input.collect()
     }
 
     /// The answer in the form that the skill promises; whether it was cut.
