@@ -147,6 +147,10 @@ impl Command {
     }
 
     /// For a command that only says something.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a scripted CLI writes as it is told"
+    )]
     pub(crate) fn print(self, startup: &Startup) -> ExitCode {
         let text = match self {
             Self::Version => format!("codex-cli {}\n", startup.version()),
@@ -184,6 +188,10 @@ fn help(startup: &Startup) -> String {
 }
 
 /// The test that set this up has made a mistake.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a scripted CLI writes as it is told"
+)]
 pub(crate) fn refuse(problem: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "fake-codex: {problem}");
     ExitCode::from(64)

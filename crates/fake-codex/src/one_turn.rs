@@ -123,6 +123,10 @@ impl OneTurn {
             Behaviour::FloodStderr { megabytes } => {
                 let megabyte = [[b'e'; 1023].as_slice(), b"\n"].concat().repeat(1024);
                 for _ in 0..*megabytes {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a scripted CLI writes as it is told"
+                    )]
                     let _ = io::stderr().write_all(&megabyte);
                 }
             }
@@ -224,6 +228,10 @@ fn say(message: &Value) {
 }
 
 /// Whoever does not read any more has a reason.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a scripted CLI writes as it is told"
+)]
 fn print(bytes: &[u8]) {
     let mut output = io::stdout().lock();
     let _ = output.write_all(bytes);

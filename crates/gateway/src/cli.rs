@@ -84,12 +84,12 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        // The one command whose report is not a message: it says by its status how it ended.
+        Command::Serve(arguments) => return serve(&arguments),
+        // Its report is not a message: it says by its status how it ended.
         Command::Doctor(arguments) => match doctor::run(&arguments) {
             Ok(status) => return status,
             Err(message) => Err(message),
         },
-        Command::Serve(arguments) => serve(&arguments),
         Command::Redact(arguments) => filter::run(&arguments),
         Command::SandboxLaunch { arguments } => {
             Err(runner::launch(arguments.into_iter()).to_string())
@@ -101,6 +101,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             // There is nowhere left to report a broken stderr to.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "of a command that does nothing else"
+            )]
             let _ = writeln!(io::stderr(), "portcullis: {message}");
             ExitCode::from(FAILURE)
         }
@@ -129,7 +133,18 @@ fn show_config(command: ConfigCommand) -> Result<(), String> {
     }
 }
 
-fn serve(arguments: &ServeArguments) -> Result<(), String> {
+/// Whatever it has to say, it does not wait for anybody to read it.
+fn serve(arguments: &ServeArguments) -> ExitCode {
+    let outcome = serve_with_log(arguments);
+    logging::end(outcome.as_ref().err().map(String::as_str));
+    if outcome.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILURE)
+    }
+}
+
+fn serve_with_log(arguments: &ServeArguments) -> Result<(), String> {
     let environment = Environment::from_process();
     let search_path = environment.get("PATH").unwrap_or_default().to_owned();
     let loaded = config::load(
@@ -140,7 +155,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), String> {
     )
     .map_err(|error| error.to_string())?;
     drop(environment);
-    logging::start(&loaded.settings.log);
+    logging::start(&loaded.settings.log, &loaded.settings.redactor)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -205,7 +220,9 @@ async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Resul
         app = App::start(settings, search_path, &launcher) => app.map_err(|error| error.to_string())?,
         () = signals.next() => return Ok(()),
     };
-    print(&app.greeting())?;
+    if let Err(error) = logging::announce(app.greeting()) {
+        tracing::warn!(%error, "the greeting could not be printed");
+    }
     let skills = app.skills().clone();
     let mut hangup = Signals::install_one(SignalKind::hangup())?;
     let stop = CancellationToken::new();
@@ -259,6 +276,10 @@ impl Signals {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "of a command that does nothing else"
+)]
 fn print(text: &str) -> Result<(), String> {
     io::stdout()
         .write_all(text.as_bytes())

@@ -1,8 +1,11 @@
 //! What the gateway needs to be of use, check by check.
 
+use std::time::Duration;
+
 use codex_client::{ClientStatus, CodexClient, Driver, Installation, PINNED_VERSION};
 
 use crate::guard::Guard;
+use crate::logging::{self, Flow};
 use crate::sandbox::Standing;
 
 /// Answers whether work should be sent here. Reads what is known; starts and asks nothing.
@@ -17,8 +20,22 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     pub name: &'static str,
-    pub passed: bool,
+    pub outcome: Outcome,
     pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Passed,
+    /// An operator should know, and work can be done all the same.
+    Degraded,
+    Failed,
+}
+
+impl Outcome {
+    fn of(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
 }
 
 impl Health {
@@ -29,23 +46,23 @@ impl Health {
             Check {
                 name: "codex_version",
                 // Another version is used with a warning, or was refused at start.
-                passed: true,
+                outcome: Outcome::Passed,
                 detail: self.version(),
             },
             Check {
                 name: "sandbox",
                 // `required` was proven at start, `auto` and `off` promise nothing.
-                passed: true,
+                outcome: Outcome::Passed,
                 detail: self.sandbox.to_string(),
             },
             Check {
                 name: "codex_processes",
-                passed: status.is_ready(),
+                outcome: Outcome::of(status.is_ready()),
                 detail: describe(&status),
             },
             Check {
                 name: "not_draining",
-                passed: !draining,
+                outcome: Outcome::of(!draining),
                 detail: if draining {
                     "shutting down"
                 } else {
@@ -53,6 +70,7 @@ impl Health {
                 }
                 .to_owned(),
             },
+            log_check(logging::flow()),
         ]
     }
 
@@ -64,6 +82,36 @@ impl Health {
             Driver::AppServer | Driver::Exec => format!("{version} (pinned: {PINNED_VERSION})"),
             Driver::Contract(_) => format!("{version} (a CLI of your own)"),
         }
+    }
+}
+
+/// A line that takes so long is not taken.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// A log that nobody takes is no reason to send the work elsewhere.
+fn log_check(flow: Option<Flow>) -> Check {
+    let (outcome, detail) = match flow {
+        None => (
+            Outcome::Passed,
+            "standard error is closed or the null device: nobody reads the log".to_owned(),
+        ),
+        Some(Flow { untold, .. }) if untold > 0 => (
+            Outcome::Degraded,
+            format!("{untold} lines are lost: standard error does not take them"),
+        ),
+        Some(flow) if flow.writing > STALLED => {
+            let (lines, seconds) = (flow.queued + 1, flow.writing.as_secs());
+            let detail =
+                format!("{lines} lines wait: standard error takes nothing for {seconds} s");
+            (Outcome::Degraded, detail)
+        }
+        Some(Flow { lost: 0, .. }) => (Outcome::Passed, "every line was written".to_owned()),
+        Some(Flow { lost, .. }) => (Outcome::Passed, format!("{lost} lines were lost earlier")),
+    };
+    Check {
+        name: "log",
+        outcome,
+        detail,
     }
 }
 

@@ -21,6 +21,10 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn open() -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a scripted CLI writes as it is told"
+        )]
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Self {
             stdout: Mutex::new(File::from(stdout)),

@@ -118,6 +118,10 @@ impl Turn {
             Behaviour::FloodStderr { megabytes } => {
                 let megabyte = [[b'e'; 1023].as_slice(), b"\n"].concat().repeat(1024);
                 for _ in 0..*megabytes {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a scripted CLI writes as it is told"
+                    )]
                     let _ = io::stderr().write_all(&megabyte);
                 }
             }

@@ -41,6 +41,10 @@ const WARM_LIMIT_RATIO: f64 = 1.1;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark may wait for who reads its report"
+)]
 #[tokio::main]
 async fn main() -> io::Result<ExitCode> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -106,6 +110,10 @@ struct Medians {
     inside: f64,
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark may wait for who reads its report"
+)]
 fn report(name: &str, bare: Vec<f64>, inside: Vec<f64>) -> io::Result<Medians> {
     let (bare, inside) = (median(bare), median(inside));
     writeln!(

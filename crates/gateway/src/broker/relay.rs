@@ -19,6 +19,7 @@ use super::call::millis;
 use super::failure::{ProviderFailure, ProviderFailureClass, code};
 use super::grants::LiveTurn;
 use super::meter::{Meter, Terminal};
+use crate::logging::RECORD;
 
 pub(super) type AnswerBody = UnsyncBoxBody<Bytes, StreamAborted>;
 
@@ -194,6 +195,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         tracing::info!(
+            target: RECORD,
             turn_id = self.turn_id,
             outcome = self.outcome,
             code = self.code.as_deref(),

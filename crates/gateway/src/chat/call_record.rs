@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use crate::broker::Usage;
 use crate::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
+use crate::logging::RECORD;
 
 use super::request::ChatRequest;
 
@@ -84,6 +85,7 @@ impl Drop for CallRecord {
         let failure = self.failure.as_ref();
         let code = failure.map(|problem| problem.code);
         tracing::info!(
+            target: RECORD,
             request_id = %self.request_id,
             mode = "chat",
             driver = self.driver,
@@ -93,6 +95,7 @@ impl Drop for CallRecord {
             detail = failure.and_then(Problem::logged_detail),
             errors = failure.map(|problem| problem.errors.len()).filter(|count| *count > 0),
             duration_ms = milliseconds(self.accepted.elapsed()),
+            admitted = self.queued.is_some(),
             queued_ms = self.queued.map(milliseconds),
             first_token_ms = self.first_token.map(milliseconds),
             message_bytes = self.message_bytes,

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::health::Outcome;
+
 use super::Face;
 
 /// The process runs and answers. Says nothing of whether it should be sent work.
@@ -15,16 +17,17 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Whether work should be sent here: every check by its name, 503 if one fails.
+/// Whether work should be sent here: every check by its name, 503 if one fails. A check that is only
+/// degraded is not `ok`, and no reason to send the work elsewhere.
 pub(super) async fn ready(State(face): State<Arc<Face>>) -> Response {
     let checks = face.health.checks();
-    let is_ready = checks.iter().all(|check| check.passed);
+    let is_ready = checks.iter().all(|check| check.outcome != Outcome::Failed);
     let checks: Map<String, Value> = checks
         .into_iter()
         .map(|check| {
             (
                 check.name.to_owned(),
-                json!({ "ok": check.passed, "detail": check.detail }),
+                json!({ "ok": check.outcome == Outcome::Passed, "detail": check.detail }),
             )
         })
         .collect();

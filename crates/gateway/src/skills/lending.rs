@@ -15,6 +15,7 @@ use super::{Skills, unknown_skill};
 use crate::call::milliseconds;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::caps::{Keep, cap};
+use crate::logging::RECORD;
 
 /// What of one result the model is shown; more would fill its context.
 const MAX_RESULT_CHARS: usize = 50_000;
@@ -262,6 +263,7 @@ fn without_own(schema: &mut Value) {
 
 fn log(borrower: &Borrower<'_>, skill: &str, outcome: &str, duration: Duration) {
     tracing::info!(
+        target: RECORD,
         request_id = borrower.request_id,
         tenant = borrower.tenant,
         skill,

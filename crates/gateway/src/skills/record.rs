@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use super::execution::Ended;
 use crate::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
+use crate::logging::RECORD;
 
 /// What is recorded of a call of a skill: name, sizes, times and outcome, never content. One log line,
 /// when it is dropped: whatever happens to the call, it leaves exactly one.
@@ -75,6 +76,7 @@ impl Drop for ToolRecord {
         let failure = self.failure.as_ref();
         let code = failure.map(|problem| problem.code);
         tracing::info!(
+            target: RECORD,
             request_id = %self.request_id,
             mode = "tool",
             skill = self.skill,
@@ -87,6 +89,7 @@ impl Drop for ToolRecord {
             exit_code = self.exit_code,
             signal = self.signal,
             duration_ms = milliseconds(self.accepted.elapsed()),
+            admitted = self.queued.is_some(),
             queued_ms = self.queued.map(milliseconds),
             extra_bytes = self.extra_bytes,
             result_bytes = self.result_bytes,

@@ -43,6 +43,8 @@ mod hostile;
 #[cfg(test)]
 mod lent_skills;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod pool_under_load;

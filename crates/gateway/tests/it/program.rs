@@ -64,11 +64,42 @@ impl Running {
         Self::start(under(wrapper, &["serve", "--demo"], environment))
     }
 
-    fn start(mut command: Command) -> Self {
+    /// The same where the wrapper lets nothing through; it serves on `address`.
+    pub(crate) async fn serve_unseen(
+        wrapper: &[&str],
+        environment: &[(&str, &str)],
+        address: SocketAddr,
+    ) -> Self {
+        let mut child = under(wrapper, &["serve", "--demo"], environment)
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let greeting = BufReader::new(child.stdout.take().unwrap());
+        until("the port", || std::net::TcpStream::connect(address).is_ok()).await;
+        Self {
+            child,
+            greeting,
+            address,
+        }
+    }
+
+    /// The same with a log that goes elsewhere.
+    pub(crate) fn serve_logging_to(log: impl Into<Stdio>, environment: &[(&str, &str)]) -> Self {
+        let command = portcullis(&["serve", "--demo"], environment);
+        Self::start_logging_to(log.into(), command)
+    }
+
+    fn start(command: Command) -> Self {
+        Self::start_logging_to(Stdio::piped(), command)
+    }
+
+    fn start_logging_to(log: Stdio, mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut greeting = BufReader::new(child.stdout.take().unwrap());
@@ -78,7 +109,9 @@ impl Running {
         let address = address.map(str::parse);
         let Some(Ok(address)) = address else {
             let mut log = String::new();
-            let _ = child.stderr.take().unwrap().read_to_string(&mut log);
+            if let Some(mut stderr) = child.stderr.take() {
+                let _ = stderr.read_to_string(&mut log);
+            }
             panic!("{first}{log}")
         };
         Self {
@@ -142,14 +175,14 @@ impl Running {
         self.get("/readyz").await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let mut exchange = Exchange::open(self.address).await;
         let head = head(&format!("GET {path}"), self.address, &[]);
         exchange.send(head).await;
         exchange.answer().await.json()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
@@ -160,14 +193,15 @@ impl Running {
     }
 
     /// The exit code, what was printed after the first line, and the log.
-    async fn end(mut self) -> (Option<i32>, String, String) {
+    pub(crate) async fn end(mut self) -> (Option<i32>, String, String) {
         until("the end of the program", || {
             self.child.try_wait().unwrap().is_some()
         })
         .await;
         let mut log = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).unwrap();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut log).unwrap();
+        }
         let mut rest = String::new();
         self.greeting.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest, log)
