@@ -59,6 +59,7 @@ struct Place {
     must_be_random: bool,
     /// Only what is random beyond doubt counts, because the name speaks against it.
     is_harmless: bool,
+    operator: Operator,
 }
 
 /// The search for the value behind a name.
@@ -103,6 +104,7 @@ impl Search<'_> {
             must_be_strong,
             must_be_random: operator == Operator::Path,
             is_harmless: name.is_harmless,
+            operator,
         }))
     }
 
@@ -168,12 +170,34 @@ fn judge(policy: ValuePolicy, window: Window<'_>, place: &Place) -> Result<Optio
     if is_weak || is_harmless || is_ordinary || !value::is_secret(policy, text, place.writing) {
         return Ok(None);
     }
+    if !is_cut && is_other_item(window, place, text, end)? {
+        return Ok(None);
+    }
     let tail = is_cut.then(|| Tail::Bytes(place.end_set.inverted()));
     Ok(Some(Span {
         start: place.start,
         end,
         tail,
     }))
+}
+
+/// Whether the string behind a comma is the next key of an object, or a word in a list of words.
+fn is_other_item(
+    window: Window<'_>,
+    place: &Place,
+    text: &[u8],
+    end: usize,
+) -> Result<bool, NeedMore> {
+    if !matches!(place.operator, Operator::Argument | Operator::ListItem) {
+        return Ok(false);
+    }
+    let closed = window.run_end(end, ByteSet::of(b"\\\"'`"), 8)?;
+    let next = window.at(window.run_end(closed, ByteSet::of(b" \t\r\n"), 8)?)?;
+    let is_word = text
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b' '));
+    let is_list = place.operator == Operator::ListItem || next == Some(b',');
+    Ok(matches!(next, Some(b':' | b'=')) || (is_list && is_word))
 }
 
 fn value_end(window: Window<'_>, place: &Place) -> Result<usize, NeedMore> {

@@ -198,6 +198,8 @@ pub(super) enum Spelling {
 /// A sensitive name in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
+    /// Where its stem starts.
+    pub(super) stem: usize,
     /// Where the name ends, behind everything that belongs to it.
     pub(super) end: usize,
     pub(super) spelling: Spelling,
@@ -264,6 +266,7 @@ pub(super) fn read(
         _ => Spelling::Other,
     };
     Ok(Some(Name {
+        stem: start,
         end,
         spelling,
         is_option: is_option(before),

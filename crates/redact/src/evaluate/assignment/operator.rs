@@ -13,8 +13,12 @@ pub(super) enum Operator {
     Equals,
     /// `:`, also behind a type, and as `%3A`
     Colon,
-    /// `,` between quotes, `|` in a table
+    /// `|` in a table
     Separator,
+    /// `,` between the strings of a call or a tuple
+    Argument,
+    /// The same, with a string more in front of both
+    ListItem,
     /// `>` of an XML element
     Element,
     /// `is`, `was`
@@ -32,6 +36,7 @@ const FEW_WORDS_BEFORE_VERB: usize = 3;
 const WORD_LIMIT_BYTES: usize = 20;
 const SPACE_LIMIT_BYTES: usize = 24;
 const BLANK: ByteSet = ByteSet::of(b" \t");
+const MARKS: ByteSet = ByteSet::of(b"\"'`\\");
 
 /// Reads from the end of the name to behind the operator.
 pub(super) fn find(
@@ -50,12 +55,14 @@ pub(super) fn find(
         return Ok(None);
     };
     let found = match byte {
+        b':' if has_quote && before_string(window, name).last() == Some(&b'?') => None,
+        b':' if !has_quote && ends_string(window, name, spaced + 1)? => None,
         b':' => return colon(search, spaced + 1),
         b'=' => Some((Operator::Equals, equals(window, spaced)?)),
         b'-' | b'~' if window.at(spaced + 1)? == Some(b'>') => Some((Operator::Equals, spaced + 2)),
         b'%' => percent(window, spaced)?,
         b'|' => Some((Operator::Separator, spaced + 1)),
-        b',' if has_quote || name.spelling == Spelling::Upper => comma(window, spaced)?,
+        b',' if has_quote || name.spelling == Spelling::Upper => argument(window, name, spaced)?,
         b'/' if spaced == name.end && policy == ValuePolicy::Secret => {
             Some((Operator::Path, spaced + 1))
         }
@@ -143,10 +150,50 @@ fn percent(window: Window<'_>, position: usize) -> Result<Option<(Operator, usiz
         .then_some((Operator::Colon, position + 3)))
 }
 
-fn comma(window: Window<'_>, position: usize) -> Result<Option<(Operator, usize)>, NeedMore> {
-    let value = window.run_end(position + 1, BLANK, 8)?;
+/// `("password", "hunter2")`: a string behind another one, which is no value itself.
+fn argument(
+    window: Window<'_>,
+    name: &Name,
+    comma: usize,
+) -> Result<Option<(Operator, usize)>, NeedMore> {
+    let value = window.run_end(comma + 1, BLANK, 8)?;
     let is_quote = matches!(window.at(value)?, Some(b'"' | b'\'' | b'`' | b'\\'));
-    Ok(is_quote.then_some((Operator::Separator, value)))
+    Ok(match before_string(window, name).last() {
+        _ if !is_quote => None,
+        Some(b':' | b'=') => None,
+        Some(b',') => Some((Operator::ListItem, value)),
+        _ => Some((Operator::Argument, value)),
+    })
+}
+
+/// Whether what stands behind the colon closes the string that the name is in: `label: "Password:"`.
+fn ends_string(window: Window<'_>, name: &Name, behind: usize) -> Result<bool, NeedMore> {
+    let Some(quote) = before_name(window, name)
+        .last()
+        .filter(|byte| MARKS.has(**byte))
+    else {
+        return Ok(false);
+    };
+    let end = window.run_end(behind, BLANK, 1)?;
+    Ok(window.at(end)? == Some(*quote))
+}
+
+/// What stands in front of the string that a name ends: without its quote and the space before that.
+fn before_string<'a>(window: Window<'a>, name: &Name) -> &'a [u8] {
+    without_end(before_name(window, name), MARKS).trim_ascii_end()
+}
+
+/// What stands in front of a name and the words before it.
+fn before_name<'a>(window: Window<'a>, name: &Name) -> &'a [u8] {
+    without_end(
+        window.before(name.stem),
+        WORD.with(b'-').with(b'.').with(b' '),
+    )
+}
+
+fn without_end(text: &[u8], set: ByteSet) -> &[u8] {
+    let end = text.iter().rposition(|byte| !set.has(*byte));
+    &text[..end.map_or(0, |index| index + 1)]
 }
 
 /// `<key>Password</key>` and then `<string>`.
