@@ -11,12 +11,14 @@ mod checksum;
 mod iban;
 mod jwt;
 mod key_body;
+mod line_prefix;
 mod name;
 mod option;
 mod outcome;
 mod personal;
 mod placeholder;
 mod private_key;
+mod putty;
 mod token;
 mod url;
 mod value;
@@ -235,7 +237,12 @@ fn heads_of(kind: &RuleKind, rule: usize) -> Vec<Head> {
         RuleKind::UrlPassword { .. } => vec![literal_head("://", rule)],
         RuleKind::BearerToken => name::heads("bearer", rule),
         RuleKind::BasicCredentials => name::heads("basic", rule),
-        RuleKind::PrivateKey => [private_key::heads(rule), key_body::heads(rule)].concat(),
+        RuleKind::PrivateKey => [
+            private_key::heads(rule),
+            key_body::heads(rule),
+            vec![putty::head(rule)],
+        ]
+        .concat(),
         RuleKind::Jwt => jwt::heads(rule),
         RuleKind::Card => card::heads(rule),
         RuleKind::Iban => iban::heads(rule),
@@ -263,6 +270,7 @@ fn verdict(rule: &CompiledRule, head: &Head, window: Window<'_>, position: usize
         RuleKind::UrlPassword { schemes } => url::verdict(schemes, window, position, after),
         RuleKind::BearerToken => authorization::bearer(window, position, after),
         RuleKind::BasicCredentials => authorization::basic(window, position, after),
+        RuleKind::PrivateKey if putty::is_head(head) => putty::verdict(window, position, after),
         RuleKind::PrivateKey if head.starts_token => {
             Verdict::at(position, key_body::judge(window, position))
         }

@@ -290,11 +290,11 @@ impl Tail {
                 (length - full_stop, is_over)
             }
             Self::Key(key) => {
-                let (length, is_over) = key.follow(bytes);
+                let (length, is_over) = key.follow(Window::new(bytes, is_complete));
                 (length, is_over || is_complete)
             }
             Self::Body(body) => {
-                let (length, is_over) = body.follow(bytes);
+                let (length, is_over) = body.follow(Window::new(bytes, is_complete));
                 (length, is_over || is_complete)
             }
         }

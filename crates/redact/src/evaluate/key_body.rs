@@ -1,6 +1,7 @@
 //! The body of a private key without its header: lines of a file that begin behind it, or what a search
 //! found of it. Known by how the DER or OpenSSH structure of every such key begins.
 
+use super::line_prefix::LinePrefix;
 use super::{Head, NeedMore, Span, Tail, Visibility, Window};
 use crate::bytes::{ALPHANUMERIC, ByteSet};
 
@@ -66,10 +67,7 @@ pub(super) fn judge(window: Window<'_>, start: usize) -> Result<Option<Span>, Ne
     if text.len() < LEAST_BYTES || !BEGINNINGS.iter().any(|beginning| begins(beginning)) {
         return Ok(None);
     }
-    let tail = BodyTail {
-        line_bytes: text.len(),
-        ..BodyTail::default()
-    };
+    let tail = BodyTail::new(text.len(), LinePrefix::before(window, start));
     Ok(Some(Span {
         start,
         end,
@@ -85,13 +83,40 @@ pub(crate) struct BodyTail {
     is_padded: bool,
     /// Behind the backslash of an escaped line break.
     is_escaped: bool,
+    prefix: LinePrefix,
+    is_at_line_start: bool,
 }
 
 impl BodyTail {
-    /// How many of the bytes belong to the body, and whether it ends there.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let outside = bytes.iter().position(|byte| !self.takes(*byte));
-        (outside.unwrap_or(bytes.len()), outside.is_some())
+    /// Behind the first `line_bytes` of a line.
+    pub(super) fn new(line_bytes: usize, prefix: LinePrefix) -> Self {
+        Self {
+            line_bytes,
+            prefix,
+            ..Self::default()
+        }
+    }
+
+    /// How many of the bytes of the window belong to the body, and whether it ends there.
+    pub(crate) fn follow(&mut self, window: Window<'_>) -> (usize, bool) {
+        let mut position = 0;
+        while let Some(byte) = window.bytes().get(position) {
+            if self.is_at_line_start {
+                let Ok(start) = self.prefix.end(window, position) else {
+                    return (position, false);
+                };
+                self.is_at_line_start = false;
+                if start > position {
+                    position = start;
+                    continue;
+                }
+            }
+            if !self.takes(*byte) {
+                return (position, true);
+            }
+            position += 1;
+        }
+        (position, false)
     }
 
     fn takes(&mut self, byte: u8) -> bool {
@@ -130,6 +155,7 @@ impl BodyTail {
     fn ends_line(&mut self) -> bool {
         let is_full = self.line_bytes >= FULL_LINE_BYTES && !self.is_padded;
         self.line_bytes = 0;
+        self.is_at_line_start = is_full;
         is_full
     }
 }
