@@ -9,7 +9,9 @@
 //! The straight line: `listener` accepts, `call` admits and answers, `request` rebuilds, `provider` or
 //! `demo` responds, `relay` streams through `meter`; `grants` holds who may.
 
+mod answer;
 mod call;
+mod connection;
 mod demo;
 mod failure;
 mod grants;
@@ -148,6 +150,13 @@ impl TurnToken {
         self.turn.failure()
     }
 
+    /// Whether nothing has run in the turn, and the provider said when to ask again: then the same call may
+    /// be made again.
+    pub fn may_be_asked_again(&self) -> bool {
+        let failure = self.failure();
+        failure.is_some_and(|failure| failure.retry_after.is_some())
+    }
+
     /// How many requests of the turn were let through to the provider.
     pub fn model_calls(&self) -> u32 {
         self.turn.model_calls()
@@ -207,6 +216,6 @@ pub enum BrokerStartError {
     ProviderUrl,
     #[error("the provider's key has characters that an HTTP header cannot carry")]
     ProviderKey,
-    #[error("cannot set up the client for the model provider")]
-    Client(#[source] reqwest::Error),
+    #[error("cannot set up TLS for the way to the model provider")]
+    Tls(#[source] rustls::Error),
 }

@@ -154,6 +154,9 @@ impl ChatParts {
         }
         meta.redactions.upstream.add(&token.redactions());
         record.usage(meta.usage);
+        if token.may_be_asked_again() {
+            record.codex_started(false);
+        }
         outcome.map_err(|failure| turns::failed(&failure, &token))?;
         Ok(meta)
     }

@@ -96,7 +96,13 @@ impl Turns {
 /// answered; Codex only knows that it got no answer.
 pub fn failed(failure: &TurnFailure, token: &TurnToken) -> Problem {
     if let Some(failure) = token.failure() {
-        return Problem::new(ErrorCode::ProviderFailed, failure.detail());
+        return Problem {
+            // Whole seconds, and not one too early.
+            retry_after: failure.retry_after.map(|wait| {
+                Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+            }),
+            ..Problem::new(ErrorCode::ProviderFailed, failure.detail())
+        };
     }
     match failure {
         TurnFailure::Overloaded => Problem::new(

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::grants::{Grants, LiveTurn};
-use super::provider::Provider;
+use super::provider::{Provider, TurnState};
 use super::refusal::Refusal;
 use super::relay::{AnswerBody, Relay};
 use super::request::LeanRequest;
@@ -51,9 +51,9 @@ pub(super) async fn answer(gate: &Gate, request: Request<Incoming>) -> Response<
                 turn_id = turn.grant.turn_id,
                 tenant = turn.grant.tenant,
                 code = refusal.code(),
-                class = failure.as_ref().map(|failure| failure.class.as_str()),
+                class = failure.as_ref().map(|failure| failure.class().as_str()),
                 provider_status = failure.as_ref().and_then(|failure| failure.status),
-                provider_code = failure.as_ref().and_then(|failure| failure.code.as_deref()),
+                provider_code = failure.as_ref().and_then(|failure| failure.code),
                 duration_ms = millis(started.elapsed()),
                 "model call refused"
             );
@@ -99,10 +99,14 @@ async fn model_call(
     turn.add_redactions(&lean.redact(&gate.redactor)?);
     let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;
 
+    let state = TurnState {
+        deadline: turn.grant.deadline,
+        is_first_call: call == 1,
+    };
     let stream = tokio::select! {
         biased;
         () = turn.ended() => return Err(Refusal::TurnEnded),
-        answer = gate.provider.respond(&lean) => answer.map_err(Refusal::Provider)?,
+        answer = gate.provider.respond(&lean, &state) => answer.map_err(Refusal::Provider)?,
     };
     tracing::debug!(
         turn_id = turn.grant.turn_id,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Usage;
-use super::failure::{ProviderFailure, ProviderFailureClass, clean_code, code, code_of_error};
+use super::failure::{Cause, ProviderFailure, Signs, code};
 
 /// `response.completed` repeats the whole answer: 400,000 characters (`CHAT_MAX_OUTPUT_CHARS`) can be
 /// 2.4 MB of JSON escapes, and items, instructions and text formats come on top. Nothing longer than
@@ -107,7 +107,7 @@ impl Meter {
         }
         if self.line.len() + self.event.data.len() + part.len() > MAX_EVENT_BYTES {
             self.end_with(ProviderFailure::own(
-                ProviderFailureClass::Server,
+                Cause::BadAnswer,
                 code::EVENT_TOO_LARGE,
             ));
             return;
@@ -168,7 +168,7 @@ impl Meter {
         let Ok(read) = serde_json::from_slice::<StreamEvent>(&event.data) else {
             if !event.name.is_empty() {
                 self.end_with(ProviderFailure::own(
-                    ProviderFailureClass::Server,
+                    Cause::BadAnswer,
                     code::UNREADABLE_EVENT,
                 ));
             }
@@ -286,12 +286,8 @@ impl StreamEvent {
         let failure = match name {
             "response.completed" => None,
             // The CLI fails the turn on it, and the caller should read why.
-            "response.incomplete" => Some(ProviderFailure {
-                class: ProviderFailureClass::Model,
-                status: None,
-                code: self.incomplete_reason(),
-            }),
-            "response.failed" | "error" => Some(ProviderFailure::in_stream(self.error_code())),
+            "response.incomplete" => Some(self.incomplete()),
+            "response.failed" | "error" => Some(ProviderFailure::in_stream(&self.signs())),
             _ => return None,
         };
         Some(Terminal {
@@ -300,28 +296,26 @@ impl StreamEvent {
         })
     }
 
-    fn incomplete_reason(&self) -> Option<String> {
-        clean_code(
-            self.response
-                .as_ref()?
-                .incomplete_details
-                .as_ref()?
-                .reason
-                .as_deref()?,
-        )
+    fn incomplete(&self) -> ProviderFailure {
+        let details = self
+            .response
+            .as_ref()
+            .and_then(|response| response.incomplete_details.as_ref());
+        match details.and_then(|details| details.reason.as_deref()) {
+            Some("content_filter") => ProviderFailure::own(Cause::Refused, "content_filter"),
+            _ => ProviderFailure::own(Cause::AnswerTooLong, "max_output_tokens"),
+        }
     }
 
-    fn error_code(&self) -> Option<String> {
-        let own = self
-            .code
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(clean_code);
+    fn signs(&self) -> Signs {
         let nested = self
             .response
             .as_ref()
             .and_then(|response| response.error.as_ref());
-        own.or_else(|| nested.or(self.error.as_ref()).and_then(code_of_error))
+        match nested.or(self.error.as_ref()) {
+            Some(error) => Signs::read(error),
+            None => Signs::read(&serde_json::json!({ "code": self.code })),
+        }
     }
 
     fn usage(&self) -> Usage {

@@ -3,38 +3,42 @@
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Url};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use http::uri::Authority;
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use runner::Deadline;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use url::Url;
 
-use crate::config::{AzureSettings, OpenAiSettings, ProviderSettings};
+use crate::config::{AzureSettings, ConnectionSettings, OpenAiSettings, ProviderSettings};
 
 use super::BrokerStartError;
+use super::answer;
+use super::call::millis;
+use super::connection::{Connector, Traffic};
 use super::demo;
-use super::failure::{ProviderFailure, ProviderFailureClass, code, code_of_error};
+use super::failure::{ProviderFailure, code};
 use super::relay::EventStream;
 use super::request::LeanRequest;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const OUR_NAME: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 
-/// Shorter than the minute after which load balancers commonly drop an idle connection: a request on a
-/// dropped one fails, and is not repeated because it may have been run.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-
-/// Of an error answer, what is read for its code.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
-const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before a model call is made again that the provider was too busy for: when it did not say how long,
+/// and at least and at most. A caller can wait longer by itself.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const MIN_RETRY_PAUSE: Duration = Duration::from_millis(100);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where model calls go.
 pub(super) enum Provider {
-    Endpoint(Endpoint),
+    Endpoint(Box<Endpoint>),
     /// The broker answers itself; nothing leaves the machine.
     Demo,
 }
@@ -42,19 +46,24 @@ pub(super) enum Provider {
 impl Provider {
     pub(super) fn new(settings: &ProviderSettings) -> Result<Self, BrokerStartError> {
         match settings {
-            ProviderSettings::OpenAi(settings) => Endpoint::openai(settings).map(Self::Endpoint),
-            ProviderSettings::Azure(settings) => Endpoint::azure(settings).map(Self::Endpoint),
+            ProviderSettings::OpenAi(settings) => Endpoint::openai(settings).map(Self::endpoint),
+            ProviderSettings::Azure(settings) => Endpoint::azure(settings).map(Self::endpoint),
             ProviderSettings::Demo => Ok(Self::Demo),
         }
+    }
+
+    fn endpoint(endpoint: Endpoint) -> Self {
+        Self::Endpoint(Box::new(endpoint))
     }
 
     /// Resolves with the head of a streamed answer. Dropping the future cancels the call.
     pub(super) async fn respond(
         &self,
         request: &LeanRequest,
+        turn: &TurnState,
     ) -> Result<EventStream, ProviderFailure> {
         match self {
-            Self::Endpoint(endpoint) => endpoint.respond(request).await,
+            Self::Endpoint(endpoint) => endpoint.respond(request, turn).await,
             Self::Demo => Ok(demo::respond(request)),
         }
     }
@@ -62,9 +71,14 @@ impl Provider {
 
 /// An HTTP endpoint with the Responses API.
 pub(super) struct Endpoint {
-    client: Client,
-    url: Url,
+    /// Keeps connections for the next call.
+    client: Client<Connector, Full<Bytes>>,
+    /// Makes a new one for each call.
+    fresh: Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    uri: Uri,
     key: (HeaderName, HeaderValue),
+    retries: u32,
 }
 
 impl Endpoint {
@@ -79,73 +93,154 @@ impl Endpoint {
         value.push_str("Bearer ");
         value.push_str(key);
         let key = (AUTHORIZATION, key_header(value.into())?);
-        Ok(Self {
-            client: client(&url, settings.ca_file.as_deref())?,
-            url,
-            key,
-        })
+        Self::new(&url, key, &settings.connection)
     }
 
     fn azure(settings: &AzureSettings) -> Result<Self, BrokerStartError> {
         let url = azure_url(&settings.endpoint, &settings.api_version)?;
-        let key = (
-            HeaderName::from_static("api-key"),
-            key_header(settings.api_key.clone())?,
-        );
+        let name = HeaderName::from_static("api-key");
+        let key = (name, key_header(settings.api_key.clone())?);
+        Self::new(&url, key, &settings.connection)
+    }
+
+    fn new(
+        url: &Url,
+        key: (HeaderName, HeaderValue),
+        settings: &ConnectionSettings,
+    ) -> Result<Self, BrokerStartError> {
+        let uri: Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| BrokerStartError::ProviderUrl)?;
+        let connector = Connector::new(&uri, settings.ca_file.as_deref(), is_loopback(url))?;
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new());
+        let client = builder
+            .pool_idle_timeout(settings.idle_timeout)
+            .build(connector.clone());
+        let fresh = builder.pool_max_idle_per_host(0).build(connector.clone());
         Ok(Self {
-            client: client(&url, settings.ca_file.as_deref())?,
-            url,
+            client,
+            fresh,
+            connector,
+            uri,
             key,
+            retries: settings.retries,
         })
     }
 
     /// Asks for what costs nothing, the list of the models, in the way a model call goes, and gives the
     /// status. The answer itself is not read.
     pub(super) async fn list_models(&self, limit: Duration) -> Result<u16, ProviderFailure> {
-        let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop().push("models");
+        let uri =
+            models_uri(&self.uri).ok_or_else(|| ProviderFailure::network("connect_failed"))?;
+        let request = self.request(Method::GET, uri, Bytes::new());
+        match tokio::time::timeout(limit, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response.status().as_u16()),
+            Ok(Err(error)) => Err(ProviderFailure::network(network_code(&error))),
+            Err(_) => Err(ProviderFailure::network("connect_timeout")),
         }
-        let (name, key) = &self.key;
-        let request = self.client.get(url).header(name, key).timeout(limit);
-        let response = request.send().await;
-        response
-            .map(|response| response.status().as_u16())
-            .map_err(|error| ProviderFailure::network(network_code(&error)))
     }
 
     /// Scheme, host and port, which hold no secret.
     pub(super) fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", Authority::as_str);
+        format!("{scheme}://{authority}")
     }
 
-    async fn respond(&self, request: &LeanRequest) -> Result<EventStream, ProviderFailure> {
-        let (name, key) = &self.key;
-        let response = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream")
-            .header(name, key)
-            .body(request.to_bytes())
-            .send()
-            .await
-            .map_err(|error| ProviderFailure::network(network_code(&error)))?;
-        if !response.status().is_success() {
-            return Err(refused(response).await);
+    /// Asks, and asks again where that cannot run anything twice: on a fresh connection if a kept one was
+    /// closed meanwhile; after a moment if the provider was too busy, as long as the turn has done nothing.
+    async fn respond(
+        &self,
+        request: &LeanRequest,
+        turn: &TurnState,
+    ) -> Result<EventStream, ProviderFailure> {
+        let body = request.to_bytes();
+        let mut retries = self.retries;
+        loop {
+            let mut failure = match self.ask(body.clone()).await {
+                Ok(stream) => return Ok(stream),
+                Err(failure) => failure,
+            };
+            if !turn.is_first_call {
+                // The caller cannot ask again without running again what ran before.
+                failure.retry_after = None;
+                return Err(failure);
+            }
+            let wait = failure
+                .retry_after
+                .unwrap_or(RETRY_PAUSE)
+                .max(MIN_RETRY_PAUSE);
+            let is_worth_it = wait <= MAX_RETRY_PAUSE && wait < turn.deadline.remaining() / 2;
+            if retries == 0 || !failure.is_passing() || !is_worth_it {
+                return Err(failure);
+            }
+            retries -= 1;
+            tracing::info!(
+                wait_ms = millis(wait),
+                code = failure.code,
+                "model call is tried again"
+            );
+            tokio::time::sleep(wait).await;
         }
-        if !is_event_stream(&response) {
-            return Err(ProviderFailure {
-                class: ProviderFailureClass::Server,
-                status: Some(response.status().as_u16()),
-                code: Some(code::NOT_AN_EVENT_STREAM.into()),
-            });
-        }
-        let stream = response.bytes_stream();
-        Ok(Box::pin(stream.map(|chunk| {
-            chunk.map_err(|_| ProviderFailure::network(code::CONNECTION_LOST))
-        })))
     }
+
+    async fn ask(&self, body: Bytes) -> Result<EventStream, ProviderFailure> {
+        let mut request = self.request(Method::POST, self.uri.clone(), body.clone());
+        let captured = capture_connection(&mut request);
+        let response = match self.client.request(request).await {
+            Err(error) if ended_at_rest(&captured) => {
+                tracing::debug!(%error, "a kept connection to the provider was closed");
+                let request = self.request(Method::POST, self.uri.clone(), body);
+                self.fresh.request(request).await
+            }
+            response => response,
+        };
+        let response = response.map_err(|error| not_answered(&error))?;
+        answer::open(response).await
+    }
+
+    fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
+        let authorization = self.connector.proxy_authorization(&uri);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(authorization) = authorization {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let (name, key) = &self.key;
+        headers.insert(name.clone(), key.clone());
+        request
+    }
+}
+
+/// What of its turn a model call has to know.
+pub(super) struct TurnState {
+    pub(super) deadline: Deadline,
+    /// Nothing has been answered in the turn, so Codex has done nothing.
+    pub(super) is_first_call: bool,
+}
+
+fn ended_at_rest(captured: &CaptureConnection) -> bool {
+    let mut extras = Extensions::new();
+    if let Some(connected) = captured.connection_metadata().as_ref() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get().is_some_and(Traffic::ended_at_rest)
+}
+
+fn models_uri(responses: &Uri) -> Option<Uri> {
+    let path = responses.path().strip_suffix("responses")?;
+    let query = responses.query().map(|query| format!("?{query}"));
+    let path = format!("{path}models{}", query.unwrap_or_default());
+    let mut parts = responses.clone().into_parts();
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// The address of Azure's Responses API.
@@ -193,50 +288,6 @@ fn key_header(value: SecretString) -> Result<HeaderValue, BrokerStartError> {
     Ok(header)
 }
 
-fn client(url: &Url, ca_file: Option<&Path>) -> Result<Client, BrokerStartError> {
-    // Another part of the process may have installed it first; that one is ring as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
-        .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .tcp_nodelay(true);
-    let builder = if is_loopback(url) {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    let builder = if url.scheme() == "http" {
-        // No redirect leads to https from here, and a machine without root certificates may still talk
-        // to a model on its own network.
-        builder.tls_certs_only([])
-    } else {
-        with_extra_root(builder, ca_file)?
-    };
-    builder.build().map_err(BrokerStartError::Client)
-}
-
-fn with_extra_root(
-    builder: ClientBuilder,
-    ca_file: Option<&Path>,
-) -> Result<ClientBuilder, BrokerStartError> {
-    let Some(path) = ca_file else {
-        return Ok(builder);
-    };
-    let pem = std::fs::read(path).map_err(|source| BrokerStartError::CaFile {
-        path: path.to_owned(),
-        source,
-    })?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(roots) if !roots.is_empty() => Ok(builder.tls_certs_merge(roots)),
-        _ => Err(BrokerStartError::CaFormat {
-            path: path.to_owned(),
-        }),
-    }
-}
-
 /// A proxy cannot reach this machine's loopback, whatever the proxy variables say.
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
@@ -247,54 +298,34 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn is_event_stream(response: &reqwest::Response) -> bool {
-    let headers = response.headers();
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    // Nothing was offered to the provider that would let it compress.
-    media_type.trim().eq_ignore_ascii_case("text/event-stream")
-        && !headers.contains_key(CONTENT_ENCODING)
-}
-
-/// Reads the code of an error answer, and nothing else of it.
-async fn refused(response: reqwest::Response) -> ProviderFailure {
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    let mut chunks = response.bytes_stream();
-    let read = async {
-        while let Some(Ok(chunk)) = chunks.next().await
-            && body.len() + chunk.len() <= MAX_ERROR_BYTES
-        {
-            body.extend_from_slice(&chunk);
-        }
-    };
-    // A slow or cut body still has its status.
-    let _ = tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await;
-    let body = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    ProviderFailure::from_status(status, body.get("error").and_then(code_of_error))
+fn not_answered(error: &legacy::Error) -> ProviderFailure {
+    if answer::is_too_much(error) {
+        return answer::too_large();
+    }
+    ProviderFailure::network(network_code(error))
 }
 
 /// Why a request got no answer, as a code: the error's own words hold the address.
-fn network_code(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "connect_timeout";
-    }
+fn network_code(error: &legacy::Error) -> &'static str {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
             if is_tls(error) {
                 return "tls_failed";
             }
-            if error.kind() == io::ErrorKind::ConnectionRefused {
-                return "connection_refused";
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => return "connection_refused",
+                io::ErrorKind::TimedOut => return "connect_timeout",
+                _ => {}
             }
         }
-        // The resolver's error has no type of its own.
-        if error.to_string().starts_with("dns error") {
+        // The errors of the resolver and of the tunnel have no types of their own.
+        let words = error.to_string();
+        if words.starts_with("dns error") {
             return "name_not_resolved";
+        }
+        if words.starts_with("tunnel error: proxy auth") {
+            return "proxy_refused";
         }
         cause = error.source();
     }

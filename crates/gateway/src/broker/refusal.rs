@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 
-use super::failure::{ProviderFailure, ProviderFailureClass};
+use super::failure::{Cause, ProviderFailure};
 use super::relay::AnswerBody;
 
 /// Why a model call ends without a stream. One table gives status, code and words; none of them
@@ -107,24 +107,22 @@ impl Refusal {
 
     /// What the turn's owner should read about it, if it is more than a consequence of its own end.
     pub(super) fn failure(&self) -> Option<ProviderFailure> {
-        match self {
-            Self::Provider(failure) => Some(failure.clone()),
+        let cause = match self {
+            Self::Provider(failure) => return Some(failure.clone()),
             Self::TurnEnded
             | Self::Unauthenticated
             | Self::UnknownPath
             | Self::MethodNotAllowed => None,
+            Self::TooLarge => Some(Cause::TooLong),
+            Self::ModelNotGranted => Some(Cause::ModelNotGranted),
+            Self::TooManyCalls => Some(Cause::TooManyCalls),
             Self::Compressed
-            | Self::TooLarge
             | Self::SlowBody
             | Self::Malformed
             | Self::NotStreaming
-            | Self::ModelNotGranted
-            | Self::InputNotGranted
-            | Self::TooManyCalls => Some(ProviderFailure::own(
-                ProviderFailureClass::Model,
-                self.code(),
-            )),
-        }
+            | Self::InputNotGranted => Some(Cause::NotPassedOn),
+        };
+        cause.map(|cause| ProviderFailure::own(cause, self.code()))
     }
 
     /// The small error object of `OpenAI`'s API.

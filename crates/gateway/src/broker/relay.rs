@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::call::millis;
-use super::failure::{ProviderFailure, ProviderFailureClass, code};
+use super::failure::{Cause, ProviderFailure, code};
 use super::grants::LiveTurn;
 use super::meter::{Meter, Terminal};
 use crate::logging::RECORD;
@@ -94,13 +94,12 @@ impl Relay {
             // The CLI ignores an event without its blank line (seen on 0.169.0): give it one.
             return Some(Frame::data(Bytes::from_static(b"\n\n")));
         }
-        let code = if self.meter.saw_event() {
-            code::STREAM_CUT
+        let (cause, code) = if self.meter.saw_event() {
+            (Cause::BadAnswer, code::STREAM_CUT)
         } else {
-            code::NOT_AN_EVENT_STREAM
+            (Cause::WrongAddress, code::NOT_AN_EVENT_STREAM)
         };
-        let own = || ProviderFailure::own(ProviderFailureClass::Server, code);
-        self.fail(broken.unwrap_or_else(own));
+        self.fail(broken.unwrap_or_else(|| ProviderFailure::own(cause, code)));
         None
     }
 
@@ -114,8 +113,8 @@ impl Relay {
     }
 
     fn fail(&mut self, failure: ProviderFailure) {
-        self.record.outcome = failure.class.as_str();
-        self.record.code.clone_from(&failure.code);
+        self.record.outcome = failure.class().as_str();
+        self.record.code = failure.code;
         self.turn.fail(failure);
     }
 
@@ -169,7 +168,7 @@ struct Record {
     response_bytes: usize,
     usage: super::Usage,
     outcome: &'static str,
-    code: Option<String>,
+    code: Option<&'static str>,
 }
 
 impl Record {
@@ -198,7 +197,7 @@ impl Drop for Record {
             target: RECORD,
             turn_id = self.turn_id,
             outcome = self.outcome,
-            code = self.code.as_deref(),
+            code = self.code,
             first_byte_ms = self.first_byte.map(millis),
             duration_ms = millis(self.started.elapsed()),
             response_bytes = self.response_bytes,

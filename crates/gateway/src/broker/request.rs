@@ -1,5 +1,6 @@
 //! The lean request, and nothing that the turn was not granted.
 
+use bytes::Bytes;
 use codex_client::ToolDefinition;
 use redact::{Counts, Redactor};
 use serde_json::{Map, Value, json};
@@ -98,9 +99,9 @@ impl LeanRequest {
         Ok(counts)
     }
 
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Bytes {
         // A map with string keys serialises; an empty body would be refused by the provider.
-        serde_json::to_vec(&self.fields).unwrap_or_default()
+        serde_json::to_vec(&self.fields).unwrap_or_default().into()
     }
 
     pub(super) fn model(&self) -> &str {

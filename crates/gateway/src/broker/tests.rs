@@ -1,5 +1,7 @@
 //! The broker over real sockets: a child on one side, a scripted provider on the other.
 
+mod beginnings;
+mod connections;
 mod demo;
 mod failures;
 mod forwarding;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Broker, Grant, TurnToken};
-use crate::config::{OpenAiSettings, ProviderSettings};
+use crate::config::{ConnectionSettings, OpenAiSettings, ProviderSettings};
 
 const KEY: &str = "sk-the-real-key";
 const CREDENTIAL: &str = "turn-credential";
@@ -97,8 +99,16 @@ fn openai(base_url: &str) -> ProviderSettings {
         api_key: SecretString::from(KEY),
         model: "gpt-4o-mini".into(),
         base_url: base_url.into(),
-        ca_file: None,
+        connection: connection(),
     })
+}
+
+fn connection() -> ConnectionSettings {
+    ConnectionSettings {
+        ca_file: None,
+        idle_timeout: Duration::from_secs(20),
+        retries: 1,
+    }
 }
 
 fn question(text: &str) -> Value {

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use reqwest::Url;
+use url::Url;
 
 /// An address that only this machine can reach.
 pub(super) fn loopback(said: &str) -> Result<SocketAddr, String> {

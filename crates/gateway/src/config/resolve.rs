@@ -15,9 +15,9 @@ use super::layers::Gathered;
 use super::origins::{Origin, Origins};
 use super::problem::{ConfigError, Problem};
 use super::settings::{
-    AzureSettings, ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings,
-    OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection, ServerSettings,
-    Settings, SkillSettings,
+    AzureSettings, ChatSettings, CodexSettings, ConnectionSettings, LimitSettings, LogFormat,
+    LogSettings, OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection,
+    ServerSettings, Settings, SkillSettings,
 };
 use super::workspace;
 
@@ -159,18 +159,27 @@ fn provider(origins: &Origins) -> Result<ProviderSettings, Problem> {
             api_key: secret(origins, "provider.openai.api_key")?,
             model: text(origins, "provider.openai.model")?,
             base_url: text(origins, "provider.openai.base_url")?,
-            ca_file: optional_path(origins, "provider.ca_file")?,
+            connection: connection(origins)?,
         })),
         "azure" => Ok(ProviderSettings::Azure(AzureSettings {
             api_key: secret(origins, "provider.azure.api_key")?,
             endpoint: text(origins, "provider.azure.endpoint")?,
             deployment: text(origins, "provider.azure.deployment")?,
             api_version: text(origins, "provider.azure.api_version")?,
-            ca_file: optional_path(origins, "provider.ca_file")?,
+            connection: connection(origins)?,
         })),
         "demo" => Ok(ProviderSettings::Demo),
         _ => Err(disagreement(path)),
     }
+}
+
+fn connection(origins: &Origins) -> Result<ConnectionSettings, Problem> {
+    Ok(ConnectionSettings {
+        ca_file: optional_path(origins, "provider.ca_file")?,
+        idle_timeout: seconds(origins, "provider.idle_sec")?,
+        retries: u32::try_from(count(origins, "provider.retries")?)
+            .map_err(|_| disagreement("provider.retries"))?,
+    })
 }
 
 fn driver(origins: &Origins, path: &str) -> Result<DriverChoice, Problem> {

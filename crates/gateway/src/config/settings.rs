@@ -166,8 +166,7 @@ pub struct OpenAiSettings {
     pub model: String,
     /// `OPENAI_BASE_URL`, without a trailing slash; `/responses` is appended.
     pub base_url: String,
-    /// `PORTCULLIS_CA_FILE`: an extra root certificate (PEM) for the way out.
-    pub ca_file: Option<PathBuf>,
+    pub connection: ConnectionSettings,
 }
 
 #[derive(Clone, Debug)]
@@ -180,8 +179,18 @@ pub struct AzureSettings {
     pub deployment: String,
     /// `AZURE_OPENAI_API_VERSION`
     pub api_version: String,
-    /// `PORTCULLIS_CA_FILE`
+    pub connection: ConnectionSettings,
+}
+
+/// The way to the provider, whoever it is.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// `PORTCULLIS_CA_FILE`: extra root certificates (PEM) for the way out.
     pub ca_file: Option<PathBuf>,
+    /// `PORTCULLIS_PROVIDER_IDLE_SEC`: how long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// `PORTCULLIS_PROVIDER_RETRIES`: of a turn's first model call, when the provider was too busy.
+    pub retries: u32,
 }
 
 impl ProviderSettings {

@@ -298,6 +298,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::CertificateFile,
         "Root certificates trusted beside the usual ones on the way to the provider.",
     ),
+    always(
+        "provider.idle_sec",
+        "PORTCULLIS_PROVIDER_IDLE_SEC",
+        count(1, 600, "seconds"),
+        "How long an unused connection to the provider is kept; shorter than the provider keeps it.",
+    ),
+    always(
+        "provider.retries",
+        "PORTCULLIS_PROVIDER_RETRIES",
+        count(0, 3, "times"),
+        "How often a turn's first model call is made again that the provider was too busy for (429, 503).",
+    ),
     optional(
         "provider.openai.api_key",
         "OPENAI_API_KEY",

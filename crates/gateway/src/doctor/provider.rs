@@ -44,20 +44,24 @@ fn judge(reach: &Reach) -> Check {
             format!("{answered} for its proxy, which wants to know who asks (HTTP 407)"),
             "Put user and password into the proxy's URL, HTTPS_PROXY.",
         ),
-        _ => refused(&answered, &ProviderFailure::from_status(status, None)),
+        _ => refused(&answered, &ProviderFailure::from_status(status)),
     }
 }
 
 /// Where the list of models cannot be had, the provider was reached all the same.
 fn refused(answered: &str, failure: &ProviderFailure) -> Check {
     let status = failure.status.unwrap_or_default();
-    match failure.class {
+    match failure.class() {
         ProviderFailureClass::Auth => Check::failed(
             PROVIDER,
             format!("{answered}, and refuses the key (HTTP {status})"),
             failure.advice(),
         ),
-        ProviderFailureClass::Model | ProviderFailureClass::Network => Check::ok(
+        ProviderFailureClass::Model
+        | ProviderFailureClass::Address
+        | ProviderFailureClass::TooLong
+        | ProviderFailureClass::Policy
+        | ProviderFailureClass::Network => Check::ok(
             PROVIDER,
             format!(
                 "{answered}; it has no list of models (HTTP {status}), so the key was not tried"

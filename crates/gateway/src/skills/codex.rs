@@ -101,6 +101,9 @@ impl Skills {
             };
             account.usage = token.usage();
             account.upstream = token.redactions();
+            if token.may_be_asked_again() {
+                may_have_begun(false);
+            }
             following.map_err(|failure| turns::failed(&failure, &token))
         };
         let answer = timeout_at(deadline.instant(), working).await;

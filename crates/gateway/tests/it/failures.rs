@@ -36,6 +36,14 @@ enum Early {
 }
 
 impl Early {
+    /// The gateway asks once more by itself.
+    fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::Status(429, "rate_limit_exceeded") | Self::Status(503, _)
+        )
+    }
+
     async fn play(self, mut call: ModelCall) {
         match self {
             Self::Status(status, code) => {
@@ -91,6 +99,9 @@ async fn a_failure_before_the_first_token_keeps_its_status() {
     ] {
         let caller = app.send(&json!({ "message": "Hello?" })).await;
         failure.play(provider.call().await).await;
+        if failure.is_passing() {
+            failure.play(provider.call().await).await;
+        }
         let answer = caller.answer().await;
         let problem = answer.problem(502, "provider_failed");
         assert_eq!(answer.headers["x-should-retry"], "false", "{failure:?}");
@@ -101,6 +112,42 @@ async fn a_failure_before_the_first_token_keeps_its_status() {
     }
     insta::assert_json_snapshot!(details);
     has_no_canary(&app.log.text());
+    app.stop().await;
+}
+
+/// Nothing has run, so the caller may ask again, and reads when.
+#[tokio::test]
+async fn the_time_that_a_provider_asks_to_wait_reaches_the_caller() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[]).await;
+    for (status, header, seconds) in [
+        (429, "retry-after: 25", "25"),
+        (503, "retry-after: 86400", "60"),
+        (429, "retry-after-ms: 19001", "20"),
+    ] {
+        for stream in [true, false] {
+            let body = json!({ "message": "Hello?", "stream": stream });
+            let caller = app.send(&body).await;
+            let mut call = provider.call().await;
+            call.raw(format!(
+                "HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+            ))
+            .await;
+            let answer = caller.answer().await;
+            answer.problem(502, "provider_failed");
+            assert_eq!(answer.headers["retry-after"], seconds);
+            assert!(!answer.headers.contains_key("x-should-retry"));
+        }
+    }
+    // A short wait is the gateway's own.
+    let caller = app
+        .send(&json!({ "message": "Hello?", "stream": false }))
+        .await;
+    let mut call = provider.call().await;
+    call.raw("HTTP/1.1 429 X\r\nretry-after: 0\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    provider.call().await.answer("At last.").await;
+    assert_eq!(caller.answer().await.chat(), "At last.");
     app.stop().await;
 }
 

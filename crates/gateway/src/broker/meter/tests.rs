@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{MAX_EVENT_BYTES, Meter, Terminal};
-use crate::broker::{ProviderFailure, ProviderFailureClass as Class, Usage};
+use crate::broker::{ProviderFailureClass as Class, Usage};
 
 const USAGE: Usage = Usage {
     input_tokens: 11,
@@ -122,7 +122,7 @@ fn a_cut_stream_and_garbage_have_no_terminal_event() {
     // What is left is a `response.completed` whose JSON broke off.
     let failure = meter.finish().and_then(|terminal| terminal.failure.clone());
     assert_eq!(
-        failure.and_then(|failure| failure.code).as_deref(),
+        failure.and_then(|failure| failure.code),
         Some("unreadable_event")
     );
 
@@ -184,13 +184,13 @@ fn failures_inside_a_stream_have_their_class() {
         ),
         (
             failed("context_length_exceeded"),
-            Class::Model,
+            Class::TooLong,
             "context_length_exceeded",
         ),
         (failed("model_not_found"), Class::Model, "model_not_found"),
-        (failed("invalid_prompt"), Class::Model, "invalid_prompt"),
+        (failed("invalid_prompt"), Class::Policy, "invalid_prompt"),
         (failed("server_error"), Class::Server, "server_error"),
-        (failed("something_new"), Class::Server, "something_new"),
+        (failed("something_new"), Class::Server, "other"),
         (error("server_error"), Class::Server, "server_error"),
         (
             error("rate_limit_exceeded"),
@@ -204,18 +204,18 @@ fn failures_inside_a_stream_have_their_class() {
         ),
         (
             json!({"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}}),
-            Class::Model,
+            Class::TooLong,
             "max_output_tokens",
         ),
     ];
     for (data, class, code) in cases {
         let terminal = only(&format!("data: {data}\n\n")).expect("a terminal event");
-        let failure = ProviderFailure {
-            class,
-            status: None,
-            code: Some(code.into()),
-        };
-        assert_eq!(terminal.failure, Some(failure), "{data}");
+        let failure = terminal.failure.expect("a failure");
+        assert_eq!(
+            (failure.class(), failure.code),
+            (class, Some(code)),
+            "{data}"
+        );
     }
 }
 
@@ -247,7 +247,7 @@ fn a_long_answer_is_read_and_an_endless_event_is_not() {
     assert_eq!(fed, MAX_EVENT_BYTES / delta.len() - 1);
     let failure = meter.finish().and_then(|terminal| terminal.failure.clone());
     assert_eq!(
-        failure.and_then(|failure| failure.code).as_deref(),
+        failure.and_then(|failure| failure.code),
         Some("event_too_large")
     );
 }

@@ -157,7 +157,7 @@ fn a_member_that_stands_twice_counts_once() {
     let lean = LeanRequest::rebuild(body, &grant(None)).expect("granted");
     assert_eq!(lean.model(), "gpt-4o-mini");
     assert!(
-        !String::from_utf8(lean.to_bytes())
+        !String::from_utf8(lean.to_bytes().to_vec())
             .expect("UTF-8")
             .contains("gpt-5.5-pro")
     );

@@ -44,7 +44,7 @@ async fn refusals_are_classed_and_never_quoted() {
             Class::Auth,
             Some("invalid_api_key"),
         ),
-        (status(403, CANARY), Class::Auth, None),
+        (status(403, CANARY), Class::Network, None),
         (
             status(429, &error_body("insufficient_quota")),
             Class::Quota,
@@ -63,14 +63,14 @@ async fn refusals_are_classed_and_never_quoted() {
         (
             status(400, &error_body(CANARY)),
             Class::Model,
-            Some("some_error"),
+            Some("other"),
         ),
         (status(500, CANARY), Class::Server, None),
-        (status(302, ""), Class::Server, None),
+        (status(302, ""), Class::Address, None),
         (status(500, &CANARY.repeat(10_000)), Class::Server, None),
     ] {
         let (failure, status, text) = failure_of(script).await;
-        assert_eq!((failure.class, failure.code.as_deref()), (class, code));
+        assert_eq!((failure.class(), failure.code), (class, code));
         assert!(failure.status.is_some());
         assert_eq!(status, 400, "a status that the CLI does not retry");
         assert!(
@@ -91,7 +91,7 @@ async fn failures_inside_a_stream_are_classed() {
     for (code, class) in [
         ("insufficient_quota", Class::Quota),
         ("rate_limit_exceeded", Class::Rate),
-        ("context_length_exceeded", Class::Model),
+        ("context_length_exceeded", Class::TooLong),
         ("server_error", Class::Server),
     ] {
         // The provider says nothing more and keeps the connection open: the answer ends all the same.
@@ -103,7 +103,7 @@ async fn failures_inside_a_stream_are_classed() {
         ];
         let (failure, status, _) = failure_of(script).await;
         assert_eq!(
-            (failure.class, failure.code.as_deref(), status),
+            (failure.class(), failure.code, status),
             (class, Some(code), 200)
         );
         assert!(!failure.detail().contains("canary"));
@@ -133,12 +133,12 @@ async fn broken_streams_are_told_apart() {
     for (name, script, class, code) in [
         ("cut", cut, Class::Server, "stream_cut"),
         ("lost", lost, Class::Network, "connection_lost"),
-        ("garbage", garbage, Class::Server, "not_an_event_stream"),
-        ("empty", empty, Class::Server, "not_an_event_stream"),
+        ("garbage", garbage, Class::Address, "not_an_event_stream"),
+        ("empty", empty, Class::Address, "not_an_event_stream"),
         (
             "json",
             status(200, "{\"output\":[]}"),
-            Class::Server,
+            Class::Address,
             "not_an_event_stream",
         ),
         ("not http", not_http, Class::Network, "connection_lost"),
@@ -146,7 +146,7 @@ async fn broken_streams_are_told_apart() {
     ] {
         let (failure, _, _) = failure_of(script).await;
         assert_eq!(
-            (failure.class, failure.code.as_deref()),
+            (failure.class(), failure.code),
             (class, Some(code)),
             "{name}"
         );
@@ -159,10 +159,7 @@ async fn an_unreachable_provider_is_a_network_failure() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let (failure, status, _) = failure_at(&format!("http://{address}/v1")).await;
-    assert_eq!(
-        failure,
-        ProviderFailure::own(Class::Network, "connection_refused")
-    );
+    assert_eq!(failure, ProviderFailure::network("connection_refused"));
     assert_eq!(status, 400);
 
     // Plain HTTP where TLS is expected.
@@ -176,7 +173,7 @@ async fn an_unreachable_provider_is_a_network_failure() {
             .await
             .expect("written");
     });
-    assert_eq!(failure, ProviderFailure::own(Class::Network, "tls_failed"));
+    assert_eq!(failure, ProviderFailure::network("tls_failed"));
 }
 
 #[tokio::test]
@@ -189,7 +186,7 @@ async fn the_first_failure_is_kept() {
     body["model"] = json!("another");
     bench.ask(&body).await;
     assert_eq!(
-        token.failure().map(|failure| failure.class),
+        token.failure().map(|failure| failure.class()),
         Some(Class::Auth)
     );
 }
@@ -201,7 +198,10 @@ async fn bad_settings_stop_the_start_and_never_show_the_key() {
             api_key: SecretString::from(key),
             model: "gpt-4o-mini".into(),
             base_url: base_url.into(),
-            ca_file: ca_file.map(Into::into),
+            connection: crate::config::ConnectionSettings {
+                ca_file: ca_file.map(Into::into),
+                ..super::connection()
+            },
         })
     };
     for (settings, words) in [

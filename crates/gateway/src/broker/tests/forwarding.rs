@@ -69,7 +69,7 @@ async fn azure_gets_its_path_its_version_and_its_header() {
             endpoint: provider.base_url.trim_end_matches("/v1").into(),
             deployment: "gpt-4o-mini".into(),
             api_version: api_version.into(),
-            ca_file: None,
+            connection: super::connection(),
         }))
         .await;
         let _token = bench.issue();

@@ -117,7 +117,7 @@ async fn a_model_beyond_the_grant_is_refused_and_recorded() {
         (403, "model_not_granted".into())
     );
     let failure = token.failure().expect("a failure");
-    assert_eq!(failure.class, ProviderFailureClass::Model);
+    assert_eq!(failure.class(), ProviderFailureClass::Model);
     assert!(failure.detail().contains("CHAT_ALLOWED_MODELS"));
     assert_eq!(token.model_calls(), 0);
     assert!(provider.nothing_came());

@@ -1,5 +1,8 @@
 //! A provider that follows a script, on plain sockets, so that it can break the rules.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,6 +36,15 @@ pub(super) enum Act {
 impl MockProvider {
     /// Plays `script` for each request.
     pub(super) async fn start(script: Vec<Act>) -> Self {
+        Self::start_each(vec![script]).await
+    }
+
+    /// Plays a script for each request in turn, and the last one for all that follow.
+    pub(super) async fn start_each(scripts: Vec<Vec<Act>>) -> Self {
+        let scripts = Arc::new(Scripts {
+            scripts,
+            played: AtomicUsize::new(0),
+        });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let (request_sender, requests) = mpsc::channel(64);
@@ -44,7 +56,12 @@ impl MockProvider {
                 let Ok((stream, _)) = listener.accept().await else {
                     return;
                 };
-                let play = play(stream, script.clone(), connection, request_sender.clone());
+                let play = play(
+                    stream,
+                    Arc::clone(&scripts),
+                    connection,
+                    request_sender.clone(),
+                );
                 let disconnects = disconnect_sender.clone();
                 connections.spawn(async move {
                     play.await;
@@ -74,9 +91,22 @@ impl MockProvider {
     }
 }
 
+struct Scripts {
+    scripts: Vec<Vec<Act>>,
+    played: AtomicUsize,
+}
+
+impl Scripts {
+    fn next(&self) -> &[Act] {
+        let played = self.played.fetch_add(1, Ordering::Relaxed);
+        let last = self.scripts.len() - 1;
+        &self.scripts[played.min(last)]
+    }
+}
+
 async fn play(
     mut stream: TcpStream,
-    script: Vec<Act>,
+    scripts: Arc<Scripts>,
     connection: usize,
     requests: mpsc::Sender<Received>,
 ) {
@@ -89,7 +119,7 @@ async fn play(
                 connection,
             })
             .await;
-        for act in &script {
+        for act in scripts.next() {
             match act {
                 Act::Send(text) => {
                     if stream.write_all(text.as_bytes()).await.is_err() {
