@@ -160,7 +160,7 @@ impl App {
         .await?;
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
-            redactor: settings.redactor,
+            redactor: settings.redactor.clone(),
             guard: guard.clone(),
             turns,
             skills: skills.clone(),
@@ -179,6 +179,7 @@ impl App {
             skills,
             health,
             bodies: BodyBudget::new(settings.server.max_body_bytes),
+            redactor: settings.redactor,
             settings: settings.server,
         });
         Ok(Self {

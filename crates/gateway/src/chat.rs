@@ -122,7 +122,9 @@ impl ChatParts {
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         record.model(&model);
         let driver = self.turns.driver.name();
-        let mut meta = Meta::new(call, model.clone(), driver, request.ignored_extra.clone());
+        let ignored = request.ignored_extra.iter();
+        let ignored = ignored.map(|name| self.redactor.redact(name).text);
+        let mut meta = Meta::new(call, model.clone(), driver, ignored.collect());
         let input = self.input(&request, &mut meta);
         let order = TurnOrder {
             turn: Turn {

@@ -17,8 +17,9 @@ mod write_timeout;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use redact::Redactor;
 
 use crate::chat::Chat;
 use crate::config::ServerSettings;
@@ -33,6 +34,8 @@ pub struct Face {
     pub skills: Skills,
     pub health: Health,
     pub settings: ServerSettings,
+    /// For what callers choose and get back, or the log.
+    pub redactor: Redactor,
     pub bodies: BodyBudget,
 }
 
@@ -50,6 +53,6 @@ pub fn router(face: Arc<Face>) -> Router {
             Arc::clone(&face),
             guardrails::check_host_and_origin,
         ))
-        .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(Arc::clone(&face), request_id::assign))
         .with_state(face)
 }

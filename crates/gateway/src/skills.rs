@@ -311,6 +311,8 @@ impl Skills {
             turn,
             ..
         } = ended;
+        let ignored_extra = ignored_extra.iter();
+        let ignored_extra = ignored_extra.map(|name| self.parts.redactor.redact(name).text);
         let mut meta = json!({
             "request_id": call.request_id,
             "conversation_id": null,
@@ -320,7 +322,7 @@ impl Skills {
             "duration_ms": milliseconds(call.accepted.elapsed()),
             "truncated": {},
             "redactions": { "request": {}, "upstream": {}, "response": redactions },
-            "ignored_extra": ignored_extra,
+            "ignored_extra": ignored_extra.collect::<Vec<_>>(),
         });
         if let Some(turn) = turn {
             meta["model"] = turn.model.into();

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::call::shown_key;
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::skills::ToolRequest;
@@ -34,9 +35,8 @@ const MAX_LENT_SKILLS: usize = 16;
 
 const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
 
-/// Names in `meta.ignored_extra`: how many are told, and how much of each.
+/// Names in `meta.ignored_extra`.
 const MAX_IGNORED_NAMES: usize = 32;
-const MAX_IGNORED_NAME_CHARS: usize = 64;
 
 /// What a body asks for, and in which form it wants the answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,8 +263,7 @@ impl Extra {
 
     fn ignore(&mut self, name: &str) {
         if self.ignored.len() < MAX_IGNORED_NAMES {
-            let name = name.chars().take(MAX_IGNORED_NAME_CHARS);
-            self.ignored.push(name.collect());
+            self.ignored.push(shown_key(name).into_owned());
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) async fn answer(
 ) -> Response {
     match handle(&face, &request_id, request).await {
         Ok(response) => response,
-        Err(problem) => problem::response(&problem, &request_id),
+        Err(problem) => problem::response(problem),
     }
 }
 
@@ -50,14 +50,18 @@ async fn handle(
         Request::Tool(request) => face.skills.start(request, call),
     };
     match form {
-        AnswerForm::Stream => stream(follower, request_id).await,
+        AnswerForm::Stream => stream(face, follower, request_id).await,
         AnswerForm::Json => whole(follower).await,
     }
 }
 
 /// Waits for the first event, so that an early failure keeps its HTTP status; but not longer than a
 /// proxy would wait for a sign of life.
-async fn stream(mut follower: RunFollower, request_id: &RequestId) -> Result<Response, Problem> {
+async fn stream(
+    face: &Face,
+    mut follower: RunFollower,
+    request_id: &RequestId,
+) -> Result<Response, Problem> {
     let first = match timeout(sse::HEARTBEAT, follower.next()).await {
         Ok(Some(event)) => match event.event {
             RunEvent::Failed { problem } => return Err(problem),
@@ -65,7 +69,13 @@ async fn stream(mut follower: RunFollower, request_id: &RequestId) -> Result<Res
         },
         Ok(None) | Err(_) => None,
     };
-    Ok(sse::response(first, follower, request_id.0.clone()))
+    let redactor = face.redactor.clone();
+    Ok(sse::response(
+        first,
+        follower,
+        request_id.0.clone(),
+        redactor,
+    ))
 }
 
 async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {

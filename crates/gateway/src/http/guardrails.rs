@@ -14,18 +14,16 @@ use http::{HeaderMap, HeaderValue};
 use crate::config::ServerSettings;
 use crate::error::{ErrorCode, Problem};
 
-use super::request_id::RequestId;
 use super::{Face, cross_origin, problem};
 
 pub(super) async fn check_host_and_origin(
     State(face): State<Arc<Face>>,
-    request_id: RequestId,
     request: Request,
     next: Next,
 ) -> Response {
     let origin = match check(&request, &face.settings) {
         Ok(origin) => origin,
-        Err(refusal) => return problem::response(&refusal, &request_id),
+        Err(refusal) => return problem::response(refusal),
     };
     let Some(origin) = origin else {
         return next.run(request).await;

@@ -1,14 +1,17 @@
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::extract::{FromRequestParts, MatchedPath};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use redact::Redactor;
 use uuid::Uuid;
 
-use super::problem::ProblemCode;
+use crate::error::Problem;
+
+use super::{Face, problem};
 
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,16 +22,22 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 pub(super) struct RequestId(pub(super) String);
 
 impl RequestId {
-    /// The caller's own if it is 1–128 visible characters, else a new UUIDv7.
-    fn of(headers: &HeaderMap) -> Self {
+    /// The caller's own if it is 1–128 visible characters and no secret, else a new UUIDv7: it stands in
+    /// every line of the log, and goes to where a secret does not.
+    fn of(headers: &HeaderMap, redactor: &Redactor) -> Self {
         let given = headers
             .get(&X_REQUEST_ID)
             .and_then(|value| value.to_str().ok());
         let usable = given.filter(|id| {
             (1..=MAX_REQUEST_ID_CHARS).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_graphic())
+                && redactor.redact(id).findings.is_empty()
         });
-        Self(usable.map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned))
+        usable.map_or_else(Self::new, |id| Self(id.to_owned()))
+    }
+
+    fn new() -> Self {
+        Self(Uuid::now_v7().to_string())
     }
 }
 
@@ -40,14 +49,18 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
             .extensions
             .get::<Self>()
             .cloned()
-            .unwrap_or_else(|| Self::of(&parts.headers)))
+            .unwrap_or_else(Self::new))
     }
 }
 
-/// Names the request, answers with the name, and logs the head of the answer.
-pub(super) async fn assign(mut request: Request, next: Next) -> Response {
+/// Names the request, answers with the name, renders the problem if the answer is one, and logs its head.
+pub(super) async fn assign(
+    State(face): State<Arc<Face>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
-    let id = RequestId::of(request.headers());
+    let id = RequestId::of(request.headers(), &face.redactor);
     let method = request.method().clone();
     // The pattern, not the path: what a caller wrote there may be content.
     let route = request
@@ -59,11 +72,14 @@ pub(super) async fn assign(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        *response.body_mut() = problem::document(problem, &id.0, &face.redactor)
+            .to_string()
+            .into();
+    }
     let status = response.status();
-    let code = response
-        .extensions()
-        .get::<ProblemCode>()
-        .map(|code| code.0.as_str());
+    let code = problem.map(|problem| problem.code.as_str());
     let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
     if code.is_some() {
         tracing::info!(request_id = %id.0, %method, route, status = status.as_u16(), code, duration_ms, "request refused");

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
+use redact::Redactor;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -27,12 +28,14 @@ pub(super) fn response(
     first: Option<NumberedEvent>,
     follower: RunFollower,
     request_id: String,
+    redactor: Redactor,
 ) -> Response {
     let frames = stream::unfold(
         Frames {
             first,
             follower,
             request_id,
+            redactor,
             ended: false,
         },
         async |mut frames| {
@@ -52,6 +55,7 @@ struct Frames {
     first: Option<NumberedEvent>,
     follower: RunFollower,
     request_id: String,
+    redactor: Redactor,
     ended: bool,
 }
 
@@ -68,17 +72,18 @@ impl Frames {
             },
         };
         self.ended = event.event.is_terminal();
-        Some(frame(&event, &self.request_id))
+        Some(frame(&event, &self.request_id, &self.redactor))
     }
 }
 
 /// JSON has no line breaks outside its strings, and escapes them inside: one `data:` line is enough.
-fn frame(NumberedEvent { number, event }: &NumberedEvent, request_id: &str) -> String {
-    let (name, data) = data(event, request_id);
+fn frame(event: &NumberedEvent, request_id: &str, redactor: &Redactor) -> String {
+    let NumberedEvent { number, event } = event;
+    let (name, data) = data(event, request_id, redactor);
     format!("id: {number}\nevent: {name}\ndata: {data}\n\n")
 }
 
-fn data(event: &RunEvent, request_id: &str) -> (&'static str, Value) {
+fn data(event: &RunEvent, request_id: &str, redactor: &Redactor) -> (&'static str, Value) {
     match event {
         RunEvent::Start { model, driver } => (
             "start",
@@ -117,7 +122,7 @@ fn data(event: &RunEvent, request_id: &str) -> (&'static str, Value) {
         ),
         RunEvent::Failed { problem } => (
             "error",
-            json!({ "type": "error", "error": problem::document(problem, request_id) }),
+            json!({ "type": "error", "error": problem::document(problem, request_id, redactor) }),
         ),
     }
 }
@@ -149,10 +154,11 @@ mod tests {
                 problem: Problem::deadline_exceeded(Duration::from_secs(3)),
             },
         ];
+        let redactor = Redactor::with_default_rules();
         let frames: String = events
             .into_iter()
             .zip(1..)
-            .map(|(event, number)| frame(&NumberedEvent { number, event }, "r"))
+            .map(|(event, number)| frame(&NumberedEvent { number, event }, "r", &redactor))
             .collect();
         insta::assert_snapshot!(frames);
     }

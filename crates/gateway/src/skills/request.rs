@@ -9,6 +9,7 @@ use super::definition::{Input, Invocation, ProgramCall, Run, Skill, WorkspaceMod
 use super::field_errors::FieldErrors;
 use super::parameters::Arguments;
 use super::workspace::{Workspace, Workspaces};
+use crate::call::shown_key;
 use crate::error::{FieldError, Problem};
 
 /// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
@@ -33,9 +34,6 @@ pub(super) struct Prepared {
     pub(super) context: Option<String>,
     pub(super) ignored_extra: Vec<String>,
 }
-
-/// Of each name in `meta.ignored_extra`.
-const MAX_IGNORED_NAME_CHARS: usize = 64;
 
 /// Judges a request against its skill. Everything that is wrong is told at once.
 ///
@@ -73,9 +71,7 @@ pub(super) fn prepare(
         stdin,
         message,
         context,
-        ignored_extra: ignored
-            .map(|name| name.chars().take(MAX_IGNORED_NAME_CHARS).collect())
-            .collect(),
+        ignored_extra: ignored.map(|name| shown_key(&name).into_owned()).collect(),
         skill,
     })
 }

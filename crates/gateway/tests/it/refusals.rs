@@ -324,3 +324,29 @@ async fn a_refusal_and_its_log_hold_no_content() {
     assert!(!app.log.text().contains(CANARY), "{}", app.log.text());
     app.stop().await;
 }
+
+/// A caller chooses names too, and a name comes back.
+#[tokio::test]
+async fn a_secret_that_stands_where_a_name_should_does_not_come_back() {
+    let secret = ["ghp", "_", "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"].concat();
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let id = [("X-Request-Id", secret.as_str())];
+    let answer = app.send_with(&id, "{}").await.answer().await;
+    answer.problem(400, "missing_message");
+    assert!(!answer.headers["x-request-id"].contains(&secret[..12]));
+
+    let long = format!("{}{secret}", "x".repeat(40));
+    for body in [
+        json!({ "message": "x", &secret: 1 }),
+        json!({ "message": "x", &secret: 1, "other": 2 }),
+        json!({ "message": "x", &long: 1 }),
+        json!({ "message": "x", "extra": { &secret: 1, "model": 7 } }),
+        json!({ "message": "fake:answer x", "extra": { &secret: 1, &long: 2 }, "stream": false }),
+        json!({ "message": "fake:answer x", "extra": { &secret: 1, &long: 2 } }),
+    ] {
+        let answer = app.send(&body).await.answer().await;
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(!text.contains(&secret[..12]), "{text}");
+    }
+    app.stop().await;
+}
