@@ -25,7 +25,9 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<TurnEvent>,
+    /// Of text, and of the arguments of tool calls.
     unread_bytes: usize,
+    unread_tool_calls: usize,
     /// Known once the process has answered `turn/start`.
     turn_id: Option<String>,
     /// The messages that text came of, the one that spoke last at the end.
@@ -41,8 +43,11 @@ struct State {
 /// Items beside the answer; a turn that makes more than this unread is not shown all of them.
 const MAX_UNREAD_EVENTS: usize = 1024;
 
-/// Calls of tools that the model makes at once.
-const MAX_UNREAD_TOOL_CALLS: usize = 16;
+/// Calls of tools that the model makes at once. Far more than it may make in a turn: it is told of each
+/// one what came of it.
+const MAX_UNREAD_TOOL_CALLS: usize = 1024;
+
+const TOO_MANY_CALLS: &str = "There are too many calls at once. Make fewer, with less text.";
 
 /// Messages of one turn that may overlap; a turn has one or two.
 const MAX_KNOWN_MESSAGES: usize = 64;
@@ -73,9 +78,7 @@ impl EventQueue {
             {
                 let mut state = self.state.lock();
                 if let Some(event) = state.events.pop_front() {
-                    if let TurnEvent::Delta(text) = &event {
-                        state.unread_bytes -= text.len_bytes();
-                    }
+                    state.forget(&event);
                     return Some(event);
                 }
                 if state.ended {
@@ -114,20 +117,23 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// A call for an ended turn, or one too many, is dropped, which refuses it.
+    /// A call for an ended turn is dropped, which refuses it; the model is told of one too many.
     pub(crate) fn push_tool_call(&self, call: ToolCall) {
         let mut state = self.state.lock();
-        let unread = state.events.iter();
-        let waiting = unread.filter(|event| matches!(event, TurnEvent::ToolCall(_)));
-        let is_taken = !state.ended && !state.abandoned && waiting.count() < MAX_UNREAD_TOOL_CALLS;
-        let refused = if is_taken {
-            state.events.push_back(TurnEvent::ToolCall(call));
-            None
-        } else {
-            Some(call)
-        };
+        if state.ended || state.abandoned {
+            drop(state);
+            return;
+        }
+        let bytes = state.unread_bytes + call.arguments().len_bytes();
+        if state.unread_tool_calls == MAX_UNREAD_TOOL_CALLS || bytes > self.limit_bytes {
+            drop(state);
+            call.answer(false, TOO_MANY_CALLS);
+            return;
+        }
+        state.unread_bytes = bytes;
+        state.unread_tool_calls += 1;
+        state.events.push_back(TurnEvent::ToolCall(call));
         drop(state);
-        drop(refused);
         self.changed.notify_one();
     }
 
@@ -227,20 +233,33 @@ impl State {
         }
     }
 
+    /// Notes that this event has been fetched.
+    fn forget(&mut self, event: &TurnEvent) {
+        match event {
+            TurnEvent::Delta(text) => self.unread_bytes -= text.len_bytes(),
+            TurnEvent::ToolCall(call) => {
+                self.unread_tool_calls -= 1;
+                self.unread_bytes -= call.arguments().len_bytes();
+            }
+            TurnEvent::Item { .. } | TurnEvent::Usage(_) | TurnEvent::Ended(_) => {}
+        }
+    }
+
+    /// The text that goes over the limit is the last: a slow consumer still gets all that it may take of
+    /// an answer that is too long for it.
     fn push_text(&mut self, text: String, limit_bytes: usize) {
         if self.ended {
             return;
         }
         self.unread_bytes += text.len();
-        if self.unread_bytes > limit_bytes {
-            self.end(TurnEnd::Failed(TurnFailure::NotFetched { limit_bytes }));
-            return;
-        }
         let text = Untrusted::new(text);
         if let Some(TurnEvent::Delta(unread)) = self.events.back_mut() {
             unread.append(&text);
         } else {
             self.events.push_back(TurnEvent::Delta(text));
+        }
+        if self.unread_bytes > limit_bytes {
+            self.end(TurnEnd::Failed(TurnFailure::NotFetched { limit_bytes }));
         }
     }
 
@@ -292,7 +311,8 @@ mod tests {
         let queue = EventQueue::new("thread".to_owned(), 10, Vec::new());
         queue.push_delta("message", "123456".to_owned());
         queue.push_delta("message", "7890a".to_owned());
-        assert_eq!(queue.next().await, Some(delta("123456")));
+        queue.push_delta("message", "more".to_owned());
+        assert_eq!(queue.next().await, Some(delta("1234567890a")));
         assert_eq!(
             queue.next().await,
             Some(TurnEvent::Ended(TurnEnd::Failed(TurnFailure::NotFetched {

@@ -76,6 +76,8 @@ pub enum TurnFailure {
     Crashed,
     #[error("the Codex process did not answer")]
     Unresponsive,
+    #[error("the Codex process did not listen any more, and was ended")]
+    Deaf,
     #[error("Codex reported a failed turn ({})", .0.as_str())]
     Codex(CodexErrorClass),
     #[error("Codex refused to start the turn (JSON-RPC error {code})")]
@@ -110,7 +112,7 @@ fn how(code: Option<i32>, signal: Option<i32>) -> String {
 impl TurnFailure {
     /// The process was lost, whatever the turn was: another process may do better.
     pub fn is_of_the_process(&self) -> bool {
-        matches!(self, Self::Crashed | Self::Unresponsive)
+        matches!(self, Self::Crashed | Self::Unresponsive | Self::Deaf)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod io;
+mod outgoing;
 mod threads;
 mod turns;
 
@@ -10,13 +11,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use runner::{Bridge, ChildHandle, CommandSpec, Interrupt, Limits, Stdin};
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,15 +29,14 @@ use crate::home::Home;
 use crate::profile;
 use crate::protocol;
 use crate::tool_call::ThreadProfile;
+use crate::turn::{TurnEnd, TurnFailure};
 
 pub(crate) use calls::CallError;
 use calls::Reply;
+use outgoing::{Outgoing, outgoing};
 pub(crate) use threads::Place;
 use threads::PreparedThread;
 pub(crate) use turns::{Slot, WarmTurn};
-
-/// Lines that the gateway has for the process and that it has not read yet.
-const OUTGOING_LINES: usize = 64;
 
 /// The longest line that is believed: a whole answer is repeated in `turn/completed`.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -60,9 +61,11 @@ pub(crate) struct Blueprint {
 pub(crate) struct Worker {
     blueprint: Arc<Blueprint>,
     process: ChildHandle,
-    outgoing: mpsc::Sender<Vec<u8>>,
+    outgoing: Outgoing,
     working_dir: PathBuf,
     born: Instant,
+    /// When the process last said anything, in milliseconds after `born`.
+    last_heard_ms: AtomicU64,
     /// Cancelled when the process is gone.
     gone: CancellationToken,
     state: Mutex<State>,
@@ -78,6 +81,8 @@ struct State {
     preparing: bool,
     /// Whether the last `thread/start` was refused because the process had too much to do.
     is_overloaded: bool,
+    /// It is ended, because it does not listen.
+    is_deaf: bool,
     active: usize,
     turns_started: u64,
     turns_completed: u64,
@@ -144,13 +149,14 @@ impl Worker {
             kill_grace: blueprint.kill_grace,
         };
         let child = runner::spawn(spec, limits, None, &blueprint.tracker)?;
-        let (outgoing, lines_out) = mpsc::channel(OUTGOING_LINES);
+        let (outgoing, lines_out) = outgoing();
         let worker = Arc::new(Self {
             blueprint,
             process: child.handle,
             outgoing,
             working_dir: home.working_dir(),
             born: Instant::now(),
+            last_heard_ms: AtomicU64::new(0),
             gone: CancellationToken::new(),
             state: Mutex::default(),
         });
@@ -251,13 +257,50 @@ impl Worker {
         self.announce();
     }
 
-    /// Retires a process that misbehaves. Its other turns may end; it gets no new one.
+    /// Retires a process that misbehaves and can still be spoken to. Its turns may end; it gets no new one.
     fn quarantine(&self, reason: &str) {
         if self.condition() == Condition::Gone {
             return;
         }
         tracing::warn!(pid = self.process.pid(), reason, "codex worker quarantined");
         self.retire();
+    }
+
+    /// Ends a process that does not listen any more, and its turns at once: they would wait for answers
+    /// that never reach it, and could not be interrupted.
+    fn end_deaf(&self, reason: &str) {
+        let turns: Vec<_> = {
+            let mut state = self.state.lock();
+            if state.condition == Condition::Gone || state.is_deaf {
+                return;
+            }
+            state.is_deaf = true;
+            state.turns.values().cloned().collect()
+        };
+        tracing::warn!(pid = self.process.pid(), reason, "codex worker is deaf");
+        self.retire();
+        for queue in turns {
+            queue.settle(TurnEnd::Failed(TurnFailure::Deaf));
+        }
+        let process = self.process.clone();
+        let ending = async move { process.shutdown(Interrupt::None).await };
+        self.blueprint.tracker.spawn(ending);
+    }
+
+    /// A request was not answered in time. Who has said nothing at all meanwhile does not listen; who has
+    /// said something is slow, or does not want to.
+    fn judge_silence(&self, since: Instant, reason: &str) {
+        let last_heard = Duration::from_millis(self.last_heard_ms.load(Ordering::Relaxed));
+        if self.born + last_heard > since {
+            self.quarantine(reason);
+        } else {
+            self.end_deaf(reason);
+        }
+    }
+
+    fn heard(&self) {
+        let since_birth = u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX);
+        self.last_heard_ms.store(since_birth, Ordering::Relaxed);
     }
 
     async fn kill(&self, reason: &str) {

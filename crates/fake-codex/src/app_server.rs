@@ -52,6 +52,7 @@ pub(crate) fn serve(startup: Startup) -> ExitCode {
         outbox,
         is_initialized: AtomicBool::new(false),
         has_stopped_reading: AtomicBool::new(false),
+        reading_pause_ms: AtomicU64::new(0),
         closes_input: AtomicBool::new(false),
         turns_completed: AtomicU64::new(0),
         state: Mutex::default(),
@@ -69,6 +70,8 @@ pub(crate) fn serve(startup: Startup) -> ExitCode {
                 thread::park();
             }
         }
+        let pause = Duration::from_millis(server.reading_pause_ms.load(Ordering::Relaxed));
+        runtime.block_on(async { time::sleep(pause).await });
         match line.map(|line| serde_json::from_slice::<Value>(&line)) {
             Ok(Ok(message)) => server.receive(&message, &runtime),
             // The real one logs what is not JSON, and goes on.
@@ -85,6 +88,7 @@ struct Server {
     outbox: Outbox,
     is_initialized: AtomicBool,
     has_stopped_reading: AtomicBool,
+    reading_pause_ms: AtomicU64,
     closes_input: AtomicBool,
     refusals_left: AtomicU64,
     turns_completed: AtomicU64,

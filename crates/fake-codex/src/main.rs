@@ -24,6 +24,7 @@
 //! | `fake:reasoning` | a reasoning item before the answer |
 //! | `fake:usage:<in>,<out>` | claims this usage |
 //! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
+//! | `fake:ask:<n>` | calls a tool that nobody lent n times at once; the answer is how many of the calls were answered |
 //! | `fake:refuse-turn-start:<code>:<ms>` | `turn/start` is refused with that JSON-RPC code, after a pause; there is no turn |
 //! | `fake:fail:<info>` | ends as `failed` before any delta; `<info>` is a `codexErrorInfo`: `unauthorized`, `httpConnectionFailed:503` … |
 //! | `fake:fail-after-delta:<info>` | the same, after one delta |
@@ -36,6 +37,7 @@
 //! | `fake:flood-forever` | fills standard output as fast as it is read, and never ends |
 //! | `fake:flood-stdout:<n>` | n notifications of an unknown method, then a normal end |
 //! | `fake:flood-stderr:<MB>` | that much on standard error, then a normal end |
+//! | `fake:slow-reading:<ms>` | waits before each line that it reads from now on |
 //! | `fake:stop-reading` | never reads standard input again; the turn ends normally |
 //! | `fake:close-input` | closes standard input at the next line and lives on; the turn ends normally |
 //! | `fake:threads` | answers how many threads the process holds |

@@ -9,6 +9,7 @@ pub(crate) struct Script(Vec<Behaviour>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
+    Ask { requests: usize },
     BadUtf8,
     Big { chars: usize },
     CloseInput,
@@ -37,6 +38,7 @@ pub(crate) enum Behaviour {
     RefuseTurnStart { code: i32, pause: Duration },
     ServerRequest { method: String },
     Slow { pause: Duration },
+    SlowReading { pause_ms: u64 },
     StopReading,
     Threads,
     Usage { input: u64, output: u64 },
@@ -71,6 +73,9 @@ impl Behaviour {
     fn of(word: &str) -> Option<Self> {
         let (name, value) = word.split_once(':').unwrap_or((word, ""));
         let behaviour = match name {
+            "ask" => Self::Ask {
+                requests: value.parse().ok()?,
+            },
             "bad-utf8" => Self::BadUtf8,
             "big" => Self::Big {
                 chars: value.parse().ok()?,
@@ -124,6 +129,9 @@ impl Behaviour {
             },
             "slow" => Self::Slow {
                 pause: Duration::from_millis(value.parse().ok()?),
+            },
+            "slow-reading" => Self::SlowReading {
+                pause_ms: value.parse().ok()?,
             },
             "stop-reading" => Self::StopReading,
             "threads" => Self::Threads,

@@ -40,6 +40,16 @@ impl ChildStdin {
         self.flush_line().await
     }
 
+    /// Sends what is left of a line whose call was dropped.
+    pub async fn finish_line(&mut self) -> io::Result<()> {
+        self.flush_line().await
+    }
+
+    /// How much is left of a line whose call was dropped.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.line.len() - self.written
+    }
+
     pub(crate) async fn write_and_close(mut self, bytes: Vec<u8>) -> io::Result<()> {
         self.line = bytes;
         self.flush_line().await

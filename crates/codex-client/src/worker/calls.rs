@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::protocol::{self, RpcError};
 
+use super::outgoing::NotSent;
 use super::{Condition, Worker};
 
 /// A healthy process answers in milliseconds; one that does not within this time is replaced.
@@ -113,10 +114,7 @@ impl Worker {
         let _pending = Pending { worker: self, id };
         let exchange = async {
             let line = protocol::request(id, method, parameters);
-            self.outgoing
-                .send(line)
-                .await
-                .map_err(|_| CallError::Gone)?;
+            self.push(line)?;
             receiver
                 .await
                 .map_err(|_| CallError::Gone)?
@@ -137,10 +135,19 @@ impl Worker {
         self.send(protocol::request(id, method, parameters));
     }
 
+    /// For what nobody waits for.
     pub(crate) fn send(&self, line: Vec<u8>) {
-        if self.outgoing.try_send(line).is_err() && self.condition() != Condition::Gone {
-            self.quarantine("it does not read its input");
-        }
+        // What cannot be sent any more is the end of the process, which its turns are told.
+        let _ = self.push(line);
+    }
+
+    fn push(&self, line: Vec<u8>) -> Result<(), CallError> {
+        self.outgoing.push(line).map_err(|error| {
+            if error == NotSent::Full {
+                self.end_deaf("it asks for more than it listens to");
+            }
+            CallError::Gone
+        })
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use runner::{ChildStdin, Line, Lines};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::home::Home;
@@ -14,9 +13,10 @@ use crate::server_request;
 use crate::tool_call::ToolCall;
 use crate::turn::{CodexErrorClass, TurnEnd, TurnFailure};
 
+use super::outgoing::OutgoingLines;
 use super::{Condition, Worker};
 
-/// A process that reads nothing for this long is stuck.
+/// A process that takes nothing of what waits for it for this long is deaf. One that takes some is slow.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process whose input is closed and that has not ended after this time lives on.
@@ -31,7 +31,7 @@ pub(super) fn attach(
     home: Home,
     stdin: Option<ChildStdin>,
     stdout: Lines,
-    outgoing: mpsc::Receiver<Vec<u8>>,
+    outgoing: OutgoingLines,
 ) {
     let tracker = worker.blueprint.tracker.clone();
     tracker.spawn(write_lines(Arc::clone(worker), stdin, outgoing));
@@ -39,24 +39,20 @@ pub(super) fn attach(
     tracker.spawn(bury(Arc::clone(worker), home));
 }
 
-async fn write_lines(
-    worker: Arc<Worker>,
-    stdin: Option<ChildStdin>,
-    mut outgoing: mpsc::Receiver<Vec<u8>>,
-) {
+async fn write_lines(worker: Arc<Worker>, stdin: Option<ChildStdin>, mut outgoing: OutgoingLines) {
     let Some(mut stdin) = stdin else { return };
     let exited = worker.process.exited();
     tokio::pin!(exited);
     loop {
         let line = tokio::select! {
-            line = outgoing.recv() => line,
+            line = outgoing.next() => line,
             _ = &mut exited => None,
         };
         let Some(line) = line else { return };
-        match timeout(WRITE_TIMEOUT, stdin.write_line(&line)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => break,
-            Err(_) => return worker.kill("it does not read its input").await,
+        match write_line(&mut stdin, &line).await {
+            Ok(()) => {}
+            Err(NotWritten::Deaf) => return worker.end_deaf("it does not read its input"),
+            Err(NotWritten::Closed) => break,
         }
     }
     // Nothing that was sent may be waited for: whether it was read is unknown.
@@ -64,12 +60,35 @@ async fn write_lines(
     worker.state.lock().pending.clear();
     // The pipe of a process that dies breaks a moment before its end is known.
     if timeout(END_TIMEOUT, exited).await.is_err() {
-        worker.quarantine("it has closed its input");
+        worker.end_deaf("it has closed its input");
+    }
+}
+
+enum NotWritten {
+    Deaf,
+    Closed,
+}
+
+/// Waits as long as the process takes some of the line now and then.
+async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> Result<(), NotWritten> {
+    let mut unwritten = usize::MAX;
+    let mut outcome = timeout(WRITE_TIMEOUT, stdin.write_line(line)).await;
+    loop {
+        if let Ok(written) = outcome {
+            return written.map_err(|_| NotWritten::Closed);
+        }
+        let rest = stdin.unwritten_bytes();
+        if rest >= unwritten.min(line.len() + 1) {
+            return Err(NotWritten::Deaf);
+        }
+        unwritten = rest;
+        outcome = timeout(WRITE_TIMEOUT, stdin.finish_line()).await;
     }
 }
 
 async fn read_lines(worker: Arc<Worker>, mut lines: Lines) {
     while let Some(line) = lines.next().await {
+        worker.heard();
         let understood = match line {
             Line::Text(bytes) => worker.receive(&bytes),
             Line::TooLong { .. } => false,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 
 use crate::credential::new_credential;
 use crate::profile;
@@ -49,6 +50,7 @@ impl Worker {
         }
         let worker = Arc::clone(self);
         self.blueprint.tracker.spawn(async move {
+            let asked = Instant::now();
             let outcome = worker.start_thread(&ThreadProfile::default()).await;
             worker.state.lock().preparing = false;
             match outcome {
@@ -57,7 +59,7 @@ impl Worker {
                     worker.announce();
                     worker.prepare_threads();
                 }
-                Err(error) => worker.judge_failed_thread(&error),
+                Err(error) => worker.judge_failed_thread(asked, &error),
             }
         });
     }
@@ -77,11 +79,12 @@ impl Worker {
         // In a task of its own: when the caller leaves meanwhile, the thread is known all the same, and
         // dropped with the task's outcome.
         let starting = self.blueprint.tracker.spawn(async move {
+            let asked = Instant::now();
             let started = worker.start_thread(&profile).await;
             if let Err(error) = &started
                 && (profile.is_plain() || !error.is_refusal())
             {
-                worker.judge_failed_thread(error);
+                worker.judge_failed_thread(asked, error);
             }
             started.map(|prepared| OwnedThread::new(worker, prepared))
         });
@@ -110,9 +113,15 @@ impl Worker {
     }
 
     /// A process that ended is buried anyway, and one that has too much to do does as it should.
-    fn judge_failed_thread(&self, error: &CallError) {
-        if !matches!(error, CallError::Gone) && !error.is_overload() {
-            self.quarantine(&format!("a thread could not be started: {error}"));
+    fn judge_failed_thread(&self, asked: Instant, error: &CallError) {
+        let reason = format!("a thread could not be started: {error}");
+        match error {
+            CallError::Gone => {}
+            _ if error.is_overload() => {}
+            CallError::Timeout => self.judge_silence(asked, &reason),
+            CallError::Refused(_) | CallError::Malformed | CallError::Random(_) => {
+                self.quarantine(&reason);
+            }
         }
     }
 }

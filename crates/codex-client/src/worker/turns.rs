@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::event_queue::EventQueue;
 use crate::protocol::{self, TurnStarted};
@@ -125,6 +125,7 @@ impl Worker {
         queue: &EventQueue,
         parameters: &Value,
     ) -> Result<(), TurnFailure> {
+        let asked = Instant::now();
         let is_wanted = || !queue.is_abandoned();
         match self
             .call_while::<TurnStarted>(is_wanted, "turn/start", parameters)
@@ -136,8 +137,12 @@ impl Worker {
             }
             Err(error) if error.is_overload() => Err(TurnFailure::Overloaded),
             Err(CallError::Refused(error)) => Err(TurnFailure::Refused { code: error.code }),
-            Err(CallError::Timeout | CallError::Malformed | CallError::Random(_)) => {
-                self.quarantine("turn/start was not answered");
+            Err(CallError::Timeout) => {
+                self.judge_silence(asked, "turn/start was not answered");
+                Err(TurnFailure::Unresponsive)
+            }
+            Err(CallError::Malformed | CallError::Random(_)) => {
+                self.quarantine("turn/start was not answered as it should be");
                 Err(TurnFailure::Unresponsive)
             }
             Err(CallError::Gone) => Err(TurnFailure::Crashed),

@@ -129,6 +129,10 @@ impl Turn {
                 .server
                 .has_stopped_reading
                 .store(true, Ordering::Relaxed),
+            Behaviour::SlowReading { pause_ms } => self
+                .server
+                .reading_pause_ms
+                .store(*pause_ms, Ordering::Relaxed),
             Behaviour::CloseInput => self.server.closes_input.store(true, Ordering::Relaxed),
             Behaviour::WrongThread => {
                 let thread_id = Uuid::now_v7().to_string();
@@ -165,6 +169,13 @@ impl Turn {
             let params = server_request::params(method, &self.thread_id, &self.id);
             return vec![self.server.ask(method, params).await.to_string()];
         }
+        let requests = script.find(|behaviour| match behaviour {
+            Behaviour::Ask { requests } => Some(*requests),
+            _ => None,
+        });
+        if let Some(requests) = requests {
+            return vec![format!("{} answers", self.ask_at_once(requests).await)];
+        }
         let scripted = script.find(|behaviour| match behaviour {
             Behaviour::Threads => Some(vec![self.server.state().threads.len().to_string()]),
             Behaviour::Count { deltas } => {
@@ -178,6 +189,24 @@ impl Turn {
             let answer = format!("echo: {}", self.text);
             in_pieces(&answer, answer.chars().count().div_ceil(3))
         })
+    }
+
+    async fn ask_at_once(&self, requests: usize) -> usize {
+        const METHOD: &str = "item/tool/call";
+        let params = server_request::params(METHOD, &self.thread_id, &self.id);
+        let asking: Vec<_> = (0..requests)
+            .map(|_| {
+                let (server, params) = (Arc::clone(&self.server), params.clone());
+                let asking = async move { server.ask(METHOD, params).await };
+                self.server.turns.spawn(asking)
+            })
+            .collect();
+        let mut answers = 0;
+        for asked in asking {
+            let answer = asked.await.unwrap_or_default();
+            answers += usize::from(answer.get("result").is_some());
+        }
+        answers
     }
 
     /// Gives the failure that the script has in the middle of the answer.

@@ -126,6 +126,32 @@ async fn what_the_model_does_wrong_it_is_told() {
     app.stop().await;
 }
 
+/// Codex asks for all of them at once; a burst is no fault, and each call is answered.
+#[tokio::test]
+async fn a_burst_of_calls_is_answered_call_by_call() {
+    const CALLS: usize = 300;
+    let mut provider = MockProvider::start().await;
+    let app = app(&provider, &[]).await;
+    let mut caller = app.send(&question(&["code-search"])).await;
+    let pids = app.pids().await;
+    let call = provider.call().await;
+    call.call_tool_at_once(CALLS, "code-search", "{\"pattern\":\"raise_gate\"}")
+        .await;
+    let call = provider.call().await;
+    let outputs = call.tool_outputs();
+    assert_eq!(outputs.len(), CALLS);
+    let found = outputs.iter().filter(|text| text.contains("src/gate.rs"));
+    assert_eq!(found.count(), 8);
+    let refused = outputs
+        .iter()
+        .filter(|text| text.contains("has made its 8 calls"));
+    assert_eq!(refused.count(), CALLS - 8);
+    call.answer("In src/gate.rs.").await;
+    assert_eq!(text_of(&caller.frames().await), "In src/gate.rs.");
+    assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
+
 /// Neither a tool that the CLI brings nor a skill that was not named.
 #[tokio::test]
 async fn what_was_not_lent_cannot_be_called() {

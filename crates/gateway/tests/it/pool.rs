@@ -138,6 +138,44 @@ async fn a_process_that_stops_reading_is_replaced() {
     app.stop().await;
 }
 
+/// A process is slow as long as it reads anything at all.
+#[tokio::test]
+async fn a_process_that_asks_faster_than_it_reads_is_answered() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let pids = app.pids().await;
+    let answer = app.ask("fake:slow-reading:1 fake:ask:3000").await;
+    assert_eq!(answer.chat(), "3000 answers");
+    assert_eq!(app.pids().await, pids);
+    app.stop().await;
+}
+
+/// What it waits for never reaches it: the deadline would be two minutes away.
+#[tokio::test]
+async fn turns_of_a_process_that_went_deaf_fail_at_once() {
+    for text in [
+        // More than fits into its pipe, and more than is kept for it.
+        "fake:stop-reading fake:ask:2000",
+        "fake:stop-reading fake:ask:20000",
+        "fake:close-input fake:ask:2000",
+    ] {
+        let app = TestApp::with_fake_codex("", &[]).await;
+        let pids = app.pids().await;
+        let mut other = app
+            .send(&json!({ "message": "fake:hang-after-delta" }))
+            .await;
+        other.expect_frame("start").await;
+        other.expect_frame("delta").await;
+        let problem = app.ask(text).await.problem(502, "codex_failed");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("did not listen"), "{text}: {detail}");
+        let error = other.expect_frame("error").await;
+        assert_eq!(error["error"]["code"], "codex_failed");
+        until("its end", || !is_alive(pids[0])).await;
+        assert_eq!(app.ask("next").await.chat(), "echo: next");
+        app.stop().await;
+    }
+}
+
 /// Every class of failure that the CLI can report, by its published name.
 #[tokio::test]
 async fn a_turn_that_codex_gives_up_is_a_502() {

@@ -187,21 +187,39 @@ impl ModelCall {
     }
 
     /// The model calls a tool instead of answering.
-    pub(crate) async fn call_tool(mut self, name: &str, arguments: &str) {
+    pub(crate) async fn call_tool(self, name: &str, arguments: &str) {
+        self.call_tool_at_once(1, name, arguments).await;
+    }
+
+    /// The same, so many times in one response.
+    pub(crate) async fn call_tool_at_once(mut self, calls: usize, name: &str, arguments: &str) {
         self.head_of_stream().await;
         let response =
             json!({ "id": "resp_1", "object": "response", "status": "in_progress", "output": [] });
         self.event("response.created", json!({ "response": response }))
             .await;
-        let item = json!({
-            "id": "fc_1", "type": "function_call", "status": "completed", "call_id": "call_1",
-            "name": name, "arguments": arguments,
-        });
-        for event in ["response.output_item.added", "response.output_item.done"] {
-            self.event(event, json!({ "output_index": 0, "item": item.clone() }))
-                .await;
+        let mut items = Vec::new();
+        for index in 1..=calls {
+            let item = json!({
+                "id": format!("fc_{index}"), "type": "function_call", "status": "completed",
+                "call_id": format!("call_{index}"), "name": name, "arguments": arguments,
+            });
+            for event in ["response.output_item.added", "response.output_item.done"] {
+                let data = json!({ "output_index": index - 1, "item": item.clone() });
+                self.event(event, data).await;
+            }
+            items.push(item);
         }
-        self.complete(&[item]).await;
+        self.complete(&items).await;
+    }
+
+    /// What each tool call of the turn has put out, as the model is told.
+    pub(crate) fn tool_outputs(&self) -> Vec<&str> {
+        let input = self.body["input"].as_array().unwrap();
+        let outputs = input
+            .iter()
+            .filter(|item| item["type"] == "function_call_output");
+        outputs.map(output_text).collect()
     }
 
     /// What the tool that was called last has put out, as the model is told.
@@ -209,10 +227,7 @@ impl ModelCall {
         let input = self.body["input"].as_array().unwrap();
         let output = input.last().unwrap();
         assert_eq!(output["type"], "function_call_output", "{output}");
-        match &output["output"] {
-            Value::String(text) => text.clone(),
-            parts => parts[0]["text"].as_str().unwrap().to_owned(),
-        }
+        output_text(output).to_owned()
     }
 
     /// The error event of a stream that began well; the message is the canary.
@@ -244,6 +259,13 @@ impl ModelCall {
             .await
             .is_ok_and(|read| read > 0)
         {}
+    }
+}
+
+fn output_text(item: &Value) -> &str {
+    match &item["output"] {
+        Value::String(text) => text,
+        parts => parts[0]["text"].as_str().unwrap(),
     }
 }
 
