@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runner::{CommandSpec, Deadline, Limits, Line, PrivateDirectory, Stdin};
+use runner::{CommandSpec, Deadline, Limits, Line, OutputLimit, PrivateDirectory, Stdin};
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,10 @@ use crate::install::PINNED_VERSION;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const KILL_GRACE: Duration = Duration::from_secs(1);
 const MAX_LINE_BYTES: usize = 4096;
+const MAX_OUTPUT: OutputLimit = OutputLimit {
+    bytes: 1024 * 1024,
+    lines: 10_000,
+};
 
 /// Of the answer to one question; a help is a few kilobytes.
 const MAX_ANSWER_LINES: usize = 2000;
@@ -194,6 +198,7 @@ impl Probe<'_> {
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
             kill_grace: KILL_GRACE,
+            output: MAX_OUTPUT,
         };
         let deadline = Deadline::after(ANSWER_TIMEOUT);
         let mut child = runner::spawn(spec, limits, Some(deadline), self.tracker)?;

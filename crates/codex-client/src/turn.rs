@@ -97,6 +97,8 @@ pub enum TurnFailure {
     },
     #[error("the output of the Codex process did not keep to its format: {lines} lines of it")]
     Malformed { lines: u64 },
+    #[error("the Codex process wrote more than a turn may, and was ended")]
+    OutputExceeded,
     #[error("the Codex process ended well, but gave no answer")]
     NoAnswer,
 }

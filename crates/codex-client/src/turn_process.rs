@@ -162,7 +162,10 @@ impl TurnProcess {
     }
 
     fn conclude(&mut self, exit: &Exit) {
-        let (last, end) = self.reader.conclude(exit);
+        let (last, mut end) = self.reader.conclude(exit);
+        if exit.output_exceeded && end != TurnEnd::Completed {
+            end = TurnEnd::Failed(TurnFailure::OutputExceeded);
+        }
         self.events.extend(last);
         self.events.push_back(TurnEvent::Ended(end));
         self.stage = Stage::Ended;

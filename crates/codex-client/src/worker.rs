@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use runner::{Bridge, ChildHandle, CommandSpec, Interrupt, Limits, Stdin};
+use runner::{Bridge, ChildHandle, CommandSpec, Interrupt, Limits, OutputLimit, Stdin};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
@@ -147,6 +147,7 @@ impl Worker {
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
             kill_grace: blueprint.kill_grace,
+            output: OutputLimit::default(),
         };
         let child = runner::spawn(spec, limits, None, &blueprint.tracker)?;
         let (outgoing, lines_out) = outgoing();

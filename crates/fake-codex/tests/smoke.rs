@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path, time::Duration};
 
 use runner::{
-    Child, ChildStdin, CommandSpec, Exit, Interrupt, Limits, Line, Sandbox, Stdin, spawn,
+    Child, ChildStdin, CommandSpec, Exit, Interrupt, Limits, Line, OutputLimit, Sandbox, Stdin,
+    spawn,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -152,6 +153,7 @@ fn run(directory: &Path, args: &[&str]) -> Child {
     let limits = Limits {
         max_line_bytes: 1 << 20,
         kill_grace: Duration::from_millis(50),
+        output: OutputLimit::default(),
     };
     spawn(spec, limits, None, &TaskTracker::new()).unwrap()
 }

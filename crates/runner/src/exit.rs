@@ -14,6 +14,8 @@ pub struct Exit {
     pub left_behind: u32,
     /// Processes of the child, itself included, that were alive a second after `SIGKILL`.
     pub survivors: u32,
+    /// It was killed because it wrote more than [`Limits::output`](crate::Limits::output).
+    pub output_exceeded: bool,
     pub stderr_bytes: u64,
     pub stderr_lines: u64,
 }

@@ -6,6 +6,7 @@ use crate::{
     descendants,
     exit::{Exit, Signal},
     group::Group,
+    output_meter::OutputMeter,
     stderr::StderrRecord,
 };
 
@@ -41,6 +42,7 @@ struct Shared {
     phase: watch::Sender<Phase>,
     exit: watch::Receiver<Option<Exit>>,
     stderr: Arc<StderrRecord>,
+    meter: Arc<OutputMeter>,
 }
 
 impl ChildHandle {
@@ -49,6 +51,7 @@ impl ChildHandle {
         phase: watch::Sender<Phase>,
         exit: watch::Receiver<Option<Exit>>,
         stderr: Arc<StderrRecord>,
+        meter: Arc<OutputMeter>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -56,6 +59,7 @@ impl ChildHandle {
                 phase,
                 exit,
                 stderr,
+                meter,
             }),
         }
     }
@@ -117,6 +121,12 @@ impl ChildHandle {
                 Err(_) => Exit::default(),
             }
         }
+    }
+
+    /// Counts what it writes from the start again: for a process that does one piece of work after another,
+    /// and may write as much for each.
+    pub fn reset_output(&self) {
+        self.shared.meter.reset();
     }
 
     /// How it ended, if it has.

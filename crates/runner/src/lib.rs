@@ -20,6 +20,7 @@ mod handle;
 mod leaders;
 mod lines;
 mod nursery;
+mod output_meter;
 mod pipe;
 mod sandbox;
 mod spawn;
@@ -34,11 +35,11 @@ pub use descriptors::inheritable_descriptors;
 pub use error::SpawnError;
 pub use exit::{Exit, Signal};
 pub use handle::{ChildHandle, Interrupt};
-pub use lines::{Line, Lines};
+pub use lines::{Block, Line, Lines};
 pub use sandbox::{
     Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError,
     PrivateDirectory, ResourceLimits, Sandbox, SandboxError, launch,
 };
 pub use spawn::{Child, spawn, spawn_joined};
-pub use spec::{CommandSpec, Limits, Stdin};
+pub use spec::{CommandSpec, Limits, OutputLimit, Stdin};
 pub use stdin::ChildStdin;

@@ -1,6 +1,6 @@
 use std::{fmt, io::BufRead, mem};
 
-use tokio::{process::ChildStdout, runtime::Handle};
+use tokio::{process::ChildStdout, runtime::Handle, task::coop::consume_budget};
 use tokio_util::task::TaskTracker;
 
 use crate::pipe::Pipe;
@@ -32,6 +32,15 @@ pub enum Line {
     TooLong { bytes: u64 },
 }
 
+/// As many whole lines as there are. `Debug` shows sizes only.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Block {
+    /// At least one, each with its newline, the last of the output too.
+    Lines(Vec<u8>),
+    /// As [`Line::TooLong`].
+    TooLong { bytes: u64 },
+}
+
 impl Lines {
     pub(crate) fn new(
         pipe: Pipe<ChildStdout>,
@@ -52,12 +61,30 @@ impl Lines {
     /// The next line; `None` at the end of the output, and from then on. The last line needs no newline.
     /// Cancel-safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Option<Line> {
+        // A line is work for whoever reads it: a child that writes many gets no more of a thread than
+        // the other tasks.
+        consume_budget().await;
         loop {
             if let Some(line) = self.next_of_chunk() {
                 return Some(line);
             }
             if self.pipe.is_none() {
                 return self.line.finish_last();
+            }
+            self.fill().await;
+        }
+    }
+
+    /// All whole lines that can be had at once, so that many short ones cost little more than one long one;
+    /// `None` at the end of the output. At most 64 KiB, or one line. Cancel-safe.
+    pub async fn next_block(&mut self) -> Option<Block> {
+        consume_budget().await;
+        loop {
+            if let Some(block) = self.block_of_chunk() {
+                return Some(block);
+            }
+            if self.pipe.is_none() {
+                return self.line.finish_last().map(Line::into_block);
             }
             self.fill().await;
         }
@@ -98,6 +125,20 @@ impl Lines {
         }
     }
 
+    fn block_of_chunk(&mut self) -> Option<Block> {
+        // A line that lies in the chunk as a whole is not too long, if a chunk is not.
+        if self.line.has_begun() || self.line.max_bytes < CHUNK_BYTES {
+            return self.next_of_chunk().map(Line::into_block);
+        }
+        let unread = self.chunk.get(self.unread.clone()).unwrap_or_default();
+        let Some(last) = unread.iter().rposition(|byte| *byte == b'\n') else {
+            return self.next_of_chunk().map(Line::into_block);
+        };
+        let lines = unread.get(..=last).unwrap_or_default().to_vec();
+        self.unread.start += lines.len();
+        Some(Block::Lines(lines))
+    }
+
     fn next_of_chunk(&mut self) -> Option<Line> {
         let unread = self.chunk.get(self.unread.clone()).unwrap_or_default();
         // The standard library's search for a byte is `memchr`; reading from a slice cannot fail.
@@ -117,6 +158,27 @@ impl Drop for Lines {
     fn drop(&mut self) {
         if let Some(pipe) = self.pipe.take() {
             self.tracker.spawn_on(pipe.discard(), &self.runtime);
+        }
+    }
+}
+
+impl Line {
+    fn into_block(self) -> Block {
+        match self {
+            Self::Text(mut text) => {
+                text.push(b'\n');
+                Block::Lines(text)
+            }
+            Self::TooLong { bytes } => Block::TooLong { bytes },
+        }
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lines(lines) => write!(formatter, "Lines({} bytes)", lines.len()),
+            Self::TooLong { bytes } => write!(formatter, "TooLong({bytes} bytes)"),
         }
     }
 }
@@ -163,8 +225,11 @@ impl LineBuilder {
         }
     }
 
+    fn has_begun(&self) -> bool {
+        !self.text.is_empty() || self.dropped_bytes > 0
+    }
+
     fn finish_last(&mut self) -> Option<Line> {
-        let is_empty = self.text.is_empty() && self.dropped_bytes == 0;
-        (!is_empty).then(|| self.finish(b""))
+        self.has_begun().then(|| self.finish(b""))
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     leaders,
     lines::Lines,
     nursery,
+    output_meter::OutputMeter,
     pipe::Pipe,
     sandbox::{self, Bridge, Entry, Meeting, Sandbox},
     spec::{CommandSpec, Limits, Stdin},
@@ -119,6 +120,7 @@ fn start(
     let descendants = Arc::new(Descendants::of(pid, mark));
     let group_dead = CancellationToken::new();
     let stderr_record = Arc::new(StderrRecord::default());
+    let meter = Arc::new(OutputMeter::new(limits.output));
     let (phase_sender, phase) = watch::channel(Phase::Running);
     let (exit_sender, exit) = watch::channel(None);
 
@@ -134,7 +136,8 @@ fn start(
         }
         (_, stdin) => stdin,
     };
-    let stderr_pipe = stderr.map(|stderr| Pipe::new(stderr, group_dead.clone()));
+    let stderr_pipe =
+        stderr.map(|stderr| Pipe::new(stderr, group_dead.clone(), Arc::clone(&meter)));
     let stderr_task = tracker.spawn({
         let record = Arc::clone(&stderr_record);
         async move {
@@ -144,7 +147,7 @@ fn start(
         }
     });
     let stdout = Lines::new(
-        Pipe::new(stdout, group_dead.clone()),
+        Pipe::new(stdout, group_dead.clone(), Arc::clone(&meter)),
         limits.max_line_bytes,
         tracker.clone(),
         runtime,
@@ -158,6 +161,7 @@ fn start(
         deadline,
         kill_grace: limits.kill_grace,
         phase,
+        meter: Arc::clone(&meter),
         stderr: Arc::clone(&stderr_record),
         stderr_task,
         exit: exit_sender,
@@ -178,7 +182,7 @@ fn start(
     Ok(Child {
         stdin,
         stdout,
-        handle: ChildHandle::new(group, phase_sender, exit, stderr_record),
+        handle: ChildHandle::new(group, phase_sender, exit, stderr_record, meter),
         bridge,
     })
 }

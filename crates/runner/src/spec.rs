@@ -39,4 +39,24 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// The time between asking the child to end and killing it.
     pub kill_grace: Duration,
+    /// A child that writes more is killed, and [`Exit::output_exceeded`](crate::Exit::output_exceeded)
+    /// says so.
+    pub output: OutputLimit,
+}
+
+/// The most that a child may write to its standard output and standard error together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    pub bytes: u64,
+    pub lines: u64,
+}
+
+/// Far more than an answer of a model, or a suite of tests, has.
+impl Default for OutputLimit {
+    fn default() -> Self {
+        Self {
+            bytes: 64 * 1024 * 1024,
+            lines: 1_000_000,
+        }
+    }
 }

@@ -54,10 +54,8 @@ impl StderrRecord {
 impl State {
     fn add(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
-        self.lines += piece
-            .iter()
-            .map(|byte| u64::from(*byte == b'\n'))
-            .sum::<u64>();
+        let ends = piece.iter().filter(|byte| **byte == b'\n');
+        self.lines += ends.count() as u64;
         let newest = piece
             .get(piece.len().saturating_sub(TAIL_BYTES)..)
             .unwrap_or_default();

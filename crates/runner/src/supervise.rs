@@ -18,6 +18,7 @@ use crate::{
     group::Group,
     handle::Phase,
     leaders,
+    output_meter::OutputMeter,
     stderr::StderrRecord,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct Supervisor {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) kill_grace: Duration,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) meter: Arc<OutputMeter>,
     pub(crate) stderr: Arc<StderrRecord>,
     pub(crate) stderr_task: JoinHandle<()>,
     pub(crate) exit: watch::Sender<Option<Exit>>,
@@ -52,6 +54,7 @@ enum Cause {
     LeaderExited,
     Asked,
     DeadlinePassed,
+    OutputExceeded,
 }
 
 impl Supervisor {
@@ -59,6 +62,8 @@ impl Supervisor {
         let cause = self.watch().await;
         let has_exited = match cause {
             Cause::LeaderExited => true,
+            // It was given no reason to wait for, and goes on writing meanwhile.
+            Cause::OutputExceeded => false,
             Cause::Asked => self.grace().await,
             Cause::DeadlinePassed => {
                 self.group.signal(Signal::Interrupt);
@@ -77,6 +82,7 @@ impl Supervisor {
             deadline_exceeded: matches!(cause, Cause::DeadlinePassed),
             left_behind,
             survivors,
+            output_exceeded: self.meter.is_exceeded(),
             stderr_bytes: self.stderr.bytes(),
             stderr_lines: self.stderr.lines(),
         };
@@ -92,6 +98,7 @@ impl Supervisor {
         tokio::select! {
             biased;
             () = self.leader_exit.wait() => Cause::LeaderExited,
+            () = self.meter.exceeded() => Cause::OutputExceeded,
             () = until(self.deadline) => Cause::DeadlinePassed,
             () = reached(&mut self.phase, Phase::Ending) => Cause::Asked,
         }

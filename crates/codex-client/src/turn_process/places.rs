@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use runner::{CommandSpec, Deadline, Limits, Stdin};
+use runner::{CommandSpec, Deadline, Limits, OutputLimit, Stdin};
 use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
@@ -177,6 +177,7 @@ impl TurnPlace {
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
             kill_grace: shared.kill_grace,
+            output: OutputLimit::default(),
         };
         let child = runner::spawn(spec, limits, None, &shared.tracker)?;
         // From here on, dropping it ends the process.

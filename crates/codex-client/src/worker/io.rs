@@ -109,8 +109,13 @@ async fn bury(worker: Arc<Worker>, home: Home) {
         state.condition = Condition::Gone;
         state.pending.clear();
         state.prepared.clear();
+        let failure = if exit.output_exceeded {
+            TurnFailure::OutputExceeded
+        } else {
+            TurnFailure::Crashed
+        };
         for queue in state.turns.values() {
-            queue.settle(TurnEnd::Failed(TurnFailure::Crashed));
+            queue.settle(TurnEnd::Failed(failure.clone()));
         }
         expected
     };
@@ -121,6 +126,7 @@ async fn bury(worker: Arc<Worker>, home: Home) {
             pid = worker.process.pid(),
             code = exit.code,
             signal = exit.signal,
+            output_exceeded = exit.output_exceeded,
             "codex worker ended by itself"
         );
     }

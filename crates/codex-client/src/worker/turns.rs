@@ -90,6 +90,7 @@ impl Worker {
             state.active += 1;
             state.turns_started += 1;
         }
+        self.process.reset_output();
         self.announce();
         Some(Slot {
             worker: Arc::clone(self),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codex_client::{Driver, Installation};
 use runner::{
-    Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, PrivateDirectory,
+    Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, OutputLimit, PrivateDirectory,
     ResourceLimits, Sandbox, Stdin,
 };
 use tokio_util::task::TaskTracker;
@@ -168,6 +168,10 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
     let limits = Limits {
         max_line_bytes: 4096,
         kill_grace: Duration::from_secs(1),
+        output: OutputLimit {
+            bytes: MEGABYTE,
+            lines: 10_000,
+        },
     };
     let deadline = Deadline::after(PROBE_TIMEOUT);
     let Ok(mut child) = runner::spawn(spec, limits, Some(deadline), tasks) else {

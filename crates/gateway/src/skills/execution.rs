@@ -128,6 +128,7 @@ impl Execution<'_> {
         let limits = Limits {
             max_line_bytes: Output::max_line_bytes(skill),
             kill_grace: self.kill_grace,
+            output: runner::OutputLimit::default(),
         };
         let spawn = if is_joined {
             runner::spawn_joined

@@ -268,6 +268,7 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
     let limits = Limits {
         max_line_bytes: 1024,
         kill_grace: Duration::from_secs(1),
+        output: runner::OutputLimit::default(),
     };
     let runtime = Handle::current();
     let asking = std::thread::spawn(move || {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runner::{Interrupt, Limits, Line, Stdin, spawn_joined};
+use runner::{Block, Interrupt, Limits, Line, OutputLimit, Stdin, spawn_joined};
 use tokio::time;
 use tokio_util::task::TaskTracker;
 
@@ -181,4 +181,124 @@ async fn what_comes_next_can_be_looked_at_before_it_is_taken() {
     );
     assert_eq!(child.stdout.peek().await, None);
     assert_eq!(child.stdout.next_piece().await, None);
+}
+
+/// Of lines that are each in its place, whatever the blocks: short ones, one over the limit, the last.
+#[tokio::test]
+async fn blocks_are_the_lines_and_nothing_else() {
+    let script = r"seq 1 50000; head -c 3000000 /dev/zero; printf '\nafter\nno newline'";
+    for max_line_bytes in [1000, 1 << 20] {
+        let limits = Limits {
+            max_line_bytes,
+            ..LIMITS
+        };
+        let mut child = start_within(shell(script), limits);
+        let mut text = Vec::new();
+        let mut blocks = 0;
+        while let Some(block) = time::timeout(PATIENCE, child.stdout.next_block())
+            .await
+            .unwrap()
+        {
+            blocks += 1;
+            match block {
+                Block::Lines(lines) => {
+                    assert_eq!(lines.last(), Some(&b'\n'));
+                    text.extend(lines);
+                }
+                Block::TooLong { bytes } => text.extend(format!("<{bytes}>\n").into_bytes()),
+            }
+        }
+        let numbers: String = (1..=50_000).map(|number| format!("{number}\n")).collect();
+        let expected = format!("{numbers}<3000000>\nafter\nno newline\n");
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        assert!(max_line_bytes < 1 << 16 || blocks < 5000, "{blocks}");
+    }
+}
+
+/// By its standard output or its standard error, read or thrown away, in bytes or in lines.
+#[tokio::test]
+async fn a_child_that_writes_without_end_is_ended() {
+    let scripts = [
+        "yes",
+        "yes >&2",
+        "head -c 1000000000 /dev/zero; sleep 1000",
+        "trap '' INT TERM; while :; do echo; done",
+    ];
+    for (script, is_read) in scripts
+        .into_iter()
+        .flat_map(|one| [(one, true), (one, false)])
+    {
+        let limits = Limits {
+            output: OutputLimit {
+                bytes: 1 << 20,
+                lines: 10_000,
+            },
+            ..LIMITS
+        };
+        let mut child = start_within(shell(script), limits);
+        if is_read {
+            let read = async { while child.stdout.next_block().await.is_some() {} };
+            time::timeout(PATIENCE, read).await.unwrap();
+        } else {
+            drop(child.stdout);
+        }
+        let exit = time::timeout(PATIENCE, child.handle.exited());
+        let exit = exit.await.unwrap();
+        assert!(exit.output_exceeded, "{script}: {exit:?}");
+        assert_eq!(exit.survivors, 0, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_works_on_has_its_limit_for_each_piece_of_work() {
+    let limits = Limits {
+        output: OutputLimit {
+            bytes: 1 << 20,
+            lines: 5,
+        },
+        ..LIMITS
+    };
+    let mut spec = shell("while read -r _; do seq 1 4; done");
+    spec.stdin = Stdin::Open;
+    let mut child = start_within(spec, limits);
+    let mut stdin = child.stdin.take().unwrap();
+    for _ in 0..4 {
+        child.handle.reset_output();
+        stdin.write_line(b"go").await.unwrap();
+        for number in 1..=4 {
+            let number = number.to_string();
+            assert_eq!(next_text(&mut child.stdout).await, Some(number));
+        }
+    }
+    drop(stdin);
+    let exit = exit_of(&child).await;
+    assert_eq!((exit.code, exit.output_exceeded), (Some(0), false));
+}
+
+/// On one thread, beside a child that writes lines without end, another task has its turn again and again.
+#[tokio::test]
+async fn a_child_that_writes_without_end_leaves_the_thread_to_others() {
+    let mut child = start(shell("yes a"));
+    let mut turns = 0_u32;
+    let reading = async {
+        let mut lines = 0_u32;
+        while lines < 1_000_000 && child.stdout.next().await.is_some() {
+            lines += 1;
+        }
+        lines
+    };
+    // Each turn of it costs nothing, so it has as many as it is given.
+    let other = async {
+        loop {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+    };
+    let read = tokio::select! {
+        read = reading => read,
+        () = other => 0,
+    };
+    assert_eq!(read, 1_000_000);
+    // A task may do 128 units of work before it lets the others go first.
+    assert!(turns > read / 256, "{turns} turns");
 }

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use runner::{Child, CommandSpec, Exit, Limits, Line, Lines, Sandbox, Stdin};
+use runner::{Child, CommandSpec, Exit, Limits, Line, Lines, OutputLimit, Sandbox, Stdin};
 use tokio::time;
 use tokio_util::task::TaskTracker;
 
@@ -10,6 +10,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const LIMITS: Limits = Limits {
     max_line_bytes: 1 << 20,
     kill_grace: Duration::from_secs(10),
+    output: OutputLimit {
+        bytes: 1 << 30,
+        lines: 1 << 30,
+    },
 };
 
 /// A shell with a script: only in tests, which need children that misbehave.

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runner::{CommandSpec, Deadline, Limits, Sandbox, Stdin};
+use runner::{CommandSpec, Deadline, Limits, OutputLimit, Sandbox, Stdin};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
@@ -49,6 +49,7 @@ impl Schemas {
         let limits = Limits {
             max_line_bytes: 1 << 16,
             kill_grace: Duration::from_secs(1),
+            output: OutputLimit::default(),
         };
         let mut child = runner::spawn(
             spec,
