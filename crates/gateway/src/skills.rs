@@ -12,6 +12,7 @@ mod definition;
 mod execution;
 mod field_errors;
 mod file;
+mod intake;
 mod lending;
 mod offer;
 mod output;
@@ -66,6 +67,8 @@ pub struct Skills {
     judging: Arc<Semaphore>,
     /// Places for copies of workspaces.
     copies: Arc<Semaphore>,
+    /// Places for work on what programs write.
+    intake: Arc<Semaphore>,
 }
 
 /// Calls whose values are looked at in the same moment. It takes a fraction of a millisecond, but where a
@@ -125,6 +128,7 @@ impl Skills {
             catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
             judging: Arc::new(Semaphore::new(MAX_JUDGED)),
             copies: Arc::new(Semaphore::new(execution::MAX_COPIES)),
+            intake: Arc::new(Semaphore::new(intake::places())),
         }
     }
 
@@ -361,6 +365,7 @@ impl Skills {
             tracker: &self.parts.tasks,
             kill_grace: self.parts.kill_grace,
             copies: &self.copies,
+            intake: &self.intake,
         }
     }
 }

@@ -27,7 +27,7 @@ mod window;
 
 pub use escapes::EscapeStripper;
 pub use finding::{Counts, Finding, Redacted};
-pub use lines::{LineRedactor, RedactedLines};
+pub use lines::{LineRedactor, RedactedLine, RedactedLines};
 pub use redactor::{Redactor, RuleSummary};
 pub use rules::{RuleProblem, RulesError};
 pub use stream::StreamRedactor;

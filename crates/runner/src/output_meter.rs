@@ -24,7 +24,7 @@ impl OutputMeter {
     }
 
     pub(crate) fn count(&self, piece: &[u8]) {
-        let ends = piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let ends = bytecount::count(piece, b'\n') as u64;
         let bytes = piece.len() as u64;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let lines = self.lines.fetch_add(ends, Ordering::Relaxed) + ends;

@@ -54,8 +54,7 @@ impl StderrRecord {
 impl State {
     fn add(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
-        let ends = piece.iter().filter(|byte| **byte == b'\n');
-        self.lines += ends.count() as u64;
+        self.lines += bytecount::count(piece, b'\n') as u64;
         let newest = piece
             .get(piece.len().saturating_sub(TAIL_BYTES)..)
             .unwrap_or_default();

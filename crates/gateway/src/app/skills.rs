@@ -52,6 +52,7 @@ pub(super) fn surroundings(
             .then(|| installation.program.clone()),
         runs_dir: settings.server.data_dir.join("skill-runs"),
         has_overlay: false,
+        search_drops_hidden: settings.skills.search_drops_hidden,
     }
 }
 

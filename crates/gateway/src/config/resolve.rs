@@ -149,6 +149,7 @@ fn skills(origins: &Origins) -> Result<SkillSettings, Problem> {
         workspaces: workspace::join(&paths, &tests)
             .ok_or_else(|| disagreement("skills.workspaces"))?,
         read_paths: read_paths.into_iter().map(PathBuf::from).collect(),
+        search_drops_hidden: switch(origins, "skills.search_drops_hidden")?,
     })
 }
 

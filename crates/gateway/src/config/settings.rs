@@ -140,6 +140,8 @@ pub struct SkillSettings {
     pub workspaces: Vec<WorkspaceSettings>,
     /// `PORTCULLIS_SKILL_READ_PATHS`
     pub read_paths: Vec<PathBuf>,
+    /// `PORTCULLIS_SEARCH_DROPS_HIDDEN`
+    pub search_drops_hidden: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -287,6 +287,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "What skills may read in their sandbox beside the workspace and the system's programs and libraries: toolchains.",
     ),
     always(
+        "skills.search_drops_hidden",
+        "PORTCULLIS_SEARCH_DROPS_HIDDEN",
+        Kind::Switch,
+        "Leave out of a search every match on a line of which something is hidden, as if there were none. Else who may search can find out what is hidden, by guessing it letter by letter.",
+    ),
+    always(
         "provider.kind",
         "LLM_PROVIDER",
         Kind::Choice(&["openai", "azure", "demo"]),

@@ -8,7 +8,7 @@ mod glob;
 use std::fs;
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use serde_json::Value;
 
@@ -23,9 +23,11 @@ type Refusal = &'static str;
 /// form is judged.
 ///
 /// Blocks on the file system.
+/// A path that begins with a dash is given another form of itself, `./-`: to many programs `-` alone is
+/// their standard input.
 pub(super) fn check(
     parameters: &Parameters,
-    arguments: &Arguments,
+    arguments: &mut Arguments,
     root: Option<&Path>,
     errors: &mut FieldErrors,
 ) {
@@ -42,18 +44,29 @@ pub(super) fn check(
                 errors.wrong(|| FieldError::new(tokens, refusal));
             }
         };
+        // What is no string, the schema has refused.
         match value {
-            Value::String(text) => judge(text, &["extra", name]),
+            Value::String(text) => {
+                judge(text, &["extra", name]);
+                rule.undash(text);
+            }
             Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    let index = index.to_string();
-                    // What is no string, the schema has refused.
-                    if let Some(text) = item.as_str() {
-                        judge(text, &["extra", name, &index]);
+                for (index, item) in items.iter_mut().enumerate() {
+                    if let Value::String(text) = item {
+                        judge(text, &["extra", name, &index.to_string()]);
+                        rule.undash(text);
                     }
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl PathRule {
+    fn undash(self, text: &mut String) {
+        if self == Self::Workspace && text.starts_with('-') {
+            text.insert_str(0, "./");
         }
     }
 }
@@ -82,15 +95,29 @@ fn path(text: &str, root: Option<&Path>) -> Result<(), Refusal> {
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     match openat2(&root_descriptor, text, flags, Mode::empty(), beneath) {
-        Ok(_) => Ok(()),
+        Ok(found) => {
+            let status = rustix::fs::fstat(found).map_err(|_| "cannot be looked for")?;
+            of_kind(FileType::from_raw_mode(status.st_mode))
+        }
         Err(Errno::XDEV | Errno::LOOP) => Err(LEAVES),
         // Linux before 5.6. What changes between this look and the program's, the sandbox holds.
         Err(Errno::NOSYS) => match fs::canonicalize(root.join(text)) {
-            Ok(found) if found.starts_with(root) => Ok(()),
+            Ok(found) if found.starts_with(root) => {
+                let status = rustix::fs::stat(found).map_err(|_| "is not in the workspace")?;
+                of_kind(FileType::from_raw_mode(status.st_mode))
+            }
             Ok(_) => Err(LEAVES),
             Err(_) => Err("is not in the workspace"),
         },
         Err(_) => Err("is not in the workspace"),
+    }
+}
+
+/// Of anything else, a reader might wait for ever for what it holds.
+fn of_kind(kind: FileType) -> Result<(), Refusal> {
+    match kind {
+        FileType::RegularFile | FileType::Directory => Ok(()),
+        _ => Err("is neither a file nor a directory: a pipe, a socket or a device cannot be read"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codex_client::Driver;
-use runner::ResourceLimits;
+use runner::{OutputLimit, ResourceLimits};
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
@@ -128,6 +128,8 @@ pub struct SkillLimits {
     pub resources: ResourceLimits,
     /// Of the home, of `/tmp`, and of what is written to a private copy.
     pub scratch_bytes: u64,
+    /// What the program may print before it is ended, whatever of it is wanted.
+    pub output: OutputLimit,
 }
 
 /// How the output is read.
@@ -143,8 +145,16 @@ pub enum ResultForm {
 /// What shapes a known program's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parser {
-    /// The JSON lines of ripgrep. The parameter that bounds the matches, if there is one.
-    Ripgrep { limit: Option<String> },
+    /// The JSON lines of ripgrep. The parameters that bound the matches and the lines around each, if
+    /// there are any.
+    Ripgrep {
+        limit: Option<String>,
+        context: Option<String>,
+    },
+    /// Paths, each ended by a NUL.
+    Paths,
+    /// A text of which some lines are shown: the parameters that say from which to which.
+    Excerpt { first: String, last: String },
     /// What test frameworks print.
     Tests,
 }

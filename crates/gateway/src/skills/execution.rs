@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use super::codex::TurnAccount;
 use super::definition::{Parser, Skill};
-use super::output::{BadOutput, End, Finished, Output};
+use super::intake::Intake;
+use super::output::{BadOutput, End, Finished, Output, Unread};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
 use super::world::{self, Surroundings, World};
@@ -38,6 +39,8 @@ pub(super) struct Execution<'run> {
     pub(super) kill_grace: Duration,
     /// Places for copies of workspaces.
     pub(super) copies: &'run Arc<Semaphore>,
+    /// Places for work on what programs write.
+    pub(super) intake: &'run Arc<Semaphore>,
 }
 
 /// Copies of workspaces that are made at once: each keeps the disk busy, and holds descriptors.
@@ -61,8 +64,10 @@ enum Cut {
     Enough,
     /// The skill's own time is over, and what there is is a result.
     TimedOut,
-    /// It wrote more than it may.
+    /// It wrote more files than it may.
     WroteTooMuch,
+    /// It printed more than it may.
+    PrintedTooMuch,
 }
 
 impl Execution<'_> {
@@ -74,7 +79,12 @@ impl Execution<'_> {
         began: impl AsyncFnOnce(),
     ) -> Result<Ended, Problem> {
         let skill = prepared.skill.clone();
-        let mut output = Output::new(&prepared, self.redactor);
+        let output = Output::new(
+            &prepared,
+            self.redactor,
+            self.surroundings.search_drops_hidden,
+        );
+        let mut intake = Intake::new(output, self.intake, self.tracker);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
         let making = timeout_at(times.own.instant(), self.world(prepared)).await;
@@ -87,7 +97,7 @@ impl Execution<'_> {
         let scratch_bytes = skill.limits.scratch_bytes;
         let cut = tokio::select! {
             biased;
-            cut = read(&mut held.child, &mut output) => cut,
+            is_enough = intake.read(&mut held.child.stdout) => is_enough?.then_some(Cut::Enough),
             () = sleep_until(times.result.instant()) => {
                 if !is_joined {
                     return Err(deadline_exceeded(skill.deadline));
@@ -107,8 +117,10 @@ impl Execution<'_> {
                 }
             }
         };
+        let cut = cut.or(exit.output_exceeded.then_some(Cut::PrintedTooMuch));
         let stderr = held.child.handle.stderr_tail();
         drop(held);
+        let output = intake.finish().await?;
         let ended = Outcome {
             exit,
             cut,
@@ -118,7 +130,12 @@ impl Execution<'_> {
         };
         // A document of many megabytes is redacted only now.
         let redactor = self.redactor.clone();
-        let shaping = move || ended.into_result(output, &redactor);
+        let place = Arc::clone(self.intake).acquire_owned().await;
+        let place = place.map_err(|_| failed())?;
+        let shaping = move || {
+            let _place = place;
+            ended.into_result(output, &redactor)
+        };
         let shaped = self.tracker.spawn_blocking(shaping).await;
         shaped.map_err(|_| failed())?
     }
@@ -128,7 +145,7 @@ impl Execution<'_> {
         let limits = Limits {
             max_line_bytes: Output::max_line_bytes(skill),
             kill_grace: self.kill_grace,
-            output: runner::OutputLimit::default(),
+            output: skill.limits.output,
         };
         let spawn = if is_joined {
             runner::spawn_joined
@@ -224,16 +241,6 @@ impl Drop for Held {
     }
 }
 
-/// Reads until the output ends, or nothing more of it is wanted.
-async fn read(child: &mut Child, output: &mut Output) -> Option<Cut> {
-    while let Some(line) = child.stdout.next().await {
-        if !output.take(line) {
-            return Some(Cut::Enough);
-        }
-    }
-    None
-}
-
 /// Of bubblewrap, where it says it on standard output: the program has not run.
 async fn last_line(child: &mut Child) -> Option<String> {
     let mut last = None;
@@ -274,25 +281,33 @@ impl Outcome {
         let is_ok = |code| self.ok_exit_codes.contains(&code);
         match self.cut {
             Some(Cut::Enough) => End::Ok,
-            Some(Cut::TimedOut | Cut::WroteTooMuch) => End::CutOff,
+            Some(Cut::TimedOut | Cut::WroteTooMuch | Cut::PrintedTooMuch) => End::CutOff,
             None if self.exit.code.is_some_and(is_ok) => End::Ok,
             None => End::Failed,
         }
     }
 
     fn into_result(self, output: Output, redactor: &Redactor) -> Result<Ended, Problem> {
-        let end = self.end();
+        let mut end = self.end();
+        let mut unread = None;
+        if end == End::Failed && output.is_of_many_files() {
+            unread = Unread::of(&self.exit, &self.stderr, redactor);
+        }
+        if unread.is_some() {
+            end = End::Ok;
+        }
         let is_ok = end == End::Ok;
         let finished = output.finish(end).map_err(bad_output)?;
         let Finished {
             output,
             is_truncated,
             mut redactions,
+            exit_code: told_exit_code,
         } = finished;
         // What ended it was the gateway, which is told by other members.
         let (exit_code, signal) = match self.cut {
             Some(_) => (None, None),
-            None => (self.exit.code, self.exit.signal),
+            None => (told_exit_code.or(self.exit.code), self.exit.signal),
         };
         let mut tool_result = json!({
             "status": if is_ok { "ok" } else { "failed" },
@@ -302,11 +317,18 @@ impl Outcome {
             "truncated": is_truncated,
             "output": output,
         });
-        if self.cut == Some(Cut::TimedOut) {
-            tool_result["timed_out"] = true.into();
+        if let Some(unread) = unread {
+            redactions.add(&unread.redactions);
+            tool_result["unread"] = unread.told;
         }
-        if self.cut == Some(Cut::WroteTooMuch) {
-            tool_result["scratch_exceeded"] = true.into();
+        let told = match self.cut {
+            Some(Cut::TimedOut) => Some("timed_out"),
+            Some(Cut::WroteTooMuch) => Some("scratch_exceeded"),
+            Some(Cut::PrintedTooMuch) => Some("output_exceeded"),
+            Some(Cut::Enough) | None => None,
+        };
+        if let Some(told) = told {
+            tool_result[told] = true.into();
         }
         if !is_ok && (1..=MAX_STDERR_BYTES).contains(&self.exit.stderr_bytes) {
             let text = String::from_utf8_lossy(&self.stderr).into_owned();

@@ -6,7 +6,7 @@ mod run;
 use std::path::Path;
 use std::time::Duration;
 
-use runner::ResourceLimits;
+use runner::{OutputLimit, ResourceLimits};
 use serde_json::Value;
 use toml::de::DeTable;
 
@@ -196,6 +196,10 @@ fn limits_of(section: Option<Section<'_>>, notes: &mut Notes) -> SkillLimits {
             cpu_sec: count("cpu_sec", 1, 86_400, 600),
         },
         scratch_bytes: count("scratch_mb", 1, 65_536, 64) * BYTES_PER_MEBIBYTE,
+        output: OutputLimit {
+            bytes: count("output_mb", 1, 65_536, 64) * BYTES_PER_MEBIBYTE,
+            lines: count("output_lines", 1, 1_000_000_000, 1_000_000),
+        },
     };
     section.finish(notes);
     limits
@@ -222,21 +226,32 @@ fn result_form(root: &mut Section, notes: &mut Notes) -> Option<Said<ResultForm>
 
 fn parser(root: &mut Section, form: Option<ResultForm>, notes: &mut Notes) -> Option<Said<Parser>> {
     let said = root.string("parser", notes);
-    let limit = root.string("match_limit", notes);
+    let mut named = |key| root.string(key, notes).map(|said| said.value);
+    let (limit, context) = (named("match_limit"), named("match_context"));
+    let (first, last) = (named("excerpt_first"), named("excerpt_last"));
     let (value, wanted) = match said.as_ref()?.value.as_str() {
-        "ripgrep" => {
-            let limit = limit.map(|limit| limit.value);
-            (Parser::Ripgrep { limit }, ResultForm::Ndjson)
-        }
+        "ripgrep" => (Parser::Ripgrep { limit, context }, ResultForm::Ndjson),
+        "paths" => (Parser::Paths, ResultForm::Text),
         "tests" => (Parser::Tests, ResultForm::Text),
+        "excerpt" => {
+            let offset = said.as_ref()?.offset;
+            let (Some(first), Some(last)) = (first, last) else {
+                let detail =
+                    "an excerpt needs excerpt_first and excerpt_last, parameters that are lines";
+                notes.wrong(offset, detail);
+                return None;
+            };
+            (Parser::Excerpt { first, last }, ResultForm::Text)
+        }
         _ => {
-            notes.wrong(said?.offset, "parser must be \"ripgrep\" or \"tests\"");
+            let detail = "parser must be \"ripgrep\", \"paths\", \"excerpt\" or \"tests\"";
+            notes.wrong(said?.offset, detail);
             return None;
         }
     };
     let offset = said?.offset;
     if form.is_some_and(|form| form != wanted) {
-        let detail = "parser and result disagree: ripgrep is ndjson, tests are text";
+        let detail = "parser and result disagree: ripgrep is ndjson, the others are text";
         notes.wrong(offset, detail);
     }
     Some(Said { value, offset })

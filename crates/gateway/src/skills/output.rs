@@ -2,26 +2,35 @@
 //! while it is read, and in the form that the skill promises.
 
 mod documents;
+mod excerpt;
+mod paths;
 mod ripgrep;
 mod text;
+mod unread;
 
 use redact::{Counts, Redactor};
-use runner::Line;
+use runner::Block;
 use serde_json::Value;
 
 use super::definition::{Parser, ResultForm, Skill, TestKind};
 use super::request::Prepared;
 use super::tests_report::TestsReport;
 use documents::Documents;
-use ripgrep::Matches;
+use excerpt::Excerpt;
+use paths::Paths;
+use ripgrep::{Matches, SearchRules};
 use text::Text;
+
+pub(super) use unread::Unread;
 
 /// The longest line of a text that is read as one; see `Line::TooLong`.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-/// Takes a program's output line by line.
+/// Takes a program's output block by block.
 pub(super) enum Output {
     Text(Box<Text>),
+    Excerpt(Box<Excerpt>),
+    Paths(Paths),
     Documents(Documents),
     Ripgrep(Box<Matches>),
     Tests(Box<TestsReport>),
@@ -46,6 +55,8 @@ pub(super) struct Finished {
     pub(super) is_truncated: bool,
     /// What was replaced.
     pub(super) redactions: Counts,
+    /// What is told in the place of the program's exit code.
+    pub(super) exit_code: Option<i32>,
 }
 
 /// Output that is not in the promised form. Holds a place, and no content.
@@ -58,23 +69,37 @@ pub(super) enum BadOutput {
 }
 
 impl Output {
-    pub(super) fn new(prepared: &Prepared, redactor: &Redactor) -> Self {
+    /// `drops_hidden`: a search leaves out lines of which something is hidden.
+    pub(super) fn new(prepared: &Prepared, redactor: &Redactor, drops_hidden: bool) -> Self {
         let (skill, arguments) = (&prepared.skill, &prepared.arguments);
         let limit_bytes = skill.max_output_bytes;
         let redactor = redactor.clone();
         match (&skill.parser, skill.result) {
-            (Some(Parser::Ripgrep { limit }), _) => {
-                let limit = limit
-                    .as_ref()
-                    .and_then(|name| arguments.get(name)?.as_u64());
-                let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-                Self::Ripgrep(Box::new(Matches::new(redactor, limit, limit_bytes)))
+            (Some(Parser::Ripgrep { limit, context }), _) => {
+                let number = |name: &Option<String>| arguments.get(name.as_ref()?)?.as_u64();
+                let limit = number(limit).and_then(|limit| usize::try_from(limit).ok());
+                let workspace = prepared.workspace.as_ref();
+                let rules = SearchRules {
+                    limit,
+                    limit_bytes,
+                    context: number(context).unwrap_or_default(),
+                    drops_hidden,
+                    root: workspace.map(|workspace| workspace.root.clone()),
+                };
+                Self::Ripgrep(Box::new(Matches::new(redactor, rules)))
             }
             (Some(Parser::Tests), _) => {
                 let workspace = prepared.workspace.as_ref();
                 let kind = workspace.and_then(|workspace| workspace.tests);
                 let kind = kind.unwrap_or(TestKind::Make);
                 Self::Tests(Box::new(TestsReport::new(kind, &redactor, limit_bytes)))
+            }
+            (Some(Parser::Paths), _) => Self::Paths(Paths::new(redactor, limit_bytes)),
+            (Some(Parser::Excerpt { first, last }), _) => {
+                let number = |name: &String| arguments.get(name)?.as_u64();
+                let first = number(first).unwrap_or(1);
+                let last = number(last).unwrap_or(u64::MAX);
+                Self::Excerpt(Box::new(Excerpt::new(redactor, (first, last), limit_bytes)))
             }
             (None, ResultForm::Text) => Self::Text(Box::new(Text::new(&redactor, limit_bytes))),
             (None, form) => Self::Documents(Documents::new(redactor, form, limit_bytes)),
@@ -90,17 +115,39 @@ impl Output {
         }
     }
 
+    /// Whether the output has lines; if not, it is taken as it comes.
+    pub(super) fn has_lines(&self) -> bool {
+        !matches!(self, Self::Paths(_))
+    }
+
+    /// Whether the program looks through files, and is worth what it could read of them.
+    pub(super) fn is_of_many_files(&self) -> bool {
+        matches!(self, Self::Paths(_) | Self::Ripgrep(_))
+    }
+
     /// Whether more is wanted; if not, the program may be ended.
-    pub(super) fn take(&mut self, line: Line) -> bool {
-        match self {
-            Self::Text(text) => {
-                text.take(line);
+    pub(super) fn take(&mut self, block: Block) -> bool {
+        match (self, block) {
+            (Self::Text(text), block) => {
+                text.take(block);
                 true
             }
-            Self::Documents(documents) => documents.take(line),
-            Self::Ripgrep(matches) => matches.take(line),
-            Self::Tests(report) => {
-                report.take(line);
+            (Self::Tests(report), block) => {
+                report.take(block);
+                true
+            }
+            (Self::Excerpt(excerpt), block) => excerpt.take(block),
+            (Self::Paths(paths), Block::Lines(piece)) => paths.take(&piece),
+            (Self::Paths(_), Block::TooLong { .. }) => false,
+            (Self::Documents(documents), Block::Lines(lines)) => {
+                lines_of(&lines).all(|line| documents.take(line))
+            }
+            (Self::Documents(documents), Block::TooLong { .. }) => documents.take_too_long(),
+            (Self::Ripgrep(matches), Block::Lines(lines)) => {
+                lines_of(&lines).all(|line| matches.take(line))
+            }
+            (Self::Ripgrep(matches), Block::TooLong { bytes }) => {
+                matches.take_too_long(bytes);
                 true
             }
         }
@@ -110,9 +157,17 @@ impl Output {
     pub(super) fn finish(self, end: End) -> Result<Finished, BadOutput> {
         match self {
             Self::Text(text) => Ok(text.finish()),
+            Self::Excerpt(excerpt) => Ok(excerpt.finish()),
+            Self::Paths(paths) => Ok(paths.finish()),
             Self::Documents(documents) => documents.finish(end == End::Ok),
             Self::Ripgrep(matches) => matches.finish(),
             Self::Tests(report) => Ok(report.finish(end)),
         }
     }
+}
+
+/// The lines of a block, without their newlines.
+fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let block = block.strip_suffix(b"\n").unwrap_or(block);
+    block.split(|byte| *byte == b'\n')
 }

@@ -57,8 +57,8 @@ pub(super) fn prepare(
     // What is wrong already is not worth a look at the disk.
     let root = workspace.as_ref().filter(|_| errors.is_empty());
     let root = root.map(Workspace::path);
-    confined::check(&skill.parameters, &judged.arguments, root, &mut errors);
     let mut arguments = judged.arguments;
+    confined::check(&skill.parameters, &mut arguments, root, &mut errors);
     let (message, context) = (request.message, request.context);
     let stdin = stdin(&skill, &mut arguments, message.as_ref(), context.as_ref());
     if !errors.is_empty() {

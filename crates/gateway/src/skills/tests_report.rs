@@ -8,7 +8,7 @@ mod pytest;
 use std::collections::VecDeque;
 
 use redact::{Counts, EscapeStripper, Redactor, StreamRedactor, Untrusted, json};
-use runner::Line;
+use runner::Block;
 use serde_json::{Value, json};
 
 use super::definition::TestKind;
@@ -30,7 +30,7 @@ const MAX_TAIL_BYTES: usize = 16 * 1024;
 const BUILD: &str = "(build)";
 const PROCESS: &str = "(process)";
 
-/// Reads the output of a run of tests line by line.
+/// Reads the output of a run of tests block by block.
 pub(super) struct TestsReport {
     kind: TestKind,
     redactor: Redactor,
@@ -109,24 +109,32 @@ impl TestsReport {
         }
     }
 
-    pub(super) fn take(&mut self, line: Line) {
-        let text = match line {
-            Line::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Line::TooLong { bytes } => {
+    pub(super) fn take(&mut self, block: Block) {
+        let text = match block {
+            Block::Lines(lines) => String::from_utf8_lossy(&lines).into_owned(),
+            Block::TooLong { bytes } => {
                 self.lost_lines = true;
-                format!("[… a line of {bytes} bytes removed …]")
+                format!("[… a line of {bytes} bytes removed …]\n")
             }
         };
-        if let Some(go) = &mut self.go
-            && let Some(event) = Event::read(&text)
-        {
-            let lines = go.event(event);
-            self.tail.extend(&lines);
-            return;
+        let may_hold_events = text.starts_with('{') || text.contains("\n{");
+        if self.go.is_none() || !may_hold_events {
+            return self.text(Untrusted::new(text));
         }
-        let mut raw = self.without_hidden_secrets(text);
-        raw.trim_line_break();
-        raw.append(&Untrusted::new("\n".to_owned()));
+        for line in text.split_inclusive('\n') {
+            if let Some(go) = &mut self.go
+                && let Some(event) = Event::read(line)
+            {
+                let lines = go.event(event);
+                self.tail.extend(&lines);
+            } else {
+                let raw = self.without_hidden_secrets(line.to_owned());
+                self.text(raw);
+            }
+        }
+    }
+
+    fn text(&mut self, mut raw: Untrusted) {
         self.escapes.strip(&mut raw);
         let shown = self.stream.feed_untrusted(&raw);
         self.redactions.add(&self.stream.take_counts());
@@ -174,12 +182,13 @@ impl TestsReport {
             }),
             is_truncated: is_truncated || self.tail.is_cut,
             redactions: self.redactions,
+            ..Finished::default()
         }
     }
 
     /// In JSON that is no event secrets are escaped, and only the door for JSON sees through that.
     fn without_hidden_secrets(&mut self, text: String) -> Untrusted {
-        let is_json = self.go.is_some() && text.starts_with('{');
+        let is_json = text.starts_with('{');
         let raw = Untrusted::new(text);
         if is_json && let Ok(document) = json::redact_untrusted(&self.redactor, &raw) {
             self.redactions.add(&document.counts());
@@ -192,6 +201,7 @@ impl TestsReport {
         let text = std::mem::take(&mut self.pending);
         let mut rest = text.as_str();
         while let Some((line, after)) = rest.split_once('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
             for framework in &mut self.frameworks {
                 framework.line(line);
             }

@@ -42,6 +42,8 @@ pub struct Surroundings {
     pub runs_dir: PathBuf,
     /// Whether bubblewrap and the kernel can lay an overlay over a workspace.
     pub has_overlay: bool,
+    /// Whether a search leaves out lines of which something is hidden.
+    pub search_drops_hidden: bool,
 }
 
 /// What makes a sandbox here; proven at the start.

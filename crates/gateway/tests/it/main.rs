@@ -65,7 +65,13 @@ mod skill_calls;
 #[cfg(test)]
 mod skill_confinement;
 #[cfg(test)]
+mod skill_files;
+#[cfg(test)]
+mod skill_output;
+#[cfg(test)]
 mod skill_remnants;
+#[cfg(test)]
+mod skill_searches;
 #[cfg(test)]
 mod skills_shipped;
 #[cfg(test)]

@@ -154,6 +154,7 @@ fn every_variable_reaches_its_field() {
         ("PORTCULLIS_WORKSPACES", "app=/usr, lib=/bin"),
         ("PORTCULLIS_WORKSPACE_TESTS", "lib=cargo"),
         ("PORTCULLIS_SKILL_READ_PATHS", "/bin"),
+        ("PORTCULLIS_SEARCH_DROPS_HIDDEN", "true"),
         ("LLM_PROVIDER", "azure"),
         ("AZURE_OPENAI_API_KEY", KEY),
         ("AZURE_OPENAI_ENDPOINT", "https://name.openai.azure.com/"),

@@ -28,6 +28,7 @@ struct Bench {
     tracker: TaskTracker,
     redactor: Redactor,
     copies: Arc<Semaphore>,
+    intake: Arc<Semaphore>,
     runtime: Runtime,
 }
 
@@ -46,10 +47,12 @@ impl Bench {
                 company_cli: None,
                 runs_dir: places.path().join("runs"),
                 has_overlay: false,
+                search_drops_hidden: false,
             },
             tracker: TaskTracker::new(),
             redactor: Redactor::with_default_rules(),
             copies: Arc::new(Semaphore::new(1)),
+            intake: Arc::new(Semaphore::new(1)),
             runtime: runtime::Builder::new_current_thread()
                 .enable_all()
                 .max_blocking_threads(1)
@@ -66,6 +69,7 @@ impl Bench {
             tracker: &self.tracker,
             kill_grace: Duration::from_secs(1),
             copies: &self.copies,
+            intake: &self.intake,
         }
     }
 

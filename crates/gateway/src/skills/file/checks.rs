@@ -104,12 +104,23 @@ impl Checked<'_> {
         let Some(parser) = self.parser else {
             return;
         };
-        if let Parser::Ripgrep { limit: Some(limit) } = &parser.value {
-            let parameter = self.parameters.get(limit);
-            if !parameter.is_some_and(|one| matches!(one.shape, Shape::Number { .. })) {
-                notes.wrong(parser.offset, "match_limit must name a declared number");
+        let numbers = match &parser.value {
+            Parser::Ripgrep { limit, context } => [
+                ("match_limit", limit.as_ref()),
+                ("match_context", context.as_ref()),
+            ],
+            Parser::Excerpt { first, last } => {
+                [("excerpt_first", Some(first)), ("excerpt_last", Some(last))]
             }
-            used.insert(limit.clone());
+            Parser::Paths | Parser::Tests => return,
+        };
+        for (key, name) in numbers {
+            let Some(name) = name else { continue };
+            let parameter = self.parameters.get(name);
+            if !parameter.is_some_and(|one| matches!(one.shape, Shape::Number { .. })) {
+                notes.wrong(parser.offset, format!("{key} must name a declared number"));
+            }
+            used.insert(name.clone());
         }
     }
 

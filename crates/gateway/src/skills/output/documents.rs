@@ -1,5 +1,4 @@
 use redact::{Counts, Redactor, Untrusted, json};
-use runner::Line;
 use serde_json::Value;
 
 use super::super::definition::ResultForm;
@@ -27,22 +26,19 @@ impl Documents {
     }
 
     /// A list of values can be cut between two of them, a single value cannot.
-    pub(super) fn take(&mut self, line: Line) -> bool {
-        let fits = match &line {
-            Line::Text(bytes) => self.raw.len() + bytes.len() < self.limit_bytes,
-            Line::TooLong { .. } => false,
-        };
-        match line {
-            Line::Text(bytes) if fits => {
-                self.raw.extend(bytes);
-                self.raw.push(b'\n');
-                true
-            }
-            _ => {
-                self.is_over = true;
-                false
-            }
+    pub(super) fn take(&mut self, line: &[u8]) -> bool {
+        if self.raw.len() + line.len() >= self.limit_bytes {
+            return self.take_too_long();
         }
+        self.raw.extend_from_slice(line);
+        self.raw.push(b'\n');
+        true
+    }
+
+    /// A line that is longer than all may be.
+    pub(super) fn take_too_long(&mut self) -> bool {
+        self.is_over = true;
+        false
     }
 
     pub(super) fn finish(self, is_ok: bool) -> Result<Finished, BadOutput> {
@@ -84,6 +80,7 @@ impl Documents {
             output,
             is_truncated: self.is_over,
             redactions,
+            ..Finished::default()
         })
     }
 }
@@ -97,7 +94,7 @@ mod tests {
     fn finished(form: ResultForm, lines: &[&[u8]], is_ok: bool) -> Result<Finished, BadOutput> {
         let mut documents = Documents::new(Redactor::with_default_rules(), form, 100);
         for line in lines {
-            if !documents.take(Line::Text(line.to_vec())) {
+            if !documents.take(line) {
                 break;
             }
         }

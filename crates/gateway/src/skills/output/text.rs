@@ -1,5 +1,5 @@
 use redact::{EscapeStripper, Redactor, StreamRedactor, Untrusted};
-use runner::Line;
+use runner::Block;
 
 use super::Finished;
 
@@ -26,18 +26,18 @@ impl Text {
         }
     }
 
-    pub(super) fn take(&mut self, line: Line) {
+    pub(super) fn take(&mut self, block: Block) {
         if self.is_cut {
             return;
         }
-        let line = match line {
-            Line::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned() + "\n",
-            Line::TooLong { bytes } => {
+        let text = match block {
+            Block::Lines(lines) => String::from_utf8_lossy(&lines).into_owned(),
+            Block::TooLong { bytes } => {
                 self.lost_lines = true;
-                format!("[… a line of {bytes} bytes removed …]\n")
+                removed(bytes) + "\n"
             }
         };
-        let mut raw = Untrusted::new(line);
+        let mut raw = Untrusted::new(text);
         self.escapes.strip(&mut raw);
         let shown = self.redactor.feed_untrusted(&raw);
         self.show(&shown);
@@ -50,6 +50,7 @@ impl Text {
             is_truncated: self.is_cut || self.lost_lines,
             redactions: self.redactor.counts(),
             output: self.shown.into(),
+            ..Finished::default()
         }
     }
 
@@ -58,17 +59,25 @@ impl Text {
             return;
         }
         self.shown.push_str(text);
-        if self.shown.len() > self.limit_bytes {
-            let mark = format!(
-                "\n[… output ended here: limit {} bytes …]",
-                self.limit_bytes
-            );
-            let room = self.limit_bytes.saturating_sub(mark.len());
-            self.shown.truncate(self.shown.floor_char_boundary(room));
-            self.shown.push_str(&mark);
-            self.is_cut = true;
-        }
+        self.is_cut = cut(&mut self.shown, self.limit_bytes);
     }
+}
+
+/// What stands in the place of a line that was too long to be read.
+pub(super) fn removed(bytes: u64) -> String {
+    format!("[… a line of {bytes} bytes removed …]")
+}
+
+/// Cuts a text that is over its limit, and says so at its end.
+pub(super) fn cut(text: &mut String, limit_bytes: usize) -> bool {
+    if text.len() <= limit_bytes {
+        return false;
+    }
+    let mark = format!("\n[… output ended here: limit {limit_bytes} bytes …]");
+    let room = limit_bytes.saturating_sub(mark.len());
+    text.truncate(text.floor_char_boundary(room));
+    text.push_str(&mark);
+    true
 }
 
 #[cfg(test)]
@@ -78,7 +87,7 @@ mod tests {
     fn finished(limit_bytes: usize, lines: &[&str]) -> Finished {
         let mut text = Text::new(&Redactor::with_default_rules(), limit_bytes);
         for line in lines {
-            text.take(Line::Text(line.as_bytes().to_vec()));
+            text.take(Block::Lines(format!("{line}\n").into_bytes()));
         }
         text.finish()
     }
@@ -112,8 +121,8 @@ mod tests {
     #[test]
     fn a_line_without_end_is_named_and_left_out() {
         let mut text = Text::new(&Redactor::with_default_rules(), 1000);
-        text.take(Line::TooLong { bytes: 7_000_000 });
-        text.take(Line::Text(b"\xff".to_vec()));
+        text.take(Block::TooLong { bytes: 7_000_000 });
+        text.take(Block::Lines(b"\xff\n".to_vec()));
         let finished = text.finish();
         assert_eq!(
             finished.output,

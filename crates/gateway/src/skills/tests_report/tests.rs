@@ -5,9 +5,8 @@ use super::*;
 fn report(kind: TestKind, text: &str) -> Value {
     let redactor = Redactor::with_default_rules();
     let mut report = TestsReport::new(kind, &redactor, 1 << 20);
-    for line in text.lines() {
-        report.take(Line::Text(line.as_bytes().to_vec()));
-    }
+    let lines: String = text.lines().map(|line| line.to_owned() + "\n").collect();
+    report.take(Block::Lines(lines.into_bytes()));
     report.finish(End::Ok).output
 }
 
@@ -201,9 +200,8 @@ fn event(action: &str, package: &str, test: &str, output: &str) -> String {
 fn finished(kind: TestKind, text: &str) -> Finished {
     let redactor = Redactor::with_default_rules();
     let mut report = TestsReport::new(kind, &redactor, 1 << 20);
-    for line in text.lines() {
-        report.take(Line::Text(line.as_bytes().to_vec()));
-    }
+    let lines: String = text.lines().map(|line| line.to_owned() + "\n").collect();
+    report.take(Block::Lines(lines.into_bytes()));
     report.finish(End::Ok)
 }
 
@@ -284,7 +282,7 @@ fn a_run_that_failed_has_a_failure() {
     let redactor = Redactor::with_default_rules();
     for (end, failed) in [(End::Ok, 0), (End::CutOff, 0), (End::Failed, 1)] {
         let mut report = TestsReport::new(TestKind::Make, &redactor, 1000);
-        report.take(Line::Text(b"make: Segmentation fault".to_vec()));
+        report.take(Block::Lines(b"make: Segmentation fault\n".to_vec()));
         let output = report.finish(end).output;
         assert_eq!(output["failed"], failed);
         if failed > 0 {

@@ -1,5 +1,5 @@
 use redact::Untrusted;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One line of `rg --json`. What it says of a file's content is sealed while it is read.
@@ -16,8 +16,14 @@ pub(super) enum Event {
 /// A line of a file.
 pub(super) struct FoundLine {
     pub(super) path: Untrusted,
+    /// The same, to open it by.
+    pub(super) name: Vec<u8>,
     /// Without its line break.
     pub(super) text: Untrusted,
+    /// With its line break, in bytes.
+    pub(super) length: usize,
+    /// Where it begins in the file, in bytes.
+    pub(super) offset: u64,
     pub(super) line_number: u64,
     /// Of the first match in it, counted in characters from 1; `None` for context.
     pub(super) column: Option<usize>,
@@ -42,9 +48,10 @@ pub(super) struct Stats {
 
 #[derive(Deserialize)]
 struct RawLine {
-    path: Arbitrary,
+    path: RawPath,
     lines: Arbitrary,
     line_number: Option<u64>,
+    absolute_offset: u64,
     submatches: Vec<Submatch>,
 }
 
@@ -65,18 +72,53 @@ impl<'de> Deserialize<'de> for FoundLine {
         let raw = RawLine::deserialize(deserializer)?;
         let start = raw.submatches.first().map(|first| first.start);
         let column = start.map(|start| 1 + raw.lines.chars_within(start));
+        let length = raw.lines.len_bytes();
         let mut text = raw.lines.into_untrusted();
         text.trim_line_break();
         Ok(Self {
-            path: raw.path.into_untrusted(),
+            name: raw.path.name,
+            path: raw.path.text,
             text,
+            length,
+            offset: raw.absolute_offset,
             line_number: raw.line_number.unwrap_or_default(),
             column,
         })
     }
 }
 
+/// A path is needed twice: to be shown, when it is redacted, and to open the file by.
+struct RawPath {
+    text: Untrusted,
+    name: Vec<u8>,
+}
+
+impl<'de> Deserialize<'de> for RawPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Either::<String>::deserialize(deserializer)?.into_bytes()?;
+        let text = String::from_utf8_lossy(&name).into_owned();
+        Ok(Self {
+            text: Untrusted::new(text),
+            name,
+        })
+    }
+}
+
+/// As ripgrep writes both.
+#[derive(Deserialize)]
+struct Either<T> {
+    text: Option<T>,
+    bytes: Option<String>,
+}
+
 impl Arbitrary {
+    fn len_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len_bytes(),
+            Self::Bytes(raw) => raw.len(),
+        }
+    }
+
     fn chars_within(&self, bytes: usize) -> usize {
         match self {
             Self::Text(text) => text.chars_within(bytes),
@@ -97,18 +139,28 @@ impl Arbitrary {
 
 impl<'de> Deserialize<'de> for Arbitrary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Either {
-            text: Option<Untrusted>,
-            bytes: Option<String>,
-        }
         let either = Either::deserialize(deserializer)?;
-        match (either.text, either.bytes) {
-            (Some(text), _) => Ok(Self::Text(text)),
-            (None, Some(bytes)) => base64(&bytes)
-                .map(Self::Bytes)
-                .ok_or_else(|| D::Error::custom("not base64")),
-            (None, None) => Err(D::Error::custom("neither text nor bytes")),
+        match either.text {
+            Some(text) => Ok(Self::Text(text)),
+            None => either.decoded().map(Self::Bytes),
+        }
+    }
+}
+
+impl<T> Either<T> {
+    fn decoded<E: serde::de::Error>(self) -> Result<Vec<u8>, E> {
+        let bytes = self
+            .bytes
+            .ok_or_else(|| E::custom("neither text nor bytes"))?;
+        base64(&bytes).ok_or_else(|| E::custom("not base64"))
+    }
+}
+
+impl Either<String> {
+    fn into_bytes<E: serde::de::Error>(self) -> Result<Vec<u8>, E> {
+        match self.text {
+            Some(text) => Ok(text.into_bytes()),
+            None => self.decoded(),
         }
     }
 }

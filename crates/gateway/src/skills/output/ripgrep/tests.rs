@@ -20,10 +20,21 @@ fn line(kind: &str, number: u64, text: &str) -> String {
     .to_string()
 }
 
+/// Of lines alone, without their file.
+fn rules(limit: Option<usize>, limit_bytes: usize) -> SearchRules {
+    SearchRules {
+        limit,
+        limit_bytes,
+        context: 0,
+        drops_hidden: false,
+        root: None,
+    }
+}
+
 fn finished(limit: usize, lines: &[String]) -> Result<Finished, BadOutput> {
-    let mut matches = Matches::new(Redactor::with_default_rules(), Some(limit), 1 << 20);
+    let mut matches = Matches::new(Redactor::with_default_rules(), rules(Some(limit), 1 << 20));
     for line in lines {
-        if !matches.take(Line::Text(line.clone().into_bytes())) {
+        if !matches.take(line.as_bytes()) {
             break;
         }
     }
@@ -108,8 +119,8 @@ fn what_is_not_ripgreps_is_told_by_its_place() {
         finished(10, &lines).unwrap_err(),
         BadOutput::NotJson { offset_bytes }
     );
-    let mut matches = Matches::new(Redactor::with_default_rules(), None, 1000);
-    assert!(matches.take(Line::TooLong { bytes: 5_000_000 }));
+    let mut matches = Matches::new(Redactor::with_default_rules(), rules(None, 1000));
+    matches.take_too_long(5_000_000);
     let finished = matches.finish().unwrap();
     assert!(finished.is_truncated);
     assert_eq!(finished.output["omitted_lines"], 1);
@@ -120,15 +131,15 @@ fn lines_that_follow_one_another_are_not_collected_without_end() {
     let limit_bytes = 100_000;
     for (kind, length) in [("match", 10_000), ("match", 100), ("context", 0)] {
         let redactor = Redactor::with_default_rules();
-        let mut matches = Matches::new(redactor, None, limit_bytes);
+        let mut matches = Matches::new(redactor, rules(None, limit_bytes));
         let text = "x ".repeat(length / 2);
         let taken = (1..1_000_000).take_while(|number| {
             let line = line(kind, *number, &text).into_bytes();
-            matches.take(Line::Text(line))
+            matches.take(&line)
         });
         let taken = taken.count();
         assert!(
-            taken <= limit_bytes / (length + LINE_OVERHEAD_BYTES),
+            taken <= limit_bytes / (length.min(MAX_TEXT_CHARS) + "src/a.rs".len()) + 1,
             "{taken} of {length}"
         );
         let finished = matches.finish().unwrap();
