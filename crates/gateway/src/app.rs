@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::{Broker, BrokerStartError};
 use crate::chat::{Chat, ChatParts};
-use crate::config::{CodexSettings, ProviderSettings, Settings};
+use crate::config::{CodexSettings, PoolSettings, ProviderSettings, Settings};
 use crate::guard::Guard;
 use crate::health::Health;
 use crate::http::{self, BodyBudget, Face};
@@ -140,7 +140,7 @@ impl App {
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];
         let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden, &roots);
-        let confinement = confine(sandbox, &broker, &shutdown).await?;
+        let confinement = confine(sandbox, &broker, &settings.codex.pool, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
         let guard = Guard::new(settings.limits.clone(), shutdown.draining.clone());
         let turns = Turns {
@@ -307,18 +307,21 @@ pub(crate) fn install_roots() -> Vec<PathBuf> {
 pub(crate) async fn confine(
     sandbox: Option<(SandboxSettings, mpsc::Receiver<BrokerBridge>)>,
     broker: &Broker,
+    pool: &PoolSettings,
     shutdown: &Shutdown,
 ) -> Result<Confinement, StartError> {
+    let turns = pool.turns_per_process;
     let Some((settings, bridges)) = sandbox else {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(StartError::BrokerBind)?;
         let address = listener.local_addr().map_err(StartError::BrokerBind)?;
-        broker.serve(listener, shutdown.closing.clone());
+        let turns = turns.saturating_mul(pool.max_processes);
+        broker.serve(listener, turns, shutdown.closing.clone());
         let broker_base_url = format!("http://{address}/v1");
         return Ok(Confinement::Off { broker_base_url });
     };
     let closing = shutdown.closing.clone();
-    let serving = serve_bridges(broker.clone(), bridges);
+    let serving = serve_bridges(broker.clone(), turns, bridges);
     shutdown.tasks.spawn(async move {
         tokio::select! {
             () = closing.cancelled() => {}
@@ -328,10 +331,10 @@ pub(crate) async fn confine(
     Ok(Confinement::Sandbox(Box::new(settings)))
 }
 
-async fn serve_bridges(broker: Broker, mut bridges: mpsc::Receiver<BrokerBridge>) {
+async fn serve_bridges(broker: Broker, turns: usize, mut bridges: mpsc::Receiver<BrokerBridge>) {
     while let Some(bridge) = bridges.recv().await {
         match TcpListener::from_std(bridge.listener) {
-            Ok(listener) => broker.serve(listener, bridge.closed),
+            Ok(listener) => broker.serve(listener, turns, bridge.closed),
             Err(error) => tracing::error!(%error, "a sandbox's bridge cannot be served"),
         }
     }

@@ -10,6 +10,7 @@
 //! `demo` responds, `relay` streams through `meter`; `grants` holds who may.
 
 mod answer;
+mod body;
 mod call;
 mod connection;
 mod demo;
@@ -22,6 +23,7 @@ mod reach;
 mod refusal;
 mod relay;
 mod request;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,7 @@ use redact::{Counts, Redactor};
 use runner::Deadline;
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +45,7 @@ use crate::config::ProviderSettings;
 use self::call::Gate;
 use self::grants::{Grants, LiveTurn};
 use self::provider::Provider;
+use self::room::Room;
 
 pub use self::failure::{ProviderFailure, ProviderFailureClass};
 pub use self::reach::{Reach, reach};
@@ -70,6 +74,7 @@ impl Broker {
             redactor,
             grants: Arc::clone(&grants),
             tracker: tracker.clone(),
+            room: Room::new(),
         };
         Ok(Self {
             gate: Arc::new(gate),
@@ -80,17 +85,18 @@ impl Broker {
     }
 
     /// Serves the children that connect to `listener`, on the loopback of this machine or of one child's
-    /// sandbox, until `closed`; then it is dropped with its connections.
-    pub fn serve(&self, listener: TcpListener, closed: CancellationToken) {
+    /// sandbox, until `closed`; then it is dropped with its connections. `turns` is how many they may run
+    /// at once: that bounds their connections and the memory of their requests.
+    pub fn serve(&self, listener: TcpListener, turns: usize, closed: CancellationToken) {
         let gate = Arc::clone(&self.gate);
-        let (tracker, shutdown) = (self.tracker.clone(), self.shutdown.clone());
+        let shutdown = self.shutdown.clone();
         self.tracker.spawn(async move {
             let serving = CancellationToken::new();
             let _ends_connections = serving.clone().drop_guard();
             tokio::select! {
                 () = closed.cancelled() => {}
                 () = shutdown.cancelled() => {}
-                () = listener::serve(listener, gate, tracker, serving) => {}
+                () = listener::serve(listener, gate, turns, serving) => {}
             }
         });
     }
@@ -120,6 +126,8 @@ pub struct Grant {
     /// Sent as `reasoning.effort`. `None` for a model that does not reason: such a model refuses the
     /// whole `reasoning` object.
     pub reasoning_effort: Option<String>,
+    /// The JSON Schema that the answer is to follow.
+    pub output_schema: Option<Value>,
     /// What the model may be offered to call. Nothing that the CLI itself would offer passes.
     pub tools: Vec<ToolDefinition>,
 }

@@ -54,6 +54,7 @@ impl Turns {
             models: vec![order.turn.model.clone()],
             deadline: order.deadline,
             reasoning_effort: order.turn.reasoning_effort.clone(),
+            output_schema: order.turn.output_schema.clone(),
             tools: order.profile.tools.clone(),
         };
         let mut is_first = true;

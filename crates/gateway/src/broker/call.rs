@@ -3,28 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use bytes::BytesMut;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use redact::Redactor;
+use redact::{Counts, Redactor};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::body;
 use super::grants::{Grants, LiveTurn};
 use super::provider::{Provider, TurnState};
 use super::refusal::Refusal;
 use super::relay::{AnswerBody, Relay};
 use super::request::LeanRequest;
+use super::room::{ChildRoom, Room};
 
-/// Largest request of a child. A caller's body is at most 4 MiB (`PORTCULLIS_MAX_BODY_BYTES`), and the
-/// CLI's JSON escapes no more than the caller had to; the rest is for instructions, history, tool
-/// definitions and what tools put out.
-const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
-
-/// For the body of a request, from a process on the same machine that has it in memory.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A larger body is taken apart in a thread of its own; up to here that takes less than a millisecond.
+const MAX_LIGHT_BYTES: usize = 256 * 1024;
 
 /// What every call needs, on whichever listener it came in.
 pub(super) struct Gate {
@@ -32,9 +28,14 @@ pub(super) struct Gate {
     pub(super) redactor: Redactor,
     pub(super) grants: Arc<Grants>,
     pub(super) tracker: TaskTracker,
+    pub(super) room: Room,
 }
 
-pub(super) async fn answer(gate: &Gate, request: Request<Incoming>) -> Response<AnswerBody> {
+pub(super) async fn answer(
+    gate: &Arc<Gate>,
+    child: &ChildRoom,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
     let turn = match admit(gate, &request) {
         Ok(turn) => turn,
         Err(refusal) => {
@@ -43,7 +44,7 @@ pub(super) async fn answer(gate: &Gate, request: Request<Incoming>) -> Response<
         }
     };
     let started = Instant::now();
-    match model_call(gate, &turn, request, started).await {
+    match model_call(gate, child, &turn, request, started).await {
         Ok(response) => response,
         Err(refusal) => {
             let failure = refusal.failure();
@@ -85,7 +86,8 @@ fn admit(gate: &Gate, request: &Request<Incoming>) -> Result<Arc<LiveTurn>, Refu
 }
 
 async fn model_call(
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    child: &ChildRoom,
     turn: &Arc<LiveTurn>,
     request: Request<Incoming>,
     started: Instant,
@@ -93,10 +95,10 @@ async fn model_call(
     if request.headers().contains_key(CONTENT_ENCODING) {
         return Err(Refusal::Compressed);
     }
-    let body = read_body(request).await?;
-    let mut lean = LeanRequest::rebuild(&body, &turn.grant)?;
-    drop(body);
-    turn.add_redactions(&lean.redact(&gate.redactor)?);
+    let mut place = child.place();
+    let body = body::read(request, &mut place).await?;
+    let (lean, redactions) = rebuild(gate, turn, body).await?;
+    turn.add_redactions(&redactions);
     let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;
 
     let state = TurnState {
@@ -117,22 +119,21 @@ async fn model_call(
     Ok(Relay::new(stream, Arc::clone(turn), gate.tracker.clone(), started).into_response())
 }
 
-async fn read_body(request: Request<Incoming>) -> Result<Bytes, Refusal> {
-    let declared = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    let declared = declared.and_then(|value| value.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_REQUEST_BYTES as u64) {
-        return Err(Refusal::TooLarge);
+async fn rebuild(
+    gate: &Arc<Gate>,
+    turn: &Arc<LiveTurn>,
+    body: BytesMut,
+) -> Result<(LeanRequest, Counts), Refusal> {
+    if body.len() <= MAX_LIGHT_BYTES {
+        return LeanRequest::rebuild(&body, &turn.grant, &gate.redactor);
     }
-    let body = Limited::new(request.into_body(), MAX_REQUEST_BYTES);
-    match tokio::time::timeout(BODY_TIMEOUT, body.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Ok(Err(_)) => Err(Refusal::Malformed),
-        Err(_) => Err(Refusal::SlowBody),
-    }
+    let turn_of_work = gate.room.heavy_work().await;
+    let (gate_of_work, turn) = (Arc::clone(gate), Arc::clone(turn));
+    let working = gate.tracker.spawn_blocking(move || {
+        let _until_done = turn_of_work;
+        LeanRequest::rebuild(&body, &turn.grant, &gate_of_work.redactor)
+    });
+    working.await.unwrap_or(Err(Refusal::Malformed))
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

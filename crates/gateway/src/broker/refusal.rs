@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Unauthenticated,
     Compressed,
     TooLarge,
+    /// The child, or all children together, hold more than their share of memory.
+    NoRoom,
     SlowBody,
     Malformed,
     NotStreaming,
@@ -61,6 +63,11 @@ impl Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "request_too_large",
                 "The request is too large.",
+            ),
+            Self::NoRoom => (
+                StatusCode::BAD_REQUEST,
+                "no_room",
+                "There are too many large requests at once.",
             ),
             Self::SlowBody => (
                 StatusCode::REQUEST_TIMEOUT,
@@ -114,6 +121,7 @@ impl Refusal {
             | Self::UnknownPath
             | Self::MethodNotAllowed => None,
             Self::TooLarge => Some(Cause::TooLong),
+            Self::NoRoom => Some(Cause::NoRoom),
             Self::ModelNotGranted => Some(Cause::ModelNotGranted),
             Self::TooManyCalls => Some(Cause::TooManyCalls),
             Self::Compressed

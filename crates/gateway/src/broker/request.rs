@@ -1,226 +1,227 @@
 //! The lean request, and nothing that the turn was not granted.
 
+mod clean;
+mod input;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use codex_client::ToolDefinition;
 use redact::{Counts, Redactor};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Grant;
 use super::refusal::Refusal;
 
-/// Fields of the Responses API that pass as the CLI wrote them. Everything else is left out or set
-/// here, because of what it would give away or because endpoints refuse it:
+use self::clean::{CleanText, Cleaner};
+use self::input::{Item, Reader, Role};
+
+/// A request as the child sent it: what is read of it, each member of its own type. Everything else is
+/// skipped without a copy, and left out or set here, because of what it would give away or because
+/// endpoints refuse it:
 ///
 /// - `client_metadata` names the installation, the session and the sandbox: nobody's business;
 /// - `include`, `reasoning.summary`: a model that does not reason (`gpt-4o-mini`) refuses them;
 /// - `service_tier`, `metadata`, `user`: the gateway's to decide, not the child's;
 /// - `previous_response_id`, `conversation`, `prompt`, `background`: they reach what the provider
 ///   stores for the whole account;
-/// - `tools`, `tool_choice`, `parallel_tool_calls`: what the turn was granted is offered, in the words of
-///   the grant; the CLI always offers one of its own (`request_user_input`), which is not.
-const PASSED_FIELDS: [&str; 8] = [
-    "input",
-    "instructions",
-    "text",
-    "max_output_tokens",
-    "prompt_cache_key",
-    "truncation",
-    "temperature",
-    "top_p",
-];
+/// - `tools`, `tool_choice`, `parallel_tool_calls`, `text.format`: what the turn was granted is offered and
+///   asked for, in the words of the grant; the CLI always offers a tool of its own (`request_user_input`),
+///   which is not.
+///
+/// A member that stands twice is refused: two readers might see two requests.
+#[derive(Deserialize)]
+struct SentRequest<'a> {
+    #[serde(borrow)]
+    model: &'a RawValue,
+    stream: Option<bool>,
+    #[serde(borrow)]
+    input: &'a RawValue,
+    #[serde(borrow)]
+    instructions: Option<&'a RawValue>,
+    text: Option<SentText>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<&'a RawValue>,
+    max_output_tokens: Option<u32>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    truncation: Option<Truncation>,
+}
 
-/// The fields of a request that hold what people, files and tools said. The others are numbers, the
-/// granted model, and a key that the provider's cache is found by.
-const CONTENT_FIELDS: [&str; 3] = ["input", "instructions", "text"];
+#[derive(Deserialize)]
+struct SentText {
+    verbosity: Option<Verbosity>,
+}
 
-/// A request rebuilt from its parts. What is not written here by name does not leave the machine.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verbosity {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Truncation {
+    Auto,
+    Disabled,
+}
+
+/// A request rebuilt from its parts. What is not written here by name does not leave the machine, and
+/// every string of the child's in it is a [`CleanText`].
+#[derive(Debug, Serialize)]
 pub(super) struct LeanRequest {
-    fields: Map<String, Value>,
+    model: String,
+    stream: bool,
+    store: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<CleanText>,
+    input: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Value>,
+    /// The CLI's is a thread's id; written anew, so that nothing else can stand in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_cache_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncation: Option<Truncation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'static str>,
+    /// Each is answered before the next is asked for, so that their number can be bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
 }
 
 impl LeanRequest {
-    /// A member that stands twice counts once, the last: the provider sees what was checked.
-    pub(super) fn rebuild(body: &[u8], grant: &Grant) -> Result<Self, Refusal> {
-        let Ok(Value::Object(mut sent)) = serde_json::from_slice(body) else {
-            return Err(Refusal::Malformed);
-        };
-        let model = match sent.remove("model") {
-            Some(Value::String(model)) if grant.models.contains(&model) => model,
-            Some(Value::String(_)) => return Err(Refusal::ModelNotGranted),
-            _ => return Err(Refusal::Malformed),
-        };
-        if sent.get("stream") != Some(&Value::Bool(true)) {
+    /// Judges while it reads: what is refused costs no more than the reading up to it. Every string is
+    /// redacted, wherever it came from: what the client sent, files that Codex read, what a tool put out.
+    pub(super) fn rebuild(
+        body: &[u8],
+        grant: &Grant,
+        redactor: &Redactor,
+    ) -> Result<(Self, Counts), Refusal> {
+        let sent: SentRequest<'_> = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
+        let model: String =
+            serde_json::from_str(sent.model.get()).map_err(|_| Refusal::Malformed)?;
+        let granted = grant.models.iter().find(|granted| **granted == model);
+        let model = granted.ok_or(Refusal::ModelNotGranted)?.clone();
+        if sent.stream != Some(true) {
             return Err(Refusal::NotStreaming);
         }
-        let mut fields = Map::new();
-        for name in PASSED_FIELDS {
-            if let Some(value) = sent.remove(name)
-                && !value.is_null()
-                && (name != "prompt_cache_key" || is_uuid(&value))
-            {
-                fields.insert(name.into(), value);
-            }
-        }
-        let Some(Value::Array(input)) = fields.get_mut("input") else {
-            return Err(Refusal::Malformed);
+        let mut cleaner = Cleaner::new(redactor);
+        let input = Reader::new(grant, &mut cleaner).read(sent.input)?;
+        let instructions = sent.instructions.map(|text| cleaner.string(text));
+        let verbosity = sent.text.and_then(|text| text.verbosity);
+        let has_tools = !grant.tools.is_empty();
+        let request = Self {
+            model,
+            stream: true,
+            store: false,
+            instructions: instructions.transpose()?,
+            input,
+            text: text(grant, verbosity, &mut cleaner)?,
+            prompt_cache_key: sent.prompt_cache_key.and_then(uuid),
+            max_output_tokens: sent.max_output_tokens,
+            temperature: sent.temperature,
+            top_p: sent.top_p,
+            truncation: sent.truncation,
+            reasoning: grant
+                .reasoning_effort
+                .as_ref()
+                .map(|effort| json!({ "effort": effort })),
+            tools: grant.tools.iter().map(offered).collect(),
+            tool_choice: has_tools.then_some("auto"),
+            parallel_tool_calls: has_tools.then_some(false),
         };
-        lean_input(input, grant)?;
-        fields.insert("model".into(), Value::String(model));
-        fields.insert("stream".into(), Value::Bool(true));
-        fields.insert("store".into(), Value::Bool(false));
-        if let Some(effort) = &grant.reasoning_effort {
-            fields.insert("reasoning".into(), json!({ "effort": effort }));
-        }
-        if !grant.tools.is_empty() {
-            let tools = grant.tools.iter().map(offered).collect();
-            fields.insert("tools".into(), tools);
-            fields.insert("tool_choice".into(), json!("auto"));
-            // Each is answered before the next is asked for, so that their number can be bounded.
-            fields.insert("parallel_tool_calls".into(), json!(false));
-        }
-        Ok(Self { fields })
-    }
-
-    /// Replaces the secrets in every string, wherever they came from: what the client sent, files that
-    /// Codex read, what a tool put out. Keys and shape stay, so what was checked stays true.
-    pub(super) fn redact(&mut self, redactor: &Redactor) -> Result<Counts, Refusal> {
-        let mut counts = Counts::default();
-        for name in CONTENT_FIELDS {
-            let Some(content) = self.fields.get_mut(name) else {
-                continue;
-            };
-            let redacted = redact::json::redact(redactor, &content.to_string())
-                .map_err(|_| Refusal::Malformed)?;
-            if !redacted.findings.is_empty() {
-                counts.add(&redacted.counts());
-                *content = serde_json::from_str(&redacted.text).map_err(|_| Refusal::Malformed)?;
-            }
-        }
-        Ok(counts)
+        Ok((request, cleaner.counts))
     }
 
     pub(super) fn to_bytes(&self) -> Bytes {
-        // A map with string keys serialises; an empty body would be refused by the provider.
-        serde_json::to_vec(&self.fields).unwrap_or_default().into()
+        // A struct with string keys serialises; an empty body would be refused by the provider.
+        serde_json::to_vec(self).unwrap_or_default().into()
     }
 
     pub(super) fn model(&self) -> &str {
-        self.fields
-            .get("model")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        &self.model
     }
 
     /// The texts of the last message that the user sent.
     pub(super) fn last_user_texts(&self) -> Vec<&str> {
-        let input = self.fields.get("input").and_then(Value::as_array);
-        let last = input
-            .into_iter()
-            .flatten()
-            .rfind(|item| item.get("role").and_then(Value::as_str) == Some("user"));
-        match last.and_then(|item| item.get("content")) {
-            Some(Value::String(text)) => vec![text],
-            Some(Value::Array(parts)) => parts
-                .iter()
-                .filter_map(|part| part.get("text").and_then(Value::as_str))
-                .collect(),
-            _ => Vec::new(),
-        }
+        let is_of_user = |item: &&Item| {
+            matches!(
+                item,
+                Item::Message {
+                    role: Role::User,
+                    ..
+                }
+            )
+        };
+        let last = self.input.iter().rfind(is_of_user);
+        last.map(Item::texts).unwrap_or_default()
     }
 
     /// The schema that the answer is to follow.
     pub(super) fn schema(&self) -> Option<&Value> {
-        let format = self.fields.get("text")?.get("format")?;
-        format.get("schema")
+        self.text.as_ref()?.pointer("/format/schema")
     }
 
     /// A tool that can be called without arguments, unless one has been called already.
     pub(super) fn tool_without_questions(&self) -> Option<&str> {
-        let input = self.fields.get("input").and_then(Value::as_array)?;
-        let is_call = |item: &Value| item.get("type") == Some(&json!("function_call"));
-        if input.iter().any(is_call) {
+        let is_call = |item: &Item| matches!(item, Item::FunctionCall { .. });
+        if self.input.iter().any(is_call) {
             return None;
         }
         let asks_nothing = |tool: &&Value| {
             let required = tool.pointer("/parameters/required");
             required.and_then(Value::as_array).is_none_or(Vec::is_empty)
         };
-        let mut tools = self.fields.get("tools")?.as_array()?.iter();
-        tools.find(asks_nothing)?.get("name")?.as_str()
+        self.tools.iter().find(asks_nothing)?.get("name")?.as_str()
     }
 
     pub(super) fn chars_sent(&self) -> usize {
-        self.fields.get("input").map_or(0, text_chars)
+        let texts = self.input.iter().flat_map(Item::texts);
+        texts.map(|text| text.chars().count()).sum()
     }
 }
 
-/// The CLI's cache key is a thread's id. Anything else in its place could carry text past the redactor.
-fn is_uuid(value: &Value) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| uuid::Uuid::try_parse(text).is_ok())
-}
-
-/// Leaves the conversation's text. An item or part that names something stored at the provider
-/// (`item_reference`, a `file_id`) could be another tenant's, so that kinds are listed, not banned.
-fn lean_input(input: &mut Vec<Value>, grant: &Grant) -> Result<(), Refusal> {
-    // Without `include: reasoning.encrypted_content` an item of reasoning is a dead reference.
-    input.retain(|item| item.get("type").and_then(Value::as_str) != Some("reasoning"));
-    for item in input {
-        let Value::Object(fields) = item else {
-            return Err(Refusal::Malformed);
-        };
-        *item = match fields.get("type").and_then(Value::as_str) {
-            Some("message") | None => lean_message(fields)?,
-            Some("function_call") => lean_call(fields, grant)?,
-            Some("function_call_output") if !grant.tools.is_empty() => lean_output(fields)?,
-            Some(_) => return Err(Refusal::InputNotGranted),
-        };
+/// The form that the answer is asked for in, as the CLI would write it (seen on 0.169.0).
+fn text(
+    grant: &Grant,
+    verbosity: Option<Verbosity>,
+    cleaner: &mut Cleaner<'_>,
+) -> Result<Option<Value>, Refusal> {
+    let mut text = json!({});
+    if let Some(schema) = &grant.output_schema {
+        let schema = cleaner.value(schema)?;
+        text["format"] = json!({
+            "type": "json_schema", "name": "codex_output_schema", "strict": true, "schema": schema,
+        });
     }
-    Ok(())
-}
-
-/// Rebuilt, like all of them, so that ids of the CLI's own making, which trace a thread, stay here.
-fn lean_message(fields: &mut Map<String, Value>) -> Result<Value, Refusal> {
-    let content = lean_content(fields.remove("content"))?;
-    let role = string(fields, "role")?;
-    Ok(json!({ "type": "message", "role": role, "content": content }))
-}
-
-/// The model's own call, repeated to it.
-fn lean_call(fields: &Map<String, Value>, grant: &Grant) -> Result<Value, Refusal> {
-    let name = string(fields, "name")?;
-    if !grant.tools.iter().any(|tool| tool.name == name) {
-        return Err(Refusal::InputNotGranted);
+    if let Some(verbosity) = verbosity {
+        text["verbosity"] = json!(verbosity);
     }
-    Ok(json!({
-        "type": "function_call",
-        "call_id": string(fields, "call_id")?,
-        "name": name,
-        "arguments": string(fields, "arguments")?,
-    }))
+    Ok(text
+        .as_object()
+        .is_some_and(|text| !text.is_empty())
+        .then_some(text))
 }
 
-fn lean_output(fields: &mut Map<String, Value>) -> Result<Value, Refusal> {
-    let output = lean_content(fields.remove("output"))?;
-    Ok(json!({
-        "type": "function_call_output",
-        "call_id": string(fields, "call_id")?,
-        "output": output,
-    }))
-}
-
-fn lean_content(content: Option<Value>) -> Result<Value, Refusal> {
-    match content {
-        Some(Value::String(text)) => Ok(Value::String(text)),
-        Some(Value::Array(parts)) => parts.iter().map(lean_part).collect(),
-        _ => Err(Refusal::Malformed),
-    }
-}
-
-fn string<'item>(fields: &'item Map<String, Value>, name: &str) -> Result<&'item str, Refusal> {
-    let value = fields.get(name).and_then(Value::as_str);
-    value.ok_or(Refusal::Malformed)
+fn uuid(value: &RawValue) -> Option<String> {
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    Some(Uuid::try_parse(&text).ok()?.hyphenated().to_string())
 }
 
 /// A function tool of the Responses API. Not `strict`: that wants every parameter to be required.
@@ -233,32 +234,3 @@ fn offered(tool: &ToolDefinition) -> Value {
         "strict": false,
     })
 }
-
-/// A part of text, rebuilt from its type and its text. Any other part could name something stored.
-fn lean_part(part: &Value) -> Result<Value, Refusal> {
-    let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
-    let member = match kind {
-        "input_text" | "output_text" => "text",
-        "refusal" => "refusal",
-        _ => return Err(Refusal::InputNotGranted),
-    };
-    match part.get(member) {
-        Some(Value::String(text)) => Ok(json!({ "type": kind, member: text })),
-        _ => Err(Refusal::Malformed),
-    }
-}
-
-fn text_chars(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.chars().count(),
-        Value::Array(values) => values.iter().map(text_chars).sum(),
-        Value::Object(fields) => fields
-            .get("content")
-            .or(fields.get("text"))
-            .map_or(0, text_chars),
-        _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests;

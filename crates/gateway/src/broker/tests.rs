@@ -1,6 +1,7 @@
 //! The broker over real sockets: a child on one side, a scripted provider on the other.
 
 mod beginnings;
+mod children;
 mod connections;
 mod demo;
 mod failures;
@@ -8,6 +9,7 @@ mod forwarding;
 mod grants;
 mod mock_provider;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use redact::Redactor;
@@ -30,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A broker, its provider, and a client that behaves as the CLI does.
 struct Bench {
     broker: Broker,
+    address: SocketAddr,
     base_url: String,
     shutdown: CancellationToken,
     child: reqwest::Client,
@@ -39,11 +42,23 @@ impl Bench {
     async fn start(provider: &ProviderSettings) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let shutdown = CancellationToken::new();
-        let base_url = format!("http://{}/v1", listener.local_addr().expect("its address"));
+        let address = listener.local_addr().expect("its address");
         let redactor = Redactor::with_default_rules();
         let broker = Broker::start(provider, redactor, &TaskTracker::new(), shutdown.clone());
         let broker = broker.expect("a broker");
-        broker.serve(listener, CancellationToken::new());
+        broker.serve(listener, 4, CancellationToken::new());
+        Self::beside(broker, address, shutdown)
+    }
+
+    /// Another child of the same broker.
+    async fn another_child(&self) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        self.broker.serve(listener, 4, CancellationToken::new());
+        Self::beside(self.broker.clone(), address, self.shutdown.clone())
+    }
+
+    fn beside(broker: Broker, address: SocketAddr, shutdown: CancellationToken) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let child = reqwest::Client::builder()
             .no_proxy()
@@ -52,7 +67,8 @@ impl Bench {
             .expect("a client");
         Self {
             broker,
-            base_url,
+            base_url: format!("http://{address}/v1"),
+            address,
             shutdown,
             child,
         }
@@ -73,6 +89,7 @@ impl Bench {
             models: vec!["gpt-4o-mini".into()],
             deadline,
             reasoning_effort: None,
+            output_schema: None,
             tools: Vec::new(),
         };
         self.broker.issue(&SecretString::from(CREDENTIAL), grant)

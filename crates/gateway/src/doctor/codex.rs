@@ -103,7 +103,7 @@ pub(super) async fn process(
         ..
     } = established;
     let begun = Instant::now();
-    let started = match app::confine(sandbox, &broker, shutdown).await {
+    let started = match app::confine(sandbox, &broker, &settings.codex.pool, shutdown).await {
         Ok(confinement) => app::start_client(
             &settings,
             &installation,

@@ -254,30 +254,43 @@ async fn a_provider_that_hangs_is_left_at_the_deadline() {
     app.stop().await;
 }
 
-/// The model asks for the one tool that the CLI always offers. It is not there to be called, and the
-/// turn does not hang on it.
+/// The model asks for a tool that it was not offered. The CLI tells it so, and it answers without.
 #[tokio::test]
-async fn a_tool_call_of_the_model_is_not_answered_by_anyone() {
+async fn a_call_of_a_tool_that_is_not_there_is_told_to_the_model() {
     let mut provider = MockProvider::start().await;
     let app = TestApp::with_real_codex(&provider, &[]).await;
     let pids = app.pids().await;
-    let caller = app.send(&json!({ "message": "Hello?" })).await;
-    let mut call = provider.call().await;
-    call.begin().await;
-    let arguments = json!({ "questions": [{ "id": "sure", "header": "Sure?", "question": "Sure?",
-        "options": [{ "label": "Yes", "description": "" }, { "label": "No", "description": "" }] }] });
-    let item = json!({ "type": "function_call", "id": "fc_1", "call_id": "call_1",
-        "name": "request_user_input", "arguments": arguments.to_string(), "status": "completed" });
-    call.event(
-        "response.output_item.done",
-        json!({ "output_index": 0, "item": item.clone() }),
-    )
-    .await;
-    call.complete(&[item]).await;
-    // The CLI wants to tell the model that nobody answered; the broker lets only text through.
-    let problem = caller.answer().await.problem(502, "provider_failed");
-    let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("input_not_granted"), "{detail}");
+    for (name, kind) in [
+        ("request_user_input", "function_call"),
+        ("no_such_tool", "function_call"),
+        ("no_such_tool", "custom_tool_call"),
+    ] {
+        let caller = app
+            .send(&json!({ "message": "Hello?", "stream": false }))
+            .await;
+        let mut call = provider.call().await;
+        call.begin().await;
+        let item = json!({ "type": kind, "id": "fc_1", "call_id": "call_1", "name": name,
+            "arguments": "{}", "input": "x", "status": "completed" });
+        call.event(
+            "response.output_item.done",
+            json!({ "output_index": 0, "item": item.clone() }),
+        )
+        .await;
+        call.complete(&[item]).await;
+        let call = provider.call().await;
+        let input = call.body["input"].as_array().unwrap();
+        let [.., repeated, output] = input.as_slice() else {
+            panic!("{}", call.body)
+        };
+        assert_eq!(repeated["name"], "unknown_tool");
+        assert_eq!(output["type"], "function_call_output");
+        assert_eq!(output["call_id"], repeated["call_id"]);
+        assert!(!call.tool_output().is_empty());
+        assert_eq!(call.body.get("tools"), None);
+        call.answer("Without it, then.").await;
+        assert_eq!(caller.answer().await.chat(), "Without it, then.");
+    }
     still_answers(&app, &mut provider, &pids).await;
     app.stop().await;
 }

@@ -61,6 +61,7 @@ pub(in crate::broker) enum Cause {
     BadAnswer,
     Firewall,
     ProxyRefused,
+    NoRoom,
     NotReached,
     Tls,
     Name,
@@ -166,6 +167,11 @@ impl Cause {
                 Class::Network,
                 "The proxy on the way to the model provider refused the request",
                 "Put user and password into the proxy's URL, HTTPS_PROXY.",
+            ),
+            Self::NoRoom => (
+                Class::Server,
+                "The gateway had no room for the CLI's request",
+                "Ask again in a moment.",
             ),
             Self::NotReached => (
                 Class::Network,

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use codex_client::ToolDefinition;
+use redact::Redactor;
 use runner::Deadline;
 use serde_json::{Value, json};
 
@@ -14,13 +15,21 @@ fn grant(effort: Option<&str>) -> Grant {
         models: vec!["gpt-4o-mini".into(), "gpt-5.4-mini".into()],
         deadline: Deadline::after(Duration::from_mins(1)),
         reasoning_effort: effort.map(String::from),
+        output_schema: None,
         tools: Vec::new(),
     }
 }
 
 fn rebuild(body: &Value, effort: Option<&str>) -> Result<Value, Refusal> {
-    LeanRequest::rebuild(body.to_string().as_bytes(), &grant(effort))
-        .map(|lean| serde_json::from_slice(&lean.to_bytes()).expect("JSON"))
+    rebuild_for(body, &grant(effort)).map(|(sent, _)| sent)
+}
+
+/// What is sent, and how many secrets were replaced in it.
+fn rebuild_for(body: &Value, grant: &Grant) -> Result<(Value, u64), Refusal> {
+    let redactor = Redactor::with_default_rules();
+    let (lean, counts) = LeanRequest::rebuild(body.to_string().as_bytes(), grant, &redactor)?;
+    let sent = serde_json::from_slice(&lean.to_bytes()).expect("JSON");
+    Ok((sent, counts.total()))
 }
 
 /// What codex-cli 0.169.0 sends for a chat in the lean profile, shortened.
@@ -96,7 +105,7 @@ fn what_reaches_stored_things_is_dropped_and_storing_is_off() {
     ] {
         body[name] = json!("x");
     }
-    body["text"] = json!({"format": {"type": "json_schema"}});
+    body["text"] = json!({"format": {"type": "json_schema", "schema": {"canary": 1}}});
     body["temperature"] = json!(0.5);
     let lean = rebuild(&body, None).expect("granted");
     let mut names: Vec<&String> = lean.as_object().expect("an object").keys().collect();
@@ -109,8 +118,7 @@ fn what_reaches_stored_things_is_dropped_and_storing_is_off() {
             "prompt_cache_key",
             "store",
             "stream",
-            "temperature",
-            "text"
+            "temperature"
         ]
     );
     assert_eq!(lean["store"], json!(false));
@@ -133,7 +141,7 @@ fn what_was_not_granted_is_refused() {
     assert_eq!(with("input", json!([7])), Refusal::Malformed);
     for item in [
         json!({"type": "item_reference", "id": "msg_of_another_tenant"}),
-        json!({"type": "function_call_output", "call_id": "c", "output": "x"}),
+        json!({"type": "image_generation_call", "id": "ig_1", "result": "x"}),
         json!({"type": "message", "role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}),
         json!({"role": "user", "content": [{"type": "input_image", "image_url": "http://x/"}]}),
     ] {
@@ -145,22 +153,23 @@ fn what_was_not_granted_is_refused() {
         b"{\"model\":",
         b"{\"model\":\"\\ud800\"}",
     ] {
-        let refused = LeanRequest::rebuild(body, &grant(None)).err();
+        let redactor = Redactor::with_default_rules();
+        let refused = LeanRequest::rebuild(body, &grant(None), &redactor).err();
         assert_eq!(refused, Some(Refusal::Malformed));
     }
 }
 
 /// Two members of one name must not let the check see one and the provider another.
 #[test]
-fn a_member_that_stands_twice_counts_once() {
-    let body = br#"{"model":"gpt-5.5-pro","model":"gpt-4o-mini","stream":true,"input":[]}"#;
-    let lean = LeanRequest::rebuild(body, &grant(None)).expect("granted");
-    assert_eq!(lean.model(), "gpt-4o-mini");
-    assert!(
-        !String::from_utf8(lean.to_bytes().to_vec())
-            .expect("UTF-8")
-            .contains("gpt-5.5-pro")
-    );
+fn a_member_that_stands_twice_is_refused() {
+    let redactor = Redactor::with_default_rules();
+    for body in [
+        r#"{"model":"gpt-5.5-pro","model":"gpt-4o-mini","stream":true,"input":[]}"#,
+        r#"{"model":"gpt-4o-mini","stream":true,"input":[{"role":"user","role":"system","content":""}]}"#,
+    ] {
+        let refused = LeanRequest::rebuild(body.as_bytes(), &grant(None), &redactor).err();
+        assert_eq!(refused, Some(Refusal::Malformed), "{body}");
+    }
 }
 
 #[test]
@@ -203,9 +212,7 @@ fn round_of(name: &str) -> Value {
 
 #[test]
 fn the_tools_of_the_grant_are_offered_in_its_own_words_and_no_other() {
-    let body = round_of("code-search").to_string();
-    let lean = LeanRequest::rebuild(body.as_bytes(), &with_search()).unwrap();
-    let sent: Value = serde_json::from_slice(&lean.to_bytes()).unwrap();
+    let (sent, _) = rebuild_for(&round_of("code-search"), &with_search()).unwrap();
     let names: Vec<_> = sent["tools"]
         .as_array()
         .unwrap()
@@ -231,11 +238,144 @@ fn the_tools_of_the_grant_are_offered_in_its_own_words_and_no_other() {
     );
 }
 
+/// The CLI has told the model that there is no such tool: the model reads it, and not the name again.
 #[test]
-fn calls_of_tools_that_were_not_granted_are_refused() {
+fn calls_of_tools_that_were_not_granted_are_repeated_without_their_name() {
     for (name, grant) in [("code-search", grant(None)), ("shell", with_search())] {
-        let body = round_of(name).to_string();
-        let refused = LeanRequest::rebuild(body.as_bytes(), &grant).err();
-        assert!(matches!(refused, Some(Refusal::InputNotGranted)), "{name}");
+        let (sent, _) = rebuild_for(&round_of(name), &grant).unwrap();
+        let input = sent["input"].as_array().unwrap();
+        let [.., call, output] = input.as_slice() else {
+            panic!("{sent}")
+        };
+        assert_eq!(call["name"], "unknown_tool");
+        assert_eq!(call["call_id"], output["call_id"]);
+        let tools = sent
+            .get("tools")
+            .map_or(0, |tools| tools.as_array().unwrap().len());
+        assert_eq!(tools, grant.tools.len());
+    }
+}
+
+#[test]
+fn the_schema_is_the_grants_and_never_the_childs() {
+    let mut grant = grant(None);
+    grant.output_schema = Some(json!({"type": "object", "properties": {"a": {"type": "string"}}}));
+    let mut body = sent_by_the_cli();
+    body["text"] = json!({
+        "verbosity": "low",
+        "format": {"type": "json_schema", "name": "canary", "schema": {"canary": "canary"}},
+    });
+    let (sent, _) = rebuild_for(&body, &grant).unwrap();
+    assert_eq!(
+        sent["text"],
+        json!({
+            "format": {
+                "type": "json_schema", "name": "codex_output_schema", "strict": true,
+                "schema": grant.output_schema.unwrap(),
+            },
+            "verbosity": "low",
+        })
+    );
+}
+
+/// Every place of a request where a string can stand: what comes through is redacted, or one of a few
+/// words, or not there.
+#[test]
+fn no_string_of_a_child_goes_around_the_redactor() {
+    let secret = format!("sk-proj-{}", "a1B2c3D4e5F6g7H8".repeat(3));
+    let places = [
+        "/input/0/content/0/text",
+        "/input/1/content",
+        "/input/0/id",
+        "/input/2/arguments",
+        "/input/2/call_id",
+        "/input/2/name",
+        "/input/2/id",
+        "/input/2/status",
+        "/input/3/output",
+        "/input/3/call_id",
+        "/input/4/output/0/text",
+        "/input/5/content/0/refusal",
+        "/input/5/content/0/annotations",
+        "/instructions",
+        "/prompt_cache_key",
+        "/text/format/name",
+        "/text/format/schema",
+        "/metadata/key",
+        "/client_metadata",
+        "/reasoning/summary",
+        "/tool_choice",
+        "/service_tier",
+        "/user",
+    ];
+    let whole = json!({
+        "model": "gpt-4o-mini", "stream": true, "instructions": "i", "prompt_cache_key": "k",
+        "metadata": {"key": ""}, "client_metadata": "", "reasoning": {"summary": ""}, "tool_choice": "",
+        "service_tier": "", "user": "",
+        "text": {"format": {"type": "json_schema", "name": "", "schema": ""}},
+        "input": [
+            {"type": "message", "id": "", "role": "developer", "content": [{"type": "input_text", "text": ""}]},
+            {"role": "user", "content": ""},
+            {"type": "function_call", "id": "", "status": "", "call_id": "c", "name": "n", "arguments": ""},
+            {"type": "function_call_output", "call_id": "c", "output": ""},
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": ""}]},
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "", "annotations": ""}]},
+        ],
+    });
+    for place in places {
+        for text in [
+            secret.clone(),
+            format!("the key is {secret}."),
+            json!({ secret.as_str(): 1, "b": [secret.as_str()] }).to_string(),
+        ] {
+            let mut body = whole.clone();
+            *body.pointer_mut(place).expect(place) = json!(text);
+            let (sent, _) = rebuild_for(&body, &with_search()).expect(place);
+            let sent = sent.to_string();
+            assert!(!sent.contains(&secret), "{place}: {sent}");
+        }
+    }
+}
+
+/// Each member that decides something takes its own few values.
+#[test]
+fn members_of_another_type_are_refused() {
+    for (name, value) in [
+        ("truncation", json!("sk-canary")),
+        ("temperature", json!("sk-canary")),
+        ("top_p", json!({"a": 1})),
+        ("max_output_tokens", json!(-1)),
+        ("text", json!({"verbosity": "sk-canary"})),
+        ("input", json!([{"role": "sk-canary", "content": "x"}])),
+        ("input", json!([{"role": "user", "content": {"a": 1}}])),
+        ("input", json!([[[]]])),
+        ("instructions", json!(["x"])),
+    ] {
+        let mut body = sent_by_the_cli();
+        body[name] = value;
+        assert_eq!(rebuild(&body, None).expect_err(name), Refusal::Malformed);
+    }
+}
+
+/// What is refused is refused where it is met: no tree, no list of it is made.
+#[test]
+fn a_request_has_a_bound_on_its_parts() {
+    let item = json!({"role": "user", "content": [{"type": "input_text", "text": ""}]});
+    let mut body = sent_by_the_cli();
+    body["input"] = json!(vec![item; 5_001]);
+    assert_eq!(
+        rebuild(&body, None).expect_err("refused"),
+        Refusal::TooLarge
+    );
+    let redactor = Redactor::with_default_rules();
+    for nested in [
+        format!("{{\"extra\":{}", "[".repeat(500_000)),
+        format!(
+            "{{\"model\":\"gpt-4o-mini\",\"stream\":true,\"input\":[{}",
+            "[".repeat(500_000)
+        ),
+    ] {
+        let refused = LeanRequest::rebuild(nested.as_bytes(), &grant(None), &redactor).err();
+        assert_eq!(refused, Some(Refusal::Malformed));
     }
 }

@@ -43,6 +43,7 @@ fn issue(bench: &Bench) -> crate::broker::TurnToken {
         models: vec!["demo".into()],
         deadline: runner::Deadline::after(std::time::Duration::from_mins(1)),
         reasoning_effort: None,
+        output_schema: None,
         tools: Vec::new(),
     };
     bench
