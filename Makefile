@@ -66,7 +66,7 @@ fuzz: ## Fuzz the streaming redactor for FUZZ_SECONDS (needs a C++ compiler besi
 codex: $(CODEX) ## Install the pinned Codex CLI into codex/node_modules
 
 $(CODEX): codex/package.json codex/package-lock.json
-	npm ci --prefix codex --no-audit --no-fund
+	npm ci --prefix codex --ignore-scripts --no-audit --no-fund
 	@touch $(CODEX)
 
 # For the tests of `run-tests`; without Python they are left out, and say so.
