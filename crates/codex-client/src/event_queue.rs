@@ -109,9 +109,17 @@ impl EventQueue {
     }
 
     pub(crate) fn push_item(&self, kind: ItemKind, status: ItemStatus) {
+        self.push_aside(TurnEvent::Item { kind, status });
+    }
+
+    pub(crate) fn push_empty_message(&self) {
+        self.push_aside(TurnEvent::EmptyMessage);
+    }
+
+    fn push_aside(&self, event: TurnEvent) {
         let mut state = self.state.lock();
         if !state.ended && state.events.len() < MAX_UNREAD_EVENTS {
-            state.events.push_back(TurnEvent::Item { kind, status });
+            state.events.push_back(event);
         }
         drop(state);
         self.changed.notify_one();
@@ -241,7 +249,10 @@ impl State {
                 self.unread_tool_calls -= 1;
                 self.unread_bytes -= call.arguments().len_bytes();
             }
-            TurnEvent::Item { .. } | TurnEvent::Usage(_) | TurnEvent::Ended(_) => {}
+            TurnEvent::EmptyMessage
+            | TurnEvent::Item { .. }
+            | TurnEvent::Usage(_)
+            | TurnEvent::Ended(_) => {}
         }
     }
 

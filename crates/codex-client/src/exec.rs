@@ -127,8 +127,11 @@ impl Reader {
 
     /// Nothing more is believed of an answer once its turn is over.
     fn answer(&mut self, mut text: String) -> Vec<TurnEvent> {
-        if text.is_empty() || self.is_over() {
+        if self.is_over() {
             return Vec::new();
+        }
+        if text.is_empty() {
+            return vec![TurnEvent::EmptyMessage];
         }
         if self.answered {
             text.insert_str(0, SEPARATOR);

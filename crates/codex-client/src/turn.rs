@@ -23,6 +23,8 @@ pub(crate) const SEPARATOR: &str = "\n\n";
 pub enum TurnEvent {
     /// More of the answer. Pieces that the consumer has not fetched yet are joined.
     Delta(Untrusted),
+    /// A message of the answer is finished, and nothing is in it.
+    EmptyMessage,
     /// Something that the turn does beside answering: metadata only.
     Item {
         kind: ItemKind,

@@ -7,11 +7,12 @@ pub mod request;
 
 use std::sync::Arc;
 
-use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream};
+use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::Redactor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::broker::TurnToken;
 use crate::call::{Call, TENANT};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
@@ -19,7 +20,7 @@ use crate::guard::{self, Guard, Permit};
 use crate::prompt::{self, PromptCaps};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::skills::{Borrower, Lending, Skills};
-use crate::turns::{self, StartedTurn, TurnOrder, Turns};
+use crate::turns::{self, Said, StartedTurn, TurnOrder, Turns};
 
 use call_record::CallRecord;
 use meta::Meta;
@@ -46,6 +47,13 @@ pub struct ChatParts {
     pub tracker: TaskTracker,
     /// Cancelled when running turns have had their time to end at shutdown.
     pub stopping: CancellationToken,
+}
+
+/// A turn that runs, with what it may call.
+struct FollowedTurn<'call> {
+    stream: TurnStream,
+    lending: Lending,
+    token: &'call TurnToken,
 }
 
 impl Chat {
@@ -145,10 +153,14 @@ impl ChatParts {
         let StartedTurn { token, stream } = self.turns.start(order, begun).await?;
         let outcome = match stream {
             Ok(stream) => {
-                let following = self.follow(stream, call, lending, writer, record, &mut meta);
-                following.await
+                let turn = FollowedTurn {
+                    stream,
+                    lending,
+                    token: &token,
+                };
+                self.follow(turn, call, writer, record, &mut meta).await
             }
-            Err(failure) => Err(failure),
+            Err(failure) => Err(turns::failed(&failure, &token)),
         };
         // What the broker has counted is sure. A CLI that called no model here may have cost all the same.
         if token.model_calls() > 0 {
@@ -159,7 +171,7 @@ impl ChatParts {
         if token.may_be_asked_again() {
             record.codex_started(false);
         }
-        outcome.map_err(|failure| turns::failed(&failure, &token))?;
+        outcome?;
         Ok(meta)
     }
 
@@ -207,13 +219,18 @@ impl ChatParts {
     /// that its model calls.
     async fn follow(
         &self,
-        mut stream: TurnStream,
+        turn: FollowedTurn<'_>,
         call: &Call,
-        mut lending: Lending,
         writer: &RunWriter,
         record: &mut CallRecord,
         meta: &mut Meta,
-    ) -> Result<(), TurnFailure> {
+    ) -> Result<(), Problem> {
+        let FollowedTurn {
+            mut stream,
+            mut lending,
+            token,
+        } = turn;
+        let mut said = Said::default();
         let limit_chars = self.settings.max_output_chars;
         let mut output = Output::new(writer, record, meta, self.redactor.stream(), limit_chars);
         let borrower = Borrower {
@@ -235,7 +252,11 @@ impl ChatParts {
                     kind: ItemKind::ToolCall,
                     ..
                 }) => {}
-                Some(TurnEvent::Item { kind, status }) => output.tell(kind, status).await,
+                Some(TurnEvent::Item { kind, status }) => {
+                    said.reasoning |= kind == ItemKind::Reasoning;
+                    output.tell(kind, status).await;
+                }
+                Some(TurnEvent::EmptyMessage) => said.empty_message = true,
                 Some(TurnEvent::ToolCall(tool_call)) => {
                     output.tell_skill(tool_call.name(), "started").await;
                     tokio::select! {
@@ -251,10 +272,18 @@ impl ChatParts {
                 Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break Ok(()),
             }
         };
-        match &end {
-            Ok(()) => output.finish().await,
-            Err(_) => output.break_off().await,
-        }
+        said.text = output.complete();
+        let end = match turns::conclude(end, said, token) {
+            Ok(reason) => {
+                output.finish_reason(reason);
+                output.finish().await;
+                Ok(())
+            }
+            Err(problem) => {
+                output.break_off().await;
+                Err(problem)
+            }
+        };
         meta.skill_calls = lending.calls().to_vec();
         meta.redactions.upstream.add(lending.redactions());
         end

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::call::shown_key;
+use crate::call::{FinishReason, shown_key};
 
 /// A refusal or a failure, as RFC 9457 wants it described.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The time limit that was exceeded.
     pub timeout: Option<Duration>,
+    /// How the answer ended that was none, where a turn came to its end.
+    pub finish_reason: Option<FinishReason>,
     /// Codex had begun to work: the same request again would run the work again.
     pub codex_started: bool,
 }
@@ -131,6 +133,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: code.retry_after(),
             timeout: None,
+            finish_reason: None,
             codex_started: false,
         }
     }

@@ -330,6 +330,7 @@ impl Skills {
         });
         if let Some(turn) = turn {
             meta["model"] = turn.model.into();
+            meta["finish_reason"] = json!(turn.finish_reason);
             meta["usage"] = json!(turn.usage);
             meta["truncated"] = turn
                 .truncated

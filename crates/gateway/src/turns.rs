@@ -9,6 +9,7 @@ use codex_client::{
 use runner::Deadline;
 
 use crate::broker::{Broker, Grant, TurnToken};
+use crate::call::FinishReason;
 use crate::error::{ErrorCode, Problem};
 use crate::guard;
 
@@ -90,6 +91,68 @@ impl Turns {
             }
             LeaseError::Closing => guard::draining(),
         })
+    }
+}
+
+/// What a turn has said, as far as it matters at its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    /// More than white space.
+    pub text: bool,
+    pub empty_message: bool,
+    pub reasoning: bool,
+}
+
+/// How a turn ended that gave an answer; or why it gave none. Nothing is no answer, and what was broken
+/// off is one as far as it came.
+pub fn conclude(
+    end: Result<(), TurnFailure>,
+    said: Said,
+    token: &TurnToken,
+) -> Result<FinishReason, Problem> {
+    let broken_off = broken_off(token);
+    match end {
+        Ok(()) if said.text => Ok(FinishReason::Stop),
+        Err(_)
+            if said.text
+                && let Some(reason) = broken_off =>
+        {
+            Ok(reason)
+        }
+        Ok(()) => Err(nothing(said)),
+        Err(failure) => Err(Problem {
+            finish_reason: broken_off,
+            ..failed(&failure, token)
+        }),
+    }
+}
+
+/// The CLI fails a turn whose answer the provider has not finished.
+fn broken_off(token: &TurnToken) -> Option<FinishReason> {
+    match token.failure()?.code? {
+        "max_output_tokens" => Some(FinishReason::Length),
+        "content_filter" => Some(FinishReason::ContentFilter),
+        _ => None,
+    }
+}
+
+fn nothing(said: Said) -> Problem {
+    let detail = match said {
+        Said {
+            empty_message: true,
+            ..
+        } => "The model's message was empty.",
+        Said {
+            reasoning: true, ..
+        } => "The model reasoned and gave no answer.",
+        _ => "The model gave no answer.",
+    };
+    Problem {
+        finish_reason: Some(FinishReason::Empty),
+        ..Problem::new(
+            ErrorCode::ProviderFailed,
+            format!("{detail} Ask again, or in other words."),
+        )
     }
 }
 

@@ -178,6 +178,7 @@ impl Worker {
             Notification::Delta {
                 message_id, text, ..
             } => queue.push_delta(&message_id, text),
+            Notification::Message { text, .. } if text.is_empty() => queue.push_empty_message(),
             Notification::Message {
                 message_id, text, ..
             } => queue.push_message(&message_id, text),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::broker::Usage;
 use crate::guard::caps::Truncation;
 
-use crate::call::{Call, milliseconds};
+use crate::call::{Call, FinishReason, milliseconds};
 use crate::skills::LentCall;
 
 /// What an answer says about how it was made.
@@ -19,6 +19,7 @@ pub(super) struct Meta {
     pub(super) model: String,
     pub(super) driver: &'static str,
     pub(super) first_token: Option<Duration>,
+    pub(super) finish_reason: FinishReason,
     pub(super) usage: Usage,
     pub(super) truncated: BTreeMap<&'static str, Truncation>,
     pub(super) redactions: Redactions,
@@ -51,6 +52,7 @@ impl Meta {
             model,
             driver,
             first_token: None,
+            finish_reason: FinishReason::Stop,
             usage: Usage::default(),
             truncated: BTreeMap::new(),
             redactions: Redactions::default(),
@@ -68,6 +70,7 @@ impl Meta {
             "driver": self.driver,
             "duration_ms": milliseconds(self.accepted.elapsed()),
             "first_token_ms": self.first_token.map(milliseconds),
+            "finish_reason": self.finish_reason,
             "usage": self.usage,
             "truncated": self.truncated,
             "redactions": self.redactions,

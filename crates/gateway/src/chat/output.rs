@@ -2,6 +2,7 @@ use codex_client::{ItemKind, ItemStatus};
 use redact::{StreamRedactor, Untrusted};
 
 use crate::broker::Usage;
+use crate::call::FinishReason;
 use crate::guard::caps::OutputCap;
 use crate::run::{RunEvent, RunWriter};
 
@@ -17,6 +18,9 @@ pub(super) struct Output<'call> {
     meta: &'call mut Meta,
     redactor: StreamRedactor,
     cap: OutputCap,
+    /// What the redactor had held back until the end of the turn.
+    rest: String,
+    has_text: bool,
     started: bool,
 }
 
@@ -35,6 +39,8 @@ impl<'call> Output<'call> {
             meta,
             redactor,
             cap,
+            rest: String::new(),
+            has_text: false,
             started: false,
         }
     }
@@ -67,6 +73,10 @@ impl<'call> Output<'call> {
         self.writer.append(event).await;
     }
 
+    pub(super) fn finish_reason(&mut self, reason: FinishReason) {
+        self.meta.finish_reason = reason;
+    }
+
     /// What the CLI says that the turn has cost.
     pub(super) fn reported_usage(&mut self, usage: Usage) {
         self.meta.usage = usage;
@@ -77,13 +87,21 @@ impl<'call> Output<'call> {
         self.cap.is_full()
     }
 
-    /// The whole answer is here.
+    /// Nothing more comes. Whether anything of it was text; none of the rest has been passed on yet.
+    pub(super) fn complete(&mut self) -> bool {
+        self.rest = self.redactor.finish();
+        self.has_text |= !self.rest.trim().is_empty();
+        self.meta.redactions.response = self.redactor.counts();
+        self.has_text
+    }
+
+    /// What is here is the answer.
     pub(super) async fn finish(mut self) {
         self.begin().await;
         self.end().await;
     }
 
-    /// The turn failed. What had begun to be answered is completed as far as it came; an answer that
+    /// There is no answer. What had begun to be answered is completed as far as it came; an answer that
     /// had not begun is left to the failure.
     pub(super) async fn break_off(mut self) {
         if self.started {
@@ -92,10 +110,10 @@ impl<'call> Output<'call> {
     }
 
     async fn end(&mut self) {
-        let rest = self.redactor.finish();
+        let rest = std::mem::take(&mut self.rest);
         self.send(&rest).await;
-        self.meta.redactions.response = self.redactor.counts();
         if let Some(truncation) = self.cap.truncation() {
+            self.meta.finish_reason = FinishReason::Length;
             self.meta.truncated.insert("answer", truncation);
         }
         let rest = self.cap.finish();
@@ -103,6 +121,7 @@ impl<'call> Output<'call> {
     }
 
     async fn send(&mut self, text: &str) {
+        self.has_text |= !text.trim().is_empty();
         let text = self.cap.feed(text);
         self.append(text).await;
     }

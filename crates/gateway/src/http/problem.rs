@@ -33,6 +33,9 @@ pub(super) fn document(problem: &Problem, request_id: &str, redactor: &Redactor)
     if let Some(timeout) = problem.timeout {
         document["meta"] = json!({ "timeout_sec": timeout.as_secs() });
     }
+    if let Some(reason) = problem.finish_reason {
+        document["meta"]["finish_reason"] = json!(reason);
+    }
     document
 }
 

@@ -4,7 +4,7 @@
 //! The CLI itself never sees the workspace: it reads it by those skills alone, each in a sandbox of its
 //! own, so nothing that lies in there (`AGENTS.md`, hooks, scripts, git's settings) means anything to it.
 
-use codex_client::{ThreadProfile, Turn, TurnEnd, TurnEvent, TurnFailure, TurnStream};
+use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::{Counts, Untrusted};
 use serde_json::{Value, json};
 use tokio::time::timeout_at;
@@ -14,13 +14,13 @@ use super::execution::{Ended, deadline_exceeded};
 use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
 use super::request::Prepared;
 use super::{Skills, TurnParts};
-use crate::broker::Usage;
-use crate::call::{Call, TENANT, milliseconds};
+use crate::broker::{TurnToken, Usage};
+use crate::call::{Call, FinishReason, TENANT, milliseconds};
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::caps::Truncation;
 use crate::prompt;
 use crate::run::{RunEvent, RunWriter};
-use crate::turns::{self, StartedTurn, TurnOrder};
+use crate::turns::{self, Said, StartedTurn, TurnOrder};
 
 /// Skills that are lent to such a turn and may be called in all; it is given them to look around.
 const MAX_CALLS: u32 = 24;
@@ -29,6 +29,7 @@ const MAX_CALLS: u32 = 24;
 #[derive(Debug, Default)]
 pub(super) struct TurnAccount {
     pub(super) model: String,
+    pub(super) finish_reason: Option<FinishReason>,
     pub(super) usage: Usage,
     pub(super) request: Counts,
     pub(super) upstream: Counts,
@@ -87,7 +88,7 @@ impl Skills {
         let working = async {
             let StartedTurn { token, stream } =
                 parts.turns.start(order, &mut may_have_begun).await?;
-            let following = match stream {
+            let outcome = match stream {
                 Ok(stream) => {
                     let following = Following {
                         skill: &skill,
@@ -95,19 +96,20 @@ impl Skills {
                         borrower: &borrower,
                         writer,
                     };
-                    following.answer(stream, began).await
+                    following.answer(stream, &token, began).await
                 }
-                Err(failure) => Err(failure),
+                Err(failure) => Err(turns::failed(&failure, &token)),
             };
             account.usage = token.usage();
             account.upstream = token.redactions();
             if token.may_be_asked_again() {
                 may_have_begun(false);
             }
-            following.map_err(|failure| turns::failed(&failure, &token))
+            outcome
         };
         let answer = timeout_at(deadline.instant(), working).await;
         let answer = answer.map_err(|_| deadline_exceeded(skill.deadline))??;
+        account.finish_reason = Some(answer.finish_reason);
         let (output, redactions, truncated) = self.shape(&answer, &skill, run)?;
         account.upstream.add(lending.redactions());
         account.skill_calls = lending.calls().to_vec();
@@ -162,7 +164,11 @@ impl Skills {
         if skill.result == ResultForm::Text {
             let redacted = redactor.redact_untrusted(&answer.text);
             let counts = redacted.counts();
-            return Ok((Value::String(redacted.text), counts, answer.is_cut));
+            let is_cut = matches!(
+                answer.finish_reason,
+                FinishReason::Length | FinishReason::ContentFilter
+            );
+            return Ok((Value::String(redacted.text), counts, is_cut));
         }
         if answer.is_cut {
             let limit = skill.max_output_bytes;
@@ -190,6 +196,7 @@ struct Answer {
     text: Untrusted,
     /// It was longer than the skill allows.
     is_cut: bool,
+    finish_reason: FinishReason,
 }
 
 struct Following<'turn> {
@@ -204,18 +211,21 @@ impl Following<'_> {
     async fn answer(
         self,
         mut stream: TurnStream,
+        token: &TurnToken,
         began: impl AsyncFnOnce(),
-    ) -> Result<Answer, TurnFailure> {
+    ) -> Result<Answer, Problem> {
         let mut answer = Answer {
             text: Untrusted::default(),
             is_cut: false,
+            finish_reason: FinishReason::Length,
         };
+        let mut said = Said::default();
         let mut event = stream.next().await;
         if let Some(TurnEvent::Ended(TurnEnd::Failed(failure))) = event {
-            return Err(failure);
+            return Err(turns::failed(&failure, token));
         }
         began().await;
-        loop {
+        let end = loop {
             match event {
                 Some(TurnEvent::Delta(text)) => {
                     let length = answer.text.len_bytes() + text.len_bytes();
@@ -223,6 +233,7 @@ impl Following<'_> {
                         answer.is_cut = true;
                         return Ok(answer);
                     }
+                    said.text |= !text.is_empty();
                     answer.text.append(&text);
                 }
                 Some(TurnEvent::ToolCall(call)) => {
@@ -236,12 +247,18 @@ impl Following<'_> {
                         () = stream.over() => {}
                     }
                 }
-                Some(TurnEvent::Item { .. } | TurnEvent::Usage(_)) => {}
-                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => return Err(failure),
-                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => return Ok(answer),
+                Some(TurnEvent::EmptyMessage) => said.empty_message = true,
+                Some(TurnEvent::Item { kind, .. }) => {
+                    said.reasoning |= kind == ItemKind::Reasoning;
+                }
+                Some(TurnEvent::Usage(_)) => {}
+                Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => break Err(failure),
+                Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break Ok(()),
             }
             event = stream.next().await;
-        }
+        };
+        answer.finish_reason = turns::conclude(end, said, token)?;
+        Ok(answer)
     }
 }
 

@@ -122,6 +122,7 @@ async fn an_answer_over_its_cap_ends_the_turn() {
     let text = answer.chat();
     assert!(text.chars().count() <= 100, "{text}");
     assert!(text.contains("limit 100 characters …]"), "{text}");
+    assert_eq!(answer.json()["meta"]["finish_reason"], "length");
     assert!(
         answer.json()["meta"]["truncated"]["answer"].is_object(),
         "{}",

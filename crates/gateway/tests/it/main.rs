@@ -39,6 +39,8 @@ mod fail_closed;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod finish;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod lent_skills;

@@ -179,6 +179,16 @@ impl ModelCall {
         self.raw("0\r\n\r\n").await;
     }
 
+    /// The provider breaks the answer off.
+    pub(crate) async fn incomplete(mut self, reason: &str) {
+        let response = json!({
+            "id": "resp_1", "status": "incomplete", "incomplete_details": { "reason": reason },
+        });
+        self.event("response.incomplete", json!({ "response": response }))
+            .await;
+        self.raw("0\r\n\r\n").await;
+    }
+
     /// A whole answer.
     pub(crate) async fn answer(mut self, text: &str) {
         self.begin().await;
