@@ -145,6 +145,7 @@ fn serve(arguments: &ServeArguments) -> ExitCode {
 }
 
 fn serve_with_log(arguments: &ServeArguments) -> Result<(), String> {
+    close_inherited_descriptors()?;
     let environment = Environment::from_process();
     let search_path = environment.get("PATH").unwrap_or_default().to_owned();
     let loaded = config::load(
@@ -161,7 +162,6 @@ fn serve_with_log(arguments: &ServeArguments) -> Result<(), String> {
     }
     hide_memory();
     allow_descriptors();
-    warn_of_inheritable_descriptors();
     adopt_orphans();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -180,21 +180,17 @@ fn hide_memory() {
     }
 }
 
+/// What whoever started this program left open is nothing to it, and must not be to its children.
+/// Before anything else, so that nothing of this program's own is closed.
+fn close_inherited_descriptors() -> Result<(), String> {
+    runner::close_inherited_descriptors()
+        .map(drop)
+        .map_err(|error| format!("inherited descriptors cannot be closed: {error}"))
+}
+
 fn adopt_orphans() {
     if let Err(error) = runner::adopt_orphans() {
         tracing::warn!(%error, "what Codex starts and leaves alone cannot be found without a sandbox");
-    }
-}
-
-/// What whoever started this program left open, and every child of it would have.
-fn warn_of_inheritable_descriptors() {
-    match runner::inheritable_descriptors() {
-        Ok(open) if open.is_empty() => {}
-        Ok(open) => tracing::warn!(
-            ?open,
-            "these descriptors were inherited, and Codex inherits them"
-        ),
-        Err(error) => tracing::warn!(%error, "inherited descriptors could not be looked for"),
     }
 }
 

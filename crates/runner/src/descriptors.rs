@@ -3,13 +3,22 @@ use std::{fs, io};
 /// `O_CLOEXEC` as `/proc/PID/fdinfo` shows it, in octal.
 const CLOSE_ON_EXEC: u32 = 0o2_000_000;
 
-/// The open descriptors above 2 that a child of this process would inherit; there should be none.
+/// Closes every descriptor above 2 that a child of this process would inherit, and gives their numbers.
 ///
 /// What Rust's standard library, tokio and rustix open is closed at exec by itself. What is not is what
-/// this process was itself started with, by a terminal or a build tool that leaks: the runner cannot
-/// close that (it would take unsafe code), so the program that uses it looks once at its start, and
-/// refuses or warns.
-pub fn inheritable_descriptors() -> io::Result<Vec<u32>> {
+/// this process was itself started with, by a terminal, a build tool or a service manager that leaks: a
+/// child must not find the other end of it. For the beginning of a program, before it has opened anything
+/// that it means to pass on.
+pub fn close_inherited_descriptors() -> io::Result<Vec<i32>> {
+    let inherited = inheritable_descriptors()?;
+    for descriptor in &inherited {
+        nix::unistd::close(*descriptor)?;
+    }
+    Ok(inherited)
+}
+
+/// The open descriptors above 2 that a child of this process would inherit.
+pub fn inheritable_descriptors() -> io::Result<Vec<i32>> {
     let mut inheritable = Vec::new();
     for entry in fs::read_dir("/proc/self/fdinfo")? {
         let entry = entry?;

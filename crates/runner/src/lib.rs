@@ -31,7 +31,7 @@ mod supervise;
 
 pub use deadline::Deadline;
 pub use descendants::{adopt_orphans, end_left_behind};
-pub use descriptors::inheritable_descriptors;
+pub use descriptors::{close_inherited_descriptors, inheritable_descriptors};
 pub use error::SpawnError;
 pub use exit::{Exit, Signal};
 pub use handle::{ChildHandle, Interrupt};

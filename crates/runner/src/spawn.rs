@@ -240,7 +240,7 @@ fn arrange_meeting(spec: &CommandSpec) -> Result<Option<Meeting>, SpawnError> {
 
 /// The child gets descriptors 0, 1 and 2 alone: the standard library opens every descriptor, pipes
 /// included, with close-on-exec, and so do tokio and rustix. What this process itself was started with
-/// is the exception, see [`inheritable_descriptors`](crate::inheritable_descriptors).
+/// it closes at its own start, by [`close_inherited_descriptors`](crate::close_inherited_descriptors).
 fn command(spec: &CommandSpec, meeting: Option<&Meeting>) -> Command {
     let (program, arguments, current_dir) = match (&spec.sandbox, meeting) {
         (Sandbox::Bubblewrap(sandbox), Some(meeting)) => (

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{
-    FAILURE, LAST_MOMENT, Signals, adopt_orphans, allow_descriptors, hide_memory, launcher, print,
+    FAILURE, LAST_MOMENT, Signals, adopt_orphans, allow_descriptors, close_inherited_descriptors,
+    hide_memory, launcher, print,
 };
 use crate::config::{Environment, Overrides};
 use crate::doctor::{self, Footprint};
@@ -22,6 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    close_inherited_descriptors()?;
     let environment = Environment::from_process();
     let search_path = environment.get("PATH").unwrap_or_default().to_owned();
     let overrides = Overrides {

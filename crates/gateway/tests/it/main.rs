@@ -27,6 +27,8 @@ mod codex_skills;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod descriptors;
+#[cfg(test)]
 mod disconnects;
 #[cfg(test)]
 mod doctor;

@@ -51,7 +51,7 @@ async fn only_the_standard_descriptors_are_open() {
     let child = start(shell(
         r#"for f in /proc/$$/fd/*; do [ -e "$f" ] && echo "${f##*/}"; done; true"#,
     ));
-    let mut open: Vec<u32> = rest_of(child.stdout)
+    let mut open: Vec<i32> = rest_of(child.stdout)
         .await
         .iter()
         .map(|fd| fd.parse().unwrap())
