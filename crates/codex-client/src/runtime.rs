@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// Programs, libraries and what the loader and TLS read. No host's name, user or key is in them.
-const SYSTEM_PATHS: [&str; 10] = [
+/// Programs, libraries and what the loader and TLS read. No host's name, user or key is in them: of the
+/// directories of TLS, which have private keys beside them, the certificates alone.
+const SYSTEM_PATHS: [&str; 15] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -15,8 +16,13 @@ const SYSTEM_PATHS: [&str; 10] = [
     "/lib64",
     "/etc/alternatives",
     "/etc/ld.so.cache",
-    "/etc/ssl",
-    "/etc/pki",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
 ];
 
 /// Enough for the head and the table of segments of any program that a linker makes.
