@@ -57,7 +57,10 @@ impl Home {
     /// Writes a file that the process will find in its home, and gives its path.
     pub(crate) fn add_file(&mut self, name: &str, content: &str) -> io::Result<PathBuf> {
         let file = self.path.join(name);
-        File::create_new(&file)?.write_all(content.as_bytes())?;
+        let mut created = File::create_new(&file)?;
+        created.write_all(content.as_bytes())?;
+        // Whatever the umask is: in a sandbox it may be another user's to read. Nobody else can enter.
+        created.set_permissions(Permissions::from_mode(0o644))?;
         self.files.push(file.clone());
         Ok(file)
     }

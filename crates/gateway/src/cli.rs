@@ -45,6 +45,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// The runner's own: another user namespace, for the sandboxes of a gateway that is root.
+    #[command(name = runner::NAMESPACE_ARGUMENT, hide = true)]
+    SandboxUsers,
     /// Look at the settings without starting anything.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -93,6 +96,9 @@ pub fn main() -> ExitCode {
         Command::Redact(arguments) => filter::run(&arguments),
         Command::SandboxLaunch { arguments } => {
             Err(runner::launch(arguments.into_iter()).to_string())
+        }
+        Command::SandboxUsers => {
+            runner::hold_user_namespace().map_err(|error| format!("no user namespace: {error}"))
         }
         Command::Config(command) => show_config(command),
         Command::Skills(command) => skills::run(&command),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use codex_client::{
     BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, locate_bubblewrap, read_paths,
 };
-use runner::{Launcher, ResourceLimits};
+use runner::{Launcher, ProgramUser, ResourceLimits};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -30,8 +30,7 @@ const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 /// How Codex processes are confined, as it was found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// `processes_limited` is false for root, whom the kernel exempts from the limit on processes.
-    Enforced { processes_limited: bool },
+    Enforced,
     /// By the setting.
     Off,
     /// `auto`, and it cannot be made here.
@@ -129,9 +128,7 @@ async fn inside(
     match probe(surroundings, Some(&sandbox)).ask().await {
         Ok(installation) => Ok(Ok(Established {
             installation,
-            standing: Standing::Enforced {
-                processes_limited: !rustix::process::geteuid().is_root(),
-            },
+            standing: Standing::Enforced,
             sandbox: Some((sandbox, waiting)),
         })),
         Err(ProbeError::Sandbox(error)) => {
@@ -188,6 +185,11 @@ fn find(
     let launcher = launcher.map_err(|error| Unusable {
         reason: error.to_string(),
         remedy: remedy::LAUNCHER.to_owned(),
+    })?;
+    launcher.prepare().map_err(|error| {
+        let reason = error.to_string();
+        let remedy = remedy::of_refusal(&reason);
+        Unusable { reason, remedy }
     })?;
     std::fs::create_dir_all(surroundings.state_dir).map_err(|error| Unusable {
         reason: format!("{}: {error}", surroundings.state_dir.display()),
@@ -246,15 +248,13 @@ fn limits(settings: &SandboxSection, is_static: bool) -> ResourceLimits {
 impl fmt::Display for Standing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Enforced {
-                processes_limited: true,
-            } => write!(formatter, "enforced"),
-            Self::Enforced {
-                processes_limited: false,
-            } => write!(
-                formatter,
-                "enforced, but for the limit on processes: the gateway runs as root"
-            ),
+            Self::Enforced => match ProgramUser::here() {
+                ProgramUser::Own => write!(formatter, "enforced"),
+                ProgramUser::Other(number) => write!(
+                    formatter,
+                    "enforced; this gateway is root, its programs are user {number}"
+                ),
+            },
             Self::Off => write!(formatter, "off, by PORTCULLIS_SANDBOX"),
             Self::Unusable(Unusable { reason, .. }) => {
                 write!(formatter, "NOT ENFORCED: {reason}")

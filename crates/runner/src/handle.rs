@@ -7,6 +7,7 @@ use crate::{
     exit::{Exit, Signal},
     group::Group,
     output_meter::OutputMeter,
+    sandbox::BYTES_PER_INODE,
     stderr::StderrRecord,
 };
 
@@ -83,14 +84,17 @@ impl ChildHandle {
     }
 
     /// What lies in the file system at `place`, as the child sees it: for an overlay, what the child has
-    /// written. `None` once it has ended.
+    /// written. Each file counts a page beside its bytes, as it costs the kernel memory. `None` once it
+    /// has ended.
     pub fn written_bytes(&self, place: &Path) -> Option<u64> {
         let inner = place.strip_prefix("/").ok()?;
         self.shared.group.while_held(|pid| {
             let root = format!("/proc/{}/root", pid.as_raw_nonzero());
             let found = rustix::fs::statvfs(Path::new(&root).join(inner)).ok()?;
             let used = found.f_blocks.saturating_sub(found.f_bfree);
-            Some(used.saturating_mul(found.f_frsize))
+            let files = found.f_files.saturating_sub(found.f_ffree);
+            let bytes = used.saturating_mul(found.f_frsize);
+            Some(bytes.saturating_add(files.saturating_mul(BYTES_PER_INODE)))
         })
     }
 

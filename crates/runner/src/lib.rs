@@ -38,7 +38,8 @@ pub use handle::{ChildHandle, Interrupt};
 pub use lines::{Block, Line, Lines};
 pub use sandbox::{
     Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError,
-    PrivateDirectory, ResourceLimits, Sandbox, SandboxError, launch,
+    NAMESPACE_ARGUMENT, PrivateDirectory, ProgramUser, ResourceLimits, Sandbox, SandboxError,
+    hold_user_namespace, launch,
 };
 pub use spawn::{Child, spawn, spawn_joined};
 pub use spec::{CommandSpec, Limits, OutputLimit, Stdin};

@@ -1,5 +1,6 @@
 use std::{
     io,
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         OnceLock,
@@ -8,6 +9,7 @@ use std::{
     thread,
 };
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::{
     process::{Child, Command},
     runtime::Handle,
@@ -25,13 +27,25 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A sandbox dies with the THREAD that started it (`PR_SET_PDEATHSIG`): with a thread of tokio's
 /// blocking pool it would die seconds after it, with a runtime's worker at the end of the runtime. The
 /// thread here ends with the process alone, and dies with it when it is killed.
-pub(crate) fn start(mut command: Command, runtime: Handle) -> io::Result<Child> {
+///
+/// The child inherits the `descriptor`, under its number. It can be inherited only while the child is
+/// started, and nothing else is started meanwhile.
+pub(crate) fn start(
+    mut command: Command,
+    descriptor: Option<OwnedFd>,
+    runtime: Handle,
+) -> io::Result<Child> {
     let (sender, receiver) = sync_channel(1);
     let job: Job = Box::new(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let _entered = runtime.enter();
             let mut leaders = leaders::lock();
-            let child = command.spawn()?;
+            if let Some(descriptor) = &descriptor {
+                fcntl_setfd(descriptor, FdFlags::empty())?;
+            }
+            let child = command.spawn();
+            drop(descriptor);
+            let child = child?;
             leaders.add(child.id().unwrap_or_default());
             Ok(child)
         }));

@@ -6,17 +6,30 @@ mod inside;
 mod launch;
 mod launcher;
 mod meeting;
+mod user;
+mod user_namespace;
 
 use std::path::PathBuf;
 
 pub use entry::{Bridge, SandboxError};
 pub use launch::{LAUNCH_ARGUMENT, launch};
 pub use launcher::{Launcher, LauncherError};
+pub use user::ProgramUser;
+pub use user_namespace::{NAMESPACE_ARGUMENT, hold_user_namespace};
 
-pub(crate) use arguments::command_line;
+pub(crate) use arguments::{PROGRAM_VARIABLE, command_line};
 pub(crate) use entry::Entry;
 pub(crate) use inside::Inside;
 pub(crate) use meeting::Meeting;
+
+/// What a file in memory counts: a page, or if it is empty, about half of one of the kernel's memory.
+pub(crate) const BYTES_PER_INODE: u64 = 4096;
+
+/// Where everybody may write on any system.
+const SHARED_SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
+
+/// What the sandbox calls itself.
+const HOST_NAME: &str = "sandbox";
 
 /// What stands between a child and the rest of the machine.
 #[derive(Clone, Default)]
@@ -53,7 +66,7 @@ pub struct BubblewrapSpec {
     pub limits: ResourceLimits,
 }
 
-/// The one place where the child can keep files, beside `/tmp`: in memory, and gone with the sandbox.
+/// The one place where the child can keep files, beside `/tmp` and `/dev/shm`: in memory, and gone with the sandbox.
 #[derive(Clone)]
 pub struct PrivateDirectory {
     /// Where it is seen inside.
@@ -62,7 +75,7 @@ pub struct PrivateDirectory {
     pub directories: Vec<PathBuf>,
     /// Files of the host that stand in it, read-only: the source, and the place inside.
     pub files: Vec<(PathBuf, PathBuf)>,
-    /// Of it, and of `/tmp`.
+    /// Of it, of `/tmp`, and of `/dev/shm`. Files count, even empty ones.
     pub size_bytes: u64,
 }
 
@@ -90,8 +103,7 @@ pub enum BindMode {
 
 /// What each process inside may use. The kernel holds them; who goes over one fails or dies of it.
 ///
-/// Per process, but for `processes`, which counts all of the sandbox, threads included. Root of the
-/// host is exempt from that one, so a gateway that runs as root has no such limit.
+/// Per process, but for `processes`, which counts all of the sandbox, threads included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceLimits {
     /// Private memory that can be written to, whether or not it is resident.

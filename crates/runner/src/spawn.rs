@@ -1,12 +1,19 @@
 use std::{
+    ffi::{OsStr, OsString},
     io,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
 };
 
-use rustix::process::Pid;
+use rustix::{
+    fs::fchown,
+    process::{Gid, Pid, Uid},
+};
 use tokio::{
     process::{ChildStdout, Command},
     runtime::Handle,
@@ -25,7 +32,7 @@ use crate::{
     nursery,
     output_meter::OutputMeter,
     pipe::Pipe,
-    sandbox::{self, Bridge, Entry, Meeting, Sandbox},
+    sandbox::{self, Bridge, Entry, Meeting, PROGRAM_VARIABLE, ProgramUser, Sandbox},
     spec::{CommandSpec, Limits, Stdin},
     stderr::StderrRecord,
     stdin::ChildStdin,
@@ -88,8 +95,13 @@ fn start(
     let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
     check(&spec)?;
     let meeting = arrange_meeting(&spec)?;
+    let user_namespace = user_namespace(&spec)?;
     let mark = descendants::new_mark().map_err(|source| SpawnError::Mark { source })?;
-    let mut command = command(&spec, meeting.as_ref());
+    let mut command = command(
+        &spec,
+        meeting.as_ref(),
+        user_namespace.as_ref().map(AsFd::as_fd),
+    );
     command.env(MARK_VARIABLE, &mark);
     let program = PathBuf::from(command.as_std().get_program());
     let incomplete = |source| SpawnError::Other {
@@ -100,7 +112,8 @@ fn start(
         Outputs::Apart => None,
         Outputs::Joined => Some(join_outputs(&mut command).map_err(incomplete)?),
     };
-    let mut leader = nursery::start(command, runtime.clone())
+    let is_other_user = user_namespace.is_some();
+    let mut leader = nursery::start(command, user_namespace, runtime.clone())
         .map_err(|source| SpawnError::classify(&spec, &program, source))?;
     // From here on an early return kills the leader, by `kill_on_drop`.
     let pid = leader
@@ -116,6 +129,9 @@ fn start(
         return Err(incomplete(io::Error::other("no output pipe")));
     };
 
+    if is_other_user {
+        give_pipes(leader.stdin.as_ref(), &stdout, stderr.as_ref()).map_err(incomplete)?;
+    }
     let group = Arc::new(Group::new(pid));
     let descendants = Arc::new(Descendants::of(pid, mark));
     let group_dead = CancellationToken::new();
@@ -124,18 +140,9 @@ fn start(
     let (phase_sender, phase) = watch::channel(Phase::Running);
     let (exit_sender, exit) = watch::channel(None);
 
-    let stdin = leader
-        .stdin
-        .take()
-        .map(|pipe| ChildStdin::new(pipe, group_dead.clone()));
-    let stdin = match (spec.stdin, stdin) {
-        (Stdin::Bytes(bytes), Some(stdin)) => {
-            // A child that does not read its input to the end has a reason, and says so by its exit.
-            tracker.spawn(async move { drop(stdin.write_and_close(bytes).await) });
-            None
-        }
-        (_, stdin) => stdin,
-    };
+    let stdin = leader.stdin.take();
+    let stdin = stdin.map(|pipe| ChildStdin::new(pipe, group_dead.clone()));
+    let stdin = feed(stdin, spec.stdin, tracker);
     let stderr_pipe =
         stderr.map(|stderr| Pipe::new(stderr, group_dead.clone(), Arc::clone(&meter)));
     let stderr_task = tracker.spawn({
@@ -185,6 +192,18 @@ fn start(
         handle: ChildHandle::new(group, phase_sender, exit, stderr_record, meter),
         bridge,
     })
+}
+
+/// The end that is left for the caller.
+fn feed(end: Option<ChildStdin>, stdin: Stdin, tracker: &TaskTracker) -> Option<ChildStdin> {
+    match (stdin, end) {
+        (Stdin::Bytes(bytes), Some(end)) => {
+            // A child that does not read its input to the end has a reason, and says so by its exit.
+            tracker.spawn(async move { drop(end.write_and_close(bytes).await) });
+            None
+        }
+        (_, end) => end,
+    }
 }
 
 /// One pipe for both outputs; the reading end.
@@ -238,17 +257,53 @@ fn arrange_meeting(spec: &CommandSpec) -> Result<Option<Meeting>, SpawnError> {
     Ok(Some(meeting))
 }
 
+fn user_namespace(spec: &CommandSpec) -> Result<Option<OwnedFd>, SpawnError> {
+    let Sandbox::Bubblewrap(sandbox) = &spec.sandbox else {
+        return Ok(None);
+    };
+    let namespace = sandbox.launcher.user_namespace();
+    namespace.map_err(|source| SpawnError::UserNamespace { source })
+}
+
+/// A pipe is a file of whoever made it, and one of another user could not open it again under the names
+/// `/dev/stdin`, `/dev/stdout` and `/dev/stderr`.
+fn give_pipes(
+    stdin: Option<&impl AsFd>,
+    stdout: &impl AsFd,
+    stderr: Option<&impl AsFd>,
+) -> io::Result<()> {
+    let user = ProgramUser::here().number();
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
+    let pipes = [
+        stdin.map(AsFd::as_fd),
+        Some(stdout.as_fd()),
+        stderr.map(AsFd::as_fd),
+    ];
+    for pipe in pipes.into_iter().flatten() {
+        fchown(pipe, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
 /// The child gets descriptors 0, 1 and 2 alone: the standard library opens every descriptor, pipes
 /// included, with close-on-exec, and so do tokio and rustix. What this process itself was started with
 /// it closes at its own start, by [`close_inherited_descriptors`](crate::close_inherited_descriptors).
-fn command(spec: &CommandSpec, meeting: Option<&Meeting>) -> Command {
+fn command(
+    spec: &CommandSpec,
+    meeting: Option<&Meeting>,
+    user_namespace: Option<BorrowedFd<'_>>,
+) -> Command {
     let (program, arguments, current_dir) = match (&spec.sandbox, meeting) {
         (Sandbox::Bubblewrap(sandbox), Some(meeting)) => (
             &sandbox.program,
-            sandbox::command_line(spec, sandbox, meeting.path()),
+            sandbox::command_line(spec, sandbox, meeting.path(), user_namespace),
             Path::new("/"),
         ),
         _ => (&spec.program, spec.args.clone(), &*spec.current_dir),
+    };
+    let named = |name: &OsString| match &spec.sandbox {
+        Sandbox::Bubblewrap(_) => [OsStr::new(PROGRAM_VARIABLE), name].into_iter().collect(),
+        Sandbox::Off => name.clone(),
     };
     #[expect(
         clippy::disallowed_methods,
@@ -258,7 +313,7 @@ fn command(spec: &CommandSpec, meeting: Option<&Meeting>) -> Command {
     command
         .args(arguments)
         .env_clear()
-        .envs(&spec.env)
+        .envs(spec.env.iter().map(|(name, value)| (named(name), value)))
         .current_dir(current_dir)
         .stdin(match spec.stdin {
             Stdin::Null => Stdio::null(),

@@ -1,5 +1,5 @@
 use codex_client::SandboxSettings;
-use runner::ResourceLimits;
+use runner::{ProgramUser, ResourceLimits};
 
 use crate::sandbox::{Standing, Unusable};
 
@@ -37,19 +37,19 @@ pub(super) fn check(standing: &Standing, sandbox: Option<&SandboxSettings>) -> C
             ),
             format!("{} {REQUIREMENTS}", unusable.remedy),
         ),
-        Standing::Enforced {
-            processes_limited: true,
-        } => Check::ok(SANDBOX, format!("enforced{}", enforced(sandbox))),
-        Standing::Enforced {
-            processes_limited: false,
-        } => Check::warning(
-            SANDBOX,
-            format!(
-                "enforced, but for the limit on processes: this is root{}",
-                enforced(sandbox)
+        Standing::Enforced => match ProgramUser::here() {
+            ProgramUser::Own => Check::ok(SANDBOX, format!("enforced{}", enforced(sandbox))),
+            ProgramUser::Other(number) => Check::warning(
+                SANDBOX,
+                format!(
+                    "enforced; this is root, so programs run as user {number}, who reads only what everybody \
+                     may read{}",
+                    enforced(sandbox)
+                ),
+                "Run the gateway as a user of its own: it needs nothing of root's, and then workspaces \
+                 that are its own need no copies.",
             ),
-            "Run the gateway as a user of its own: the kernel does not hold root to that limit.",
-        ),
+        },
     }
 }
 

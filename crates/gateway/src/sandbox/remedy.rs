@@ -16,15 +16,24 @@ pub(super) const STATE_DIR: &str = "CODEX_STATE_DIR must name a directory that c
 pub(super) const MISSING_PATHS: &str =
     "Name what the program reads beside itself in CODEX_SANDBOX_READ_PATHS.";
 
+const NOT_OPEN: &str = "It must be a program that everybody may read and run: a gateway that is root \
+    gives the sandbox's program another user.";
+
 /// `reason` is what bubblewrap or the launcher said.
 pub(super) fn of_refusal(reason: &str) -> String {
-    let remedy = if reason.contains("mount proc") {
+    let remedy = if reason.contains("another user") {
+        "Run the gateway as a user of its own, or leave root CAP_SETUID, CAP_SETGID and CAP_SETFCAP, with \
+         which it gives its sandboxes' programs a user that is not root."
+    } else if reason.contains("mount proc") {
         "The container hides parts of /proc, so no new one can be mounted: run it with \
          `--security-opt systempaths=unconfined` (Docker), `--security-opt unmask=ALL` (podman), \
          `procMount: Unmasked` (Kubernetes)."
     } else if reason.contains("Unknown option") {
         "This bubblewrap is too old (0.8 or later is needed): use the one in the CLI's package, or \
          name another one in CODEX_SANDBOX_BWRAP."
+    } else if reason.contains("Permission denied") && reason.contains("could not be started inside")
+    {
+        NOT_OPEN
     } else if reason.contains("could not be started inside") {
         MISSING_PATHS
     } else if reason.contains("bubblewrap exited with") {
@@ -74,6 +83,14 @@ mod tests {
             (
                 "bwrap: Unknown option --disable-userns",
                 "CODEX_SANDBOX_BWRAP",
+            ),
+            (
+                "the gateway is root, and cannot give a sandbox another user: EPERM",
+                "CAP_SETUID",
+            ),
+            (
+                "/x could not be started inside: Permission denied (os error 13)",
+                "everybody",
             ),
             (
                 "/x could not be started inside: No such file",

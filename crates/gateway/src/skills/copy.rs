@@ -12,11 +12,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use runner::ProgramUser;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, ioctl_ficlone, mkdirat, openat,
-    openat2, readlinkat, statat, symlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchown, ioctl_ficlone, mkdirat,
+    openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -53,17 +55,22 @@ impl From<Errno> for CopyError {
 }
 
 /// Copies `source` to `target`, which must not exist yet: files by reflink where the file system can,
-/// links as links and never followed, nothing left out but the `hidden` directories of the gateway.
-/// `abandoned` ends it early; what is there by then is the caller's to remove.
+/// links as links and never followed, nothing left out but the `hidden` directories of the gateway. The
+/// copy is the `owner`'s. `abandoned` ends it early; what is there by then is the caller's to remove.
 ///
 /// Blocks.
 pub(super) fn copy(
     source: &Path,
     target: &Path,
     hidden: &[PathBuf],
+    owner: ProgramUser,
     abandoned: &CancellationToken,
 ) -> Result<(), CopyError> {
     let mut copy = Copy {
+        owner: match owner {
+            ProgramUser::Own => None,
+            ProgramUser::Other(number) => Some((Uid::from_raw(number), Gid::from_raw(number))),
+        },
         hidden: Hidden::below(source, hidden),
         abandoned,
         files: 0,
@@ -118,6 +125,8 @@ impl Hidden {
 }
 
 struct Copy<'copy> {
+    /// If it is not this process's user.
+    owner: Option<(Uid, Gid)>,
     hidden: Hidden,
     abandoned: &'copy CancellationToken,
     files: u64,
@@ -145,7 +154,7 @@ impl Copy<'_> {
         let mode = source.metadata()?.permissions().mode();
         // The owner, who runs the skill, writes to a copy.
         rustix::fs::fchmod(target, Mode::from_raw_mode(mode & 0o777 | 0o700))?;
-        Ok(())
+        self.give(target)
     }
 
     fn names(&mut self, directory: &File) -> Result<Vec<CString>, CopyError> {
@@ -226,6 +235,13 @@ impl Copy<'_> {
         }
         let mode = metadata.permissions().mode() & 0o777 | 0o600;
         target.set_permissions(Permissions::from_mode(mode))?;
+        self.give(&target)
+    }
+
+    fn give(&self, made: impl AsFd) -> Result<(), CopyError> {
+        if let Some((user, group)) = self.owner {
+            fchown(made, Some(user), Some(group))?;
+        }
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use runner::{
-    Bind, BindMode, BubblewrapSpec, CommandSpec, Launcher, PrivateDirectory, Sandbox, Stdin,
+    Bind, BindMode, BubblewrapSpec, CommandSpec, Launcher, PrivateDirectory, ProgramUser, Sandbox,
+    Stdin,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -79,11 +81,16 @@ pub(super) enum WorldError {
 
 /// Whether a call takes a copy of its workspace on the disk. Looks at the workspace's root.
 pub(super) fn needs_copy(surroundings: &Surroundings, prepared: &Prepared) -> bool {
-    let workspace = prepared.workspace.as_ref();
-    let can_overlay = surroundings.sandbox.is_some()
-        && surroundings.has_overlay
-        && workspace.is_some_and(|workspace| is_ours(&workspace.root));
-    prepared.skill.workspace == WorkspaceMode::PrivateCopy && !can_overlay
+    let Some(workspace) = &prepared.workspace else {
+        return false;
+    };
+    match prepared.skill.workspace {
+        WorkspaceMode::PrivateCopy => {
+            !surroundings.can_overlay() || !is_the_programs(&workspace.root)
+        }
+        WorkspaceMode::None => false,
+        WorkspaceMode::ReadOnly => surroundings.sandbox.is_some() && !can_be_read(&workspace.root),
+    }
 }
 
 /// Makes the world of a command. Blocks where a workspace must be copied, until that is done or
@@ -101,7 +108,6 @@ pub(super) fn make(
         args,
         environment,
     } = surroundings.invoke(&prepared)?;
-    let is_copied = skill.workspace == WorkspaceMode::PrivateCopy;
     let needs_directory = needs_copy || surroundings.sandbox.is_none();
     let directory = if needs_directory {
         let directory = RunDirectory::create(&surroundings.runs_dir);
@@ -113,15 +119,20 @@ pub(super) fn make(
         (Some(directory), Some(workspace)) if needs_copy => {
             let target = directory.copy();
             let hidden = &surroundings.hidden_paths;
-            copy::copy(&workspace.root, &target, hidden, abandoned)?;
+            let owner = match surroundings.sandbox {
+                Some(_) => ProgramUser::here(),
+                None => ProgramUser::Own,
+            };
+            copy::copy(&workspace.root, &target, hidden, owner, abandoned)?;
             Some(target)
         }
         (_, workspace) => workspace.map(|workspace| workspace.root.clone()),
     };
-    let mode = match (is_copied, needs_copy) {
-        (false, _) => BindMode::ReadOnly,
-        (true, false) => BindMode::Overlay,
-        (true, true) => BindMode::Writable,
+    let mode = match skill.workspace {
+        WorkspaceMode::None | WorkspaceMode::ReadOnly => BindMode::ReadOnly,
+        // Over a copy, too: what is written has its limit there, and none on the disk.
+        WorkspaceMode::PrivateCopy if surroundings.can_overlay() => BindMode::Overlay,
+        WorkspaceMode::PrivateCopy => BindMode::Writable,
     };
     let bind = root.map(|source| Bind {
         source,
@@ -146,11 +157,21 @@ pub(super) fn make(
     })
 }
 
-/// Whether a directory belongs to this user: in the sandbox's user namespace nobody else has a number,
-/// so that what is theirs can be read through an overlay, and not changed.
-fn is_ours(directory: &Path) -> bool {
+/// Whether a directory belongs to the user that a sandboxed program is to the host: what is anybody
+/// else's can be read through an overlay, and not changed.
+fn is_the_programs(directory: &Path) -> bool {
     let owner = directory.metadata().map(|metadata| metadata.uid());
-    owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw())
+    owner.is_ok_and(|owner| owner == ProgramUser::here().number())
+}
+
+/// Whether a sandboxed program can look into a directory at all. What the gateway's own user cannot, it
+/// could not copy either.
+fn can_be_read(directory: &Path) -> bool {
+    const EVERYBODY: u32 = 0o005;
+    let is_open = |metadata: Metadata| metadata.mode() & EVERYBODY == EVERYBODY;
+    ProgramUser::here() == ProgramUser::Own
+        || is_the_programs(directory)
+        || directory.metadata().is_ok_and(is_open)
 }
 
 /// A program with its arguments and what its skill adds to the environment.
@@ -161,6 +182,10 @@ struct Invoked {
 }
 
 impl Surroundings {
+    fn can_overlay(&self) -> bool {
+        self.sandbox.is_some() && self.has_overlay
+    }
+
     fn invoke(&self, prepared: &Prepared) -> Result<Invoked, WorldError> {
         match &prepared.skill.run {
             Run::Command(command) => {

@@ -65,6 +65,10 @@ mod remnants;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod sandbox_comforts;
+#[cfg(test)]
+mod sandbox_evasion;
+#[cfg(test)]
 mod skill_calls;
 #[cfg(test)]
 mod skill_confinement;

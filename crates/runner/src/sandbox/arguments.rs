@@ -1,14 +1,34 @@
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs,
+    os::fd::{AsRawFd as _, BorrowedFd},
     path::{Path, PathBuf},
 };
 
-use super::{Bind, BindMode, BubblewrapSpec, ResourceLimits, launch::LAUNCH_ARGUMENT, launcher};
+use super::{
+    Bind, BindMode, BubblewrapSpec, HOST_NAME, ResourceLimits, SHARED_SCRATCH,
+    launch::LAUNCH_ARGUMENT,
+    launcher,
+    user::{MAKER_INSIDE, ProgramUser},
+};
 use crate::spec::CommandSpec;
 
-/// Who the child is inside, whoever the gateway is outside.
-const USER_INSIDE: &str = "10001";
+/// Stands before the name of each variable of the program in the environment of bubblewrap and of the
+/// launcher: what is meant for the one (`LD_PRELOAD`) says nothing to the others, which may do more.
+pub(crate) const PROGRAM_VARIABLE: &str = "PROGRAM_";
+
+/// What the launcher needs to finish the sandbox: to mount, to close user namespaces, to give the program
+/// its directories and to become its user. It keeps none.
+const CAPABILITIES: [&str; 6] = [
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_RESOURCE",
+    "CAP_CHOWN",
+    "CAP_SETUID",
+    "CAP_SETGID",
+    // Or the kernel lets nobody map this namespace's root into another one (Linux 5.12).
+    "CAP_SETFCAP",
+];
 
 /// One page: what hides a directory holds nothing.
 const HIDING_BYTES: u64 = 4096;
@@ -24,24 +44,25 @@ pub(crate) fn command_line(
     spec: &CommandSpec,
     sandbox: &BubblewrapSpec,
     socket: &Path,
+    user_namespace: Option<BorrowedFd<'_>>,
 ) -> Vec<OsString> {
     let mut line = CommandLine::default();
-    line.namespaces();
+    line.namespaces(user_namespace);
     line.root(spec, sandbox);
     line.binds(sandbox);
     line.launcher(sandbox, socket);
     line.close(sandbox);
-    line.add(["--chdir"]);
-    line.add([spec.current_dir.as_os_str()]);
     line.add(["--"]);
     line.add(sandbox.launcher.command_inside(Path::new(LAUNCHER_DIR)));
     line.add([LAUNCH_ARGUMENT]);
     line.add([launcher::socket_inside(Path::new(LAUNCHER_DIR))]);
     line.add([sandbox.bridge_port.unwrap_or(0).to_string()]);
     line.add(limits(sandbox.limits).map(|limit| limit.to_string()));
+    line.finish(sandbox);
+    line.add([&spec.current_dir]);
     line.add([spec.program.as_os_str()]);
     line.add(&spec.args);
-    line.0
+    line.arguments
 }
 
 /// In the order in which `launch` reads them.
@@ -57,19 +78,44 @@ fn limits(limits: ResourceLimits) -> [u64; 6] {
 }
 
 #[derive(Default)]
-struct CommandLine(Vec<OsString>);
+struct CommandLine {
+    arguments: Vec<OsString>,
+    /// Directories that have been asked for.
+    directories: BTreeSet<PathBuf>,
+}
 
 impl CommandLine {
     fn add<T: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = T>) {
-        self.0.extend(arguments.into_iter().map(Into::into));
+        self.arguments.extend(arguments.into_iter().map(Into::into));
     }
 
-    /// `--unshare-user` beside `--unshare-all`, which would go on without it; no further user
-    /// namespaces inside, because they open much of the kernel to whoever makes one.
-    fn namespaces(&mut self) {
-        self.add(["--unshare-all", "--unshare-user", "--disable-userns"]);
-        self.add(["--uid", USER_INSIDE, "--gid", USER_INSIDE]);
-        self.add(["--hostname", "sandbox", "--cap-drop", "ALL"]);
+    /// The directories in which `place` is, which the program's user must be able to enter. Bubblewrap
+    /// would make them by itself, some for root alone.
+    fn way_to(&mut self, place: &Path) {
+        let above: Vec<_> = place.ancestors().skip(1).collect();
+        for directory in above.into_iter().rev().skip(1) {
+            if self.directories.insert(directory.to_owned()) {
+                self.add(["--perms", "0755", "--dir"]);
+                self.add([directory]);
+            }
+        }
+    }
+
+    /// Not `--unshare-all`, which would go on without a user namespace. In that, bubblewrap and then the
+    /// launcher are root; the launcher leaves it for one of the program's own.
+    fn namespaces(&mut self, user_namespace: Option<BorrowedFd<'_>>) {
+        if let Some(namespace) = user_namespace {
+            self.add(["--userns", &namespace.as_raw_fd().to_string()]);
+        } else {
+            let maker = MAKER_INSIDE.to_string();
+            self.add(["--unshare-user", "--uid", &maker, "--gid", &maker]);
+        }
+        self.add(["--unshare-ipc", "--unshare-pid", "--unshare-net"]);
+        self.add(["--unshare-uts", "--unshare-cgroup-try"]);
+        self.add(["--hostname", HOST_NAME, "--cap-drop", "ALL"]);
+        for capability in CAPABILITIES {
+            self.add(["--cap-add", capability]);
+        }
         // The death of the thread that starts it; see `nursery`.
         self.add(["--die-with-parent", "--new-session"]);
     }
@@ -77,8 +123,10 @@ impl CommandLine {
     fn root(&mut self, spec: &CommandSpec, sandbox: &BubblewrapSpec) {
         let private = &sandbox.private;
         self.add(["--proc", "/proc", "--dev", "/dev"]);
-        // First, because a read path may lie in it.
-        self.in_memory(Path::new("/tmp"), "1777", private.size_bytes);
+        // First, because what else is shown may lie in them.
+        for place in SHARED_SCRATCH {
+            self.in_memory(Path::new(place), "1777", private.size_bytes);
+        }
         for path in &sandbox.read_paths {
             self.read_path(path);
         }
@@ -86,7 +134,7 @@ impl CommandLine {
             self.read_only(&spec.program, &spec.program);
         }
         for path in hidden_places(sandbox) {
-            self.in_memory(path, "0500", HIDING_BYTES);
+            self.in_memory(path, "0555", HIDING_BYTES);
         }
         self.in_memory(&private.path, "0700", private.size_bytes);
         for directory in &private.directories {
@@ -99,6 +147,7 @@ impl CommandLine {
     }
 
     fn in_memory(&mut self, path: &Path, mode: &str, size_bytes: u64) {
+        self.way_to(path);
         self.add(["--size", &size_bytes.to_string()]);
         self.add(["--perms", mode, "--tmpfs"]);
         self.add([path]);
@@ -114,21 +163,37 @@ impl CommandLine {
             match mode {
                 BindMode::ReadOnly => self.read_only(source, place),
                 BindMode::Writable => {
+                    self.way_to(place);
                     self.add(["--bind".as_ref(), source.as_os_str(), place.as_os_str()]);
                 }
                 BindMode::Overlay => {
+                    self.way_to(place);
                     self.add(["--overlay-src".as_ref(), source.as_os_str()]);
                     self.add(["--tmp-overlay".as_ref(), place.as_os_str()]);
                 }
             }
         }
         for path in hidden_in_binds(sandbox) {
-            self.in_memory(&path, "0500", HIDING_BYTES);
+            self.in_memory(&path, "0555", HIDING_BYTES);
         }
     }
 
-    /// Last, because a mount needs its place made: nothing but `/tmp` and the private directory can be
-    /// written to.
+    /// In the order in which `launch` reads them.
+    fn finish(&mut self, sandbox: &BubblewrapSpec) {
+        let private = &sandbox.private;
+        self.add([ProgramUser::here().number_to_maker().to_string()]);
+        self.add([private.size_bytes.to_string()]);
+        self.add([&private.path]);
+        let overlays = sandbox.binds.iter();
+        let overlays = overlays.filter(|bind| bind.mode == BindMode::Overlay);
+        let overlays: Vec<_> = overlays.map(|bind| &bind.place).collect();
+        self.add([overlays.len().to_string()]);
+        self.add(overlays);
+        self.add([private.directories.len().to_string()]);
+        self.add(&private.directories);
+    }
+
+    /// What the launcher does not close itself.
     fn close(&mut self, sandbox: &BubblewrapSpec) {
         for path in hidden_places(sandbox) {
             self.add(["--remount-ro".as_ref(), path.as_os_str()]);
@@ -136,13 +201,13 @@ impl CommandLine {
         for path in hidden_in_binds(sandbox) {
             self.add(["--remount-ro".as_ref(), path.as_os_str()]);
         }
-        self.add(["--remount-ro", "/dev", "--remount-ro", "/"]);
     }
 
     /// A link of the host (`/lib` → `usr/lib`) is a link inside.
     fn read_path(&mut self, path: &Path) {
         match fs::read_link(path) {
             Ok(target) => {
+                self.way_to(path);
                 self.add(["--symlink".as_ref(), target.as_os_str(), path.as_os_str()]);
             }
             Err(_) => self.read_only(path, path),
@@ -158,6 +223,7 @@ impl CommandLine {
     }
 
     fn read_only(&mut self, source: &Path, place: &Path) {
+        self.way_to(place);
         let bind: [&OsStr; 3] = ["--ro-bind".as_ref(), source.as_os_str(), place.as_os_str()];
         self.add(bind);
     }

@@ -1,13 +1,24 @@
+mod identity;
+mod mounts;
+mod system_calls;
+mod system_files;
+
 use std::{
-    ffi::OsString,
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
     io::{self, IoSlice, Read as _, Write as _},
     mem::MaybeUninit,
     net::{Ipv4Addr, TcpListener},
     os::{
         fd::AsFd as _,
-        unix::{net::UnixStream, process::CommandExt as _},
+        unix::{
+            ffi::{OsStrExt as _, OsStringExt as _},
+            net::UnixStream,
+            process::CommandExt as _,
+        },
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -16,6 +27,10 @@ use rustix::{
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
     process::{Resource, Rlimit, setrlimit},
 };
+
+use self::{identity::Identity, mounts::Scratch};
+use super::arguments::PROGRAM_VARIABLE;
+use crate::{descendants::MARK_VARIABLE, descriptors::close_inherited_descriptors};
 
 /// The first argument by which a program knows that it is wanted as the launcher.
 pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";
@@ -27,12 +42,16 @@ pub(super) const READY: &[u8] = b"ready";
 /// What the runner says when it holds the launcher, so that nothing runs that it could not end.
 pub(super) const GO: &[u8] = b"g";
 
-/// The whole life of the launcher, inside the sandbox: limits, bridge, report, and then it is the
-/// program. Comes back only if that failed, with what was said to the runner.
+/// The whole life of the launcher, inside the sandbox: what bubblewrap leaves open closed, limits, bridge,
+/// report, and then it is the program. Comes back only if that failed, with what was said to the runner.
 ///
 /// `arguments` are those after [`LAUNCH_ARGUMENT`]: the socket to report to, the port of the bridge or
-/// 0, the limits, the program and its arguments.
+/// 0, the limits, the program's user, its scratch, the program and its arguments.
 pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
+    // Bubblewrap leaves it the end of a pipe.
+    if let Err(error) = close_inherited_descriptors() {
+        return error;
+    }
     let task = match Task::parse(arguments) {
         Ok(task) => task,
         Err(problem) => return io::Error::other(problem),
@@ -41,7 +60,8 @@ pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
         Ok(report) => report,
         Err(error) => return error,
     };
-    let problem = match task.prepare(&report) {
+    let prepared = task.close_sandbox().and_then(|()| task.prepare(&report));
+    let problem = match prepared {
         Ok(()) => task.become_program(),
         Err(problem) => problem,
     };
@@ -54,6 +74,13 @@ struct Task {
     socket: PathBuf,
     bridge_port: u16,
     limits: [(Resource, u64); 7],
+    user: u32,
+    scratch: Scratch,
+    /// Directories that are to be the program's, beside its private one.
+    directories: Vec<PathBuf>,
+    current_dir: PathBuf,
+    /// The program's.
+    environment: BTreeMap<OsString, OsString>,
     program: OsString,
     arguments: Vec<OsString>,
 }
@@ -76,13 +103,55 @@ impl Task {
             (Resource::Cpu, number(next()?)?),
             (Resource::Core, 0),
         ];
+        let user = u32::try_from(number(next()?)?).map_err(|_| "no such user")?;
+        let bytes = number(next()?)?;
+        let private = next()?.into();
+        let overlays = number(next()?)?;
+        let mut directories = Vec::new();
+        for _ in 0..overlays {
+            directories.push(next()?.into());
+        }
+        for _ in 0..number(next()?)? {
+            directories.push(next()?.into());
+        }
+        let current_dir = next()?.into();
         let program = next()?;
         Ok(Self {
             socket,
             bridge_port,
             limits,
+            user,
+            scratch: Scratch {
+                private,
+                bytes,
+                has_overlay: overlays > 0,
+            },
+            directories,
+            environment: environment(),
+            current_dir,
             program,
             arguments: arguments.collect(),
+        })
+    }
+
+    /// From what bubblewrap has made to what the program may see, and to its user.
+    fn close_sandbox(&self) -> io::Result<()> {
+        let identity = Identity::prepare(self.user)?;
+        self.scratch.limit()?;
+        let home = self.environment.get(OsStr::new("HOME"));
+        system_files::write(home.map_or(Path::new("/"), Path::new))?;
+        for directory in &self.directories {
+            identity.owns(directory)?;
+        }
+        // After what lies in it: once it is the program's, the maker cannot enter it.
+        identity.owns(&self.scratch.private)?;
+        mounts::close_proc()?;
+        mounts::close_root()?;
+        identity.assume()?;
+        // Only now: it may be closed to everybody else.
+        env::set_current_dir(&self.current_dir).map_err(|error| {
+            let current_dir = self.current_dir.display();
+            io::Error::other(format!("{current_dir} cannot be entered: {error}"))
         })
     }
 
@@ -102,6 +171,7 @@ impl Task {
                 })?,
             ),
         };
+        system_calls::restrict()?;
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut passed = SendAncillaryBuffer::new(&mut space);
         let descriptors: Vec<_> = listener.iter().map(|listener| listener.as_fd()).collect();
@@ -126,11 +196,28 @@ impl Task {
             reason = "this process becomes the child: part of the runner (invariant 1)"
         )]
         let mut command = Command::new(&self.program);
-        // Bubblewrap adds this one; what the child gets is named by its spec alone.
-        let error = command.args(&self.arguments).env_remove("PWD").exec();
+        let command = command.args(&self.arguments);
+        let error = command.env_clear().envs(&self.environment).exec();
         let program = self.program.display();
         io::Error::other(format!("{program} could not be started inside: {error}"))
     }
+}
+
+/// What the child gets is named by its spec alone, and then there is its mark.
+fn environment() -> BTreeMap<OsString, OsString> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the runner has put there for the program, and no setting"
+    )]
+    let variables = env::vars_os();
+    let named = variables.filter_map(|(name, value)| {
+        if name == MARK_VARIABLE {
+            return Some((name, value));
+        }
+        let own = name.as_bytes().strip_prefix(PROGRAM_VARIABLE.as_bytes())?;
+        Some((OsString::from_vec(own.to_vec()), value))
+    });
+    named.collect()
 }
 
 /// Never raises a limit that the gateway itself is under.

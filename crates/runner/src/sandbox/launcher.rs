@@ -1,9 +1,12 @@
 use std::{
     ffi::{OsStr, OsString},
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
+
+use super::{ProgramUser, user_namespace::UserNamespace};
 
 /// The program that runs first inside a sandbox: it calls [`launch`](super::launch), which sets the
 /// limits, opens the bridge and becomes the child's program.
@@ -22,6 +25,8 @@ struct Files {
     loader: Option<PathBuf>,
     /// Each under the names by which it may be asked for.
     libraries: Vec<(PathBuf, OsString)>,
+    /// Where it is needed, made for the first sandbox.
+    user_namespace: OnceLock<UserNamespace>,
 }
 
 /// Why this program cannot be the launcher.
@@ -57,8 +62,32 @@ impl Launcher {
                 program,
                 loader,
                 libraries,
+                user_namespace: OnceLock::new(),
             }),
         })
+    }
+
+    /// Makes what every sandbox shares, or says why there can be none.
+    pub fn prepare(&self) -> Result<(), LauncherError> {
+        let prepared = self.user_namespace().map(drop);
+        prepared.map_err(|source| LauncherError {
+            program: self.files.program.clone(),
+            source,
+        })
+    }
+
+    /// The user namespace for a sandbox to be made in, if bubblewrap cannot make it by itself.
+    pub(crate) fn user_namespace(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(map) = ProgramUser::here().map() else {
+            return Ok(None);
+        };
+        let held = &self.files.user_namespace;
+        if held.get().is_none() {
+            let made = UserNamespace::make(&self.files.program, &map)?;
+            // Two first ones at once make two, of which one is let go.
+            let _ = held.set(made);
+        }
+        held.get().map(UserNamespace::handle).transpose()
     }
 
     /// What must be in the sandbox, and where, if `directory` is the launcher's.
@@ -67,6 +96,7 @@ impl Launcher {
             program,
             loader,
             libraries,
+            ..
         } = &*self.files;
         let mut files = vec![(program.clone(), directory.join("launcher"))];
         if let Some(loader) = loader {

@@ -6,7 +6,13 @@ use rustix::fs::{RenameFlags, renameat_with};
 use super::*;
 
 fn copy_all(source: &Path, target: &Path, hidden: &[PathBuf]) -> Result<(), CopyError> {
-    copy(source, target, hidden, &CancellationToken::new())
+    copy(
+        source,
+        target,
+        hidden,
+        ProgramUser::Own,
+        &CancellationToken::new(),
+    )
 }
 
 #[test]
@@ -98,6 +104,7 @@ fn what_is_hidden_stays_hidden_under_another_name() {
     fs::create_dir(&target).unwrap();
     let abandoned = CancellationToken::new();
     let mut copy = Copy {
+        owner: None,
         hidden,
         abandoned: &abandoned,
         files: 0,
@@ -117,7 +124,7 @@ fn a_copy_that_nobody_waits_for_stops() {
     let abandoned = CancellationToken::new();
     abandoned.cancel();
     let target = target.path().join("copy");
-    let outcome = copy(source.path(), &target, &[], &abandoned);
+    let outcome = copy(source.path(), &target, &[], ProgramUser::Own, &abandoned);
     assert!(matches!(outcome, Err(CopyError::Abandoned)));
     assert!(!target.join("file").exists());
 }

@@ -1,0 +1,105 @@
+//! From the sandbox's maker, who may do everything in it, to the program's user, who may do nothing.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::fd::OwnedFd,
+    path::Path,
+};
+
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    mount::{OpenTreeFlags, open_tree},
+    process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior},
+    thread::{
+        CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+        remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
+        set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    },
+};
+
+use crate::sandbox::user::{MAKER_INSIDE, USER_INSIDE, new_user_namespace};
+
+/// The program's user in the user namespace that bubblewrap has made.
+pub(super) struct Identity {
+    number: u32,
+    proc: OwnedFd,
+}
+
+impl Identity {
+    /// Takes hold of `/proc` while it can be written to. `number` is [`MAKER_INSIDE`] where the maker of
+    /// the sandbox is the program's user to the host, too.
+    pub(super) fn prepare(number: u32) -> io::Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(Self {
+            number,
+            proc: open_tree(CWD, "/proc", flags)?,
+        })
+    }
+
+    pub(super) fn owns(&self, path: &Path) -> io::Result<()> {
+        if self.number == MAKER_INSIDE {
+            return Ok(());
+        }
+        std::os::unix::fs::chown(path, Some(self.number), Some(self.number))
+    }
+
+    /// After this, the process has no capability, in no user namespace, and can make none in which it
+    /// would have some. Its own namespace knows one user and one group: nothing in it can become another.
+    pub(super) fn assume(self) -> io::Result<()> {
+        if self.number != MAKER_INSIDE {
+            self.switch()?;
+        }
+        new_user_namespace()?;
+        self.write("self/setgroups", "deny")?;
+        let map = format!("{USER_INSIDE} {} 1", self.number);
+        self.write("self/uid_map", &map)?;
+        self.write("self/gid_map", &map)?;
+        // Of its own: below this one there is none, and who could change that is no more.
+        self.write("sys/user/max_user_namespaces", "0")?;
+        if new_user_namespace().is_ok() {
+            return Err(io::Error::other("user namespaces could not be closed"));
+        }
+        drop_capabilities()
+    }
+
+    /// To another user of the host. With the capabilities kept, which a new namespace may need.
+    fn switch(&self) -> io::Result<()> {
+        let (user, group) = (Uid::from_raw(self.number), Gid::from_raw(self.number));
+        set_keep_capabilities(true)?;
+        set_thread_groups(&[])?;
+        set_thread_res_gid(group, group, group)?;
+        set_thread_res_uid(user, user, user)?;
+        let kept = capabilities(None)?;
+        let effective = kept.permitted;
+        set_capabilities(None, CapabilitySets { effective, ..kept })?;
+        // Its own files in `/proc` have become root's with the switch.
+        Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)
+    }
+
+    fn write(&self, place: &str, text: &str) -> io::Result<()> {
+        let told = |error: io::Error| io::Error::other(format!("/proc/{place}: {error}"));
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(&self.proc, place, flags, Mode::empty());
+        let mut file = File::from(file.map_err(|error| told(error.into()))?);
+        file.write_all(text.as_bytes()).map_err(told)
+    }
+}
+
+fn drop_capabilities() -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        // The kernel may know fewer than this library.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )?;
+    Ok(set_no_new_privs(true)?)
+}

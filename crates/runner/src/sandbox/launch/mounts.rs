@@ -1,0 +1,127 @@
+//! The mounts of a sandbox as the program is to see them, made of those that bubblewrap has made.
+
+use std::{
+    ffi::CString,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
+
+use crate::sandbox::{BYTES_PER_INODE, SHARED_SCRATCH};
+
+/// What bubblewrap has put into the root by then, and room for what is written below.
+const ROOT_BYTES: u64 = 4 << 20;
+
+/// A program that writes more than its scratch to an overlay is ended by whoever watches it
+/// ([`ChildHandle::written_bytes`](crate::ChildHandle::written_bytes)). Further than this it does not
+/// get meanwhile.
+const OVERLAY_MARGIN_BYTES: u64 = 64 << 20;
+
+/// Kernel interfaces that tell of the host or act on it, as container engines hide them (the masked paths
+/// of runc, podman and containerd), and more of the kind.
+const HIDDEN_DIRECTORIES: [&str; 8] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/bus",
+    "/proc/driver",
+    "/proc/dynamic_debug",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/scsi",
+];
+const HIDDEN_FILES: [&str; 20] = [
+    "/proc/config.gz",
+    "/proc/interrupts",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/sched_debug",
+    "/proc/slabinfo",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+];
+
+const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
+
+/// Where the program can write, in memory.
+pub(super) struct Scratch {
+    /// Beside those of [`SHARED_SCRATCH`].
+    pub(super) private: PathBuf,
+    /// The size of each.
+    pub(super) bytes: u64,
+    /// What is written to it lies in the root's memory.
+    pub(super) has_overlay: bool,
+}
+
+impl Scratch {
+    /// Bubblewrap limits the bytes of a file system in memory, and not the number of its files.
+    pub(super) fn limit(&self) -> io::Result<()> {
+        for place in SHARED_SCRATCH {
+            limit(place.as_ref(), self.bytes)?;
+        }
+        limit(&self.private, self.bytes)?;
+        let overlay = if self.has_overlay {
+            self.bytes.saturating_add(OVERLAY_MARGIN_BYTES)
+        } else {
+            0
+        };
+        limit("/".as_ref(), ROOT_BYTES.saturating_add(overlay))
+    }
+}
+
+fn limit(place: &Path, bytes: u64) -> io::Result<()> {
+    let inodes = bytes.div_ceil(BYTES_PER_INODE);
+    let limits = format!("size={bytes},nr_inodes={inodes}");
+    told(
+        mount_remount(place, PLAIN, limits),
+        &place.to_string_lossy(),
+    )
+}
+
+/// The kernel's files can be read, but for those that are hidden, and written by nobody: neither what
+/// belongs to root of the host (`/proc/sys`, `/proc/sysrq-trigger`) nor what a later kernel adds.
+pub(super) fn close_proc() -> io::Result<()> {
+    let nothing = CString::new("size=4096,nr_inodes=2,mode=0555")?;
+    for place in HIDDEN_DIRECTORIES.into_iter().filter(|place| exists(place)) {
+        let flags = PLAIN | MountFlags::NOEXEC | MountFlags::RDONLY;
+        told(
+            mount("tmpfs", place, "tmpfs", flags, nothing.as_c_str()),
+            place,
+        )?;
+    }
+    for place in HIDDEN_FILES.into_iter().filter(|place| exists(place)) {
+        told(mount_bind("/dev/null", place), place)?;
+    }
+    read_only("/proc", PLAIN | MountFlags::NOEXEC)
+}
+
+/// Last, because a mount needs its place made: from here on nothing but the scratch can be written to.
+pub(super) fn close_root() -> io::Result<()> {
+    read_only("/dev", PLAIN)?;
+    read_only("/", PLAIN)
+}
+
+fn read_only(place: &str, flags: MountFlags) -> io::Result<()> {
+    let flags = flags | MountFlags::BIND | MountFlags::RDONLY;
+    told(mount_remount(place, flags, ""), place)
+}
+
+fn exists(place: &str) -> bool {
+    Path::new(place).symlink_metadata().is_ok()
+}
+
+fn told(outcome: rustix::io::Result<()>, place: &str) -> io::Result<()> {
+    outcome.map_err(|error| io::Error::other(format!("{place} could not be closed: {error}")))
+}

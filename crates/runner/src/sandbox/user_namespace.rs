@@ -1,0 +1,117 @@
+//! The user namespace in which a gateway that is root makes its sandboxes.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::fcntl_dupfd_cloexec,
+};
+
+use super::user::{IdentityMap, new_user_namespace};
+use crate::leaders;
+
+/// The first argument by which a program knows that it is wanted for a user namespace.
+pub const NAMESPACE_ARGUMENT: &str = "sandbox-users";
+
+/// What is said when the namespace is there.
+const READY: &[u8] = b"r";
+
+/// A program that has not begun by then does not.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
+
+/// It knows two users of the host: root, who makes the sandboxes, and the one that their programs run as.
+/// Only root of the host can make such a one, and not for itself: so it is another process's, which ends
+/// when the namespace is held here.
+pub(super) struct UserNamespace(OwnedFd);
+
+impl UserNamespace {
+    /// `program` calls [`hold_user_namespace`] when it is started with [`NAMESPACE_ARGUMENT`].
+    pub(super) fn make(program: &Path, map: &IdentityMap) -> io::Result<Self> {
+        let mut holder = Holder::start(program)?;
+        holder.wait_until_ready()?;
+        let directory = format!("/proc/{}", holder.0.id());
+        let set = |file: &str, map: &str| {
+            fs::write(format!("{directory}/{file}"), map).map_err(|error| {
+                io::Error::other(format!(
+                    "the gateway is root, and cannot give a sandbox another user: {error}"
+                ))
+            })
+        };
+        set("uid_map", &map.users)?;
+        set("gid_map", &map.groups)?;
+        Ok(Self(File::open(format!("{directory}/ns/user"))?.into()))
+    }
+
+    /// For one process, to inherit.
+    pub(super) fn handle(&self) -> io::Result<OwnedFd> {
+        Ok(fcntl_dupfd_cloexec(&self.0, 0)?)
+    }
+}
+
+/// Ends with it, whatever becomes of the attempt.
+struct Holder(Child);
+
+impl Holder {
+    fn start(program: &Path) -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this program itself, for a moment: part of the runner (invariant 1)"
+        )]
+        let mut command = Command::new(program);
+        command
+            .arg(NAMESPACE_ARGUMENT)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut leaders = leaders::lock();
+        let child = command.spawn()?;
+        leaders.add(child.id());
+        Ok(Self(child))
+    }
+
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let failed = || io::Error::other("no user namespace was made");
+        let stdout = self.0.stdout.as_mut().ok_or_else(failed)?;
+        let mut wait = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::IN)];
+        if poll(&mut wait, Some(&PATIENCE))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut word = [0; READY.len()];
+        stdout.read_exact(&mut word).map_err(|_| failed())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        if let Ok(pid) = i32::try_from(self.0.id()) {
+            leaders::remove(pid);
+        }
+    }
+}
+
+/// The whole life of the other process: a user namespace, a word, and the wait for its end.
+pub fn hold_user_namespace() -> io::Result<()> {
+    new_user_namespace()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever has started this reads it; nothing is served"
+    )]
+    let mut stdout = io::stdout();
+    stdout.write_all(READY)?;
+    stdout.flush()?;
+    // Ends with whoever has asked, too.
+    io::stdin().read_to_end(&mut Vec::new()).map(drop)
+}
