@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use runner::{BubblewrapSpec, Launcher, PrivateDirectory, ResourceLimits, Sandbox};
+use runner::{BubblewrapSpec, ControlGroups, Launcher, PrivateDirectory, ResourceLimits, Sandbox};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,7 @@ pub struct SandboxSettings {
     /// Of the private directory, and of `/tmp`.
     pub scratch_bytes: u64,
     pub limits: ResourceLimits,
+    pub control_groups: Option<ControlGroups>,
     /// Where the bridge of each new process goes.
     pub bridges: mpsc::Sender<BrokerBridge>,
 }
@@ -113,6 +114,7 @@ impl SandboxSettings {
             meeting_dir,
             bridge_port,
             limits: self.limits,
+            control_groups: self.control_groups.clone(),
         }))
     }
 }

@@ -136,6 +136,7 @@ impl App {
         let sandbox_parts = sandbox.as_ref().map(|(sandbox, _)| SandboxParts {
             bubblewrap: sandbox.bubblewrap.clone(),
             launcher: sandbox.launcher.clone(),
+            control_groups: sandbox.control_groups.clone(),
             meeting_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];

@@ -7,11 +7,12 @@ mod remedy;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use codex_client::{
     BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, locate_bubblewrap, read_paths,
 };
-use runner::{Launcher, ProgramUser, ResourceLimits};
+use runner::{ControlGroups, Launcher, NoControlGroups, ProgramUser, ResourceLimits};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -30,7 +31,10 @@ const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 /// How Codex processes are confined, as it was found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    Enforced,
+    /// Without control groups, the limits hold for each process alone.
+    Enforced {
+        control_groups: Result<(), NoControlGroups>,
+    },
     /// By the setting.
     Off,
     /// `auto`, and it cannot be made here.
@@ -121,14 +125,17 @@ async fn inside(
     surroundings: &Surroundings<'_>,
 ) -> Result<Result<Established, Unusable>, EstablishError> {
     let (bridges, waiting) = mpsc::channel(WAITING_BRIDGES);
-    let sandbox = match find(surroundings, bridges) {
+    let groups = control_groups();
+    let sandbox = match find(surroundings, bridges, groups.clone().ok()) {
         Ok(sandbox) => sandbox,
         Err(unusable) => return Ok(Err(unusable)),
     };
     match probe(surroundings, Some(&sandbox)).ask().await {
         Ok(installation) => Ok(Ok(Established {
             installation,
-            standing: Standing::Enforced,
+            standing: Standing::Enforced {
+                control_groups: groups.map(drop),
+            },
             sandbox: Some((sandbox, waiting)),
         })),
         Err(ProbeError::Sandbox(error)) => {
@@ -149,6 +156,12 @@ async fn inside(
     }
 }
 
+/// Those of this process, which can divide its own group once.
+fn control_groups() -> Result<ControlGroups, NoControlGroups> {
+    static GROUPS: OnceLock<Result<ControlGroups, NoControlGroups>> = OnceLock::new();
+    GROUPS.get_or_init(ControlGroups::divide).clone()
+}
+
 fn probe<'start>(
     surroundings: &'start Surroundings<'_>,
     sandbox: Option<&'start SandboxSettings>,
@@ -167,6 +180,7 @@ fn probe<'start>(
 fn find(
     surroundings: &Surroundings<'_>,
     bridges: mpsc::Sender<BrokerBridge>,
+    control_groups: Option<ControlGroups>,
 ) -> Result<SandboxSettings, Unusable> {
     let settings = &surroundings.settings.sandbox;
     let program = &surroundings.program;
@@ -223,6 +237,7 @@ fn find(
         hidden_paths: hidden.map(Path::to_owned).to_vec(),
         scratch_bytes: settings.scratch_bytes,
         limits,
+        control_groups,
         bridges,
     })
 }
@@ -248,13 +263,19 @@ fn limits(settings: &SandboxSection, is_static: bool) -> ResourceLimits {
 impl fmt::Display for Standing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Enforced => match ProgramUser::here() {
-                ProgramUser::Own => write!(formatter, "enforced"),
-                ProgramUser::Other(number) => write!(
-                    formatter,
-                    "enforced; this gateway is root, its programs are user {number}"
-                ),
-            },
+            Self::Enforced { control_groups } => {
+                write!(formatter, "enforced")?;
+                if let ProgramUser::Other(number) = ProgramUser::here() {
+                    write!(
+                        formatter,
+                        "; this gateway is root, its programs are user {number}"
+                    )?;
+                }
+                match control_groups {
+                    Ok(()) => write!(formatter, "; limits hold for each sandbox as a whole"),
+                    Err(_) => write!(formatter, "; limits on memory hold for each process alone"),
+                }
+            }
             Self::Off => write!(formatter, "off, by PORTCULLIS_SANDBOX"),
             Self::Unusable(Unusable { reason, .. }) => {
                 write!(formatter, "NOT ENFORCED: {reason}")

@@ -130,6 +130,29 @@ pub(crate) fn children_of(pid: Pid) -> Vec<i32> {
     children
 }
 
+/// Its children, theirs, and so on.
+pub(crate) fn all_below(pid: Pid) -> Vec<i32> {
+    let mut found = children_of(pid);
+    let mut looked_at = 0;
+    while let Some(next) = found.get(looked_at).copied() {
+        looked_at += 1;
+        if let Some(next) = Pid::from_raw(next) {
+            found.extend(children_of(next));
+        }
+    }
+    found
+}
+
+/// What of its resident memory a process shares, or could: anonymous memory, System V's, and that of
+/// files in memory.
+pub(crate) fn shared_bytes(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("RssShmem:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
 fn add_children(table: &BTreeMap<i32, Entry>, found: &mut BTreeSet<i32>) {
     loop {
         let before = found.len();

@@ -48,6 +48,8 @@ pub enum SpawnError {
     Unwatchable { source: io::Error },
     #[error("{} cannot be used to meet the sandbox's launcher: {source}", path.display())]
     MeetingPlace { path: PathBuf, source: io::Error },
+    #[error("no control group for the sandbox can be made: {source}")]
+    ControlGroup { source: io::Error },
     #[error("there is no user namespace for the sandbox: {source}")]
     UserNamespace { source: io::Error },
     #[error("{} could not be started", program.display())]

@@ -98,6 +98,17 @@ impl ChildHandle {
         })
     }
 
+    /// The most memory that one of the processes in the child's sandbox maps together with others and that
+    /// is resident, files in memory included: no limit of a process holds it. 0 without a sandbox.
+    pub fn shared_bytes(&self) -> u64 {
+        let Some(inside) = self.shared.group.inside() else {
+            return 0;
+        };
+        let processes = descendants::all_below(inside.init_pid());
+        let shared = processes.into_iter().filter_map(descendants::shared_bytes);
+        shared.max().unwrap_or_default()
+    }
+
     /// Whether the program has started another process that still runs: as its own child, or in a
     /// sandbox also as one that has lost its parent. False where the kernel does not tell.
     pub fn has_descendants(&self) -> bool {

@@ -10,6 +10,7 @@
 //!
 //! Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
+mod control_group;
 mod deadline;
 mod descendants;
 mod descriptors;
@@ -29,6 +30,7 @@ mod stderr;
 mod stdin;
 mod supervise;
 
+pub use control_group::{ControlGroups, NoControlGroups};
 pub use deadline::Deadline;
 pub use descendants::{adopt_orphans, end_left_behind};
 pub use descriptors::{close_inherited_descriptors, inheritable_descriptors};

@@ -9,7 +9,9 @@ mod meeting;
 mod user;
 mod user_namespace;
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
+
+use crate::control_group::{ControlGroup, ControlGroups, GroupLimits};
 
 pub use entry::{Bridge, SandboxError};
 pub use launch::{LAUNCH_ARGUMENT, launch};
@@ -64,6 +66,33 @@ pub struct BubblewrapSpec {
     /// holds the [`Bridge`] accepts there. Without one, nothing answers inside.
     pub bridge_port: Option<u16>,
     pub limits: ResourceLimits,
+    /// Where there are none, the limits hold for each process alone.
+    pub control_groups: Option<ControlGroups>,
+}
+
+impl BubblewrapSpec {
+    /// One with nobody in it yet; `None` where there are none.
+    pub(crate) fn control_group(&self) -> io::Result<Option<ControlGroup>> {
+        let Some(groups) = &self.control_groups else {
+            return Ok(None);
+        };
+        let group = groups.make()?;
+        group.limit(self.group_limits())?;
+        Ok(Some(group))
+    }
+
+    /// As much as one process may use with all that it may write in memory: for all of them together.
+    fn group_limits(&self) -> GroupLimits {
+        let is_overlay = |bind: &&Bind| bind.mode == BindMode::Overlay;
+        let overlays = self.binds.iter().filter(is_overlay).count();
+        let places = 1 + SHARED_SCRATCH.len() + overlays;
+        let places = u64::try_from(places).unwrap_or(u64::MAX);
+        let scratch = self.private.size_bytes.saturating_mul(places);
+        GroupLimits {
+            memory_bytes: self.limits.memory_bytes.saturating_add(scratch),
+            processes: self.limits.processes,
+        }
+    }
 }
 
 /// The one place where the child can keep files, beside `/tmp` and `/dev/shm`: in memory, and gone with the sandbox.

@@ -22,6 +22,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    control_group::ControlGroup,
     deadline::Deadline,
     descendants::{self, Descendants, MARK_VARIABLE},
     error::SpawnError,
@@ -96,6 +97,7 @@ fn start(
     check(&spec)?;
     let meeting = arrange_meeting(&spec)?;
     let user_namespace = user_namespace(&spec)?;
+    let control_group = control_group(&spec)?;
     let mark = descendants::new_mark().map_err(|source| SpawnError::Mark { source })?;
     let mut command = command(
         &spec,
@@ -176,6 +178,7 @@ fn start(
     let bridge = meeting.map(|meeting| {
         let entry = Entry {
             meeting,
+            control_group,
             group: Arc::clone(&group),
             exit: exit.clone(),
             stderr: Arc::clone(&stderr_record),
@@ -263,6 +266,14 @@ fn user_namespace(spec: &CommandSpec) -> Result<Option<OwnedFd>, SpawnError> {
     };
     let namespace = sandbox.launcher.user_namespace();
     namespace.map_err(|source| SpawnError::UserNamespace { source })
+}
+
+fn control_group(spec: &CommandSpec) -> Result<Option<ControlGroup>, SpawnError> {
+    let Sandbox::Bubblewrap(sandbox) = &spec.sandbox else {
+        return Ok(None);
+    };
+    let group = sandbox.control_group();
+    group.map_err(|source| SpawnError::ControlGroup { source })
 }
 
 /// A pipe is a file of whoever made it, and one of another user could not open it again under the names

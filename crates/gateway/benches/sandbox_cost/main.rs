@@ -53,6 +53,10 @@ async fn main() -> io::Result<ExitCode> {
         .prefix("bench-")
         .tempdir_in(memory_backed_dir())?;
 
+    // As in the gateway, all sandboxes have one.
+    let launcher = Launcher::new(Path::new(env!("CARGO_BIN_EXE_portcullis")));
+    let launcher = launcher.map_err(io::Error::other)?;
+
     let (mut bare, mut inside) = (Vec::new(), Vec::new());
     for round in 0..=COLD_ROUNDS {
         let state_dir = scratch.path().join("cold");
@@ -60,7 +64,7 @@ async fn main() -> io::Result<ExitCode> {
             broker_base_url: "http://127.0.0.1:9/v1".to_owned(),
         };
         let outside_ms = cold_start(&program, &state_dir, off).await?;
-        let (sandbox, _bridges) = sandbox(&program)?;
+        let (sandbox, _bridges) = sandbox(&program, &launcher)?;
         let inside_ms = cold_start(&program, &state_dir, sandbox).await?;
         // The first one reads the program from the disk.
         if round > 0 {
@@ -168,13 +172,12 @@ async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) 
 type Bridges = mpsc::Receiver<codex_client::BrokerBridge>;
 
 /// As the gateway makes it by default. The bridges must be kept.
-fn sandbox(program: &Path) -> io::Result<(Confinement, Bridges)> {
+fn sandbox(program: &Path, launcher: &Launcher) -> io::Result<(Confinement, Bridges)> {
     let missing = || io::Error::other("there is no bubblewrap: run `make codex`");
-    let launcher = Launcher::new(Path::new(env!("CARGO_BIN_EXE_portcullis")));
     let (bridges, waiting) = mpsc::channel(4);
     let settings = SandboxSettings {
         bubblewrap: locate_bubblewrap(None, program, &[], "".as_ref()).ok_or_else(missing)?,
-        launcher: launcher.map_err(io::Error::other)?,
+        launcher: launcher.clone(),
         read_paths: codex_client::read_paths(program),
         hidden_paths: Vec::new(),
         scratch_bytes: 64 * MEBIBYTE,
@@ -186,6 +189,7 @@ fn sandbox(program: &Path) -> io::Result<(Confinement, Bridges)> {
             file_size_bytes: 32 * MEBIBYTE,
             cpu_sec: 600,
         },
+        control_groups: None,
         bridges,
     };
     Ok((Confinement::Sandbox(Box::new(settings)), waiting))

@@ -157,6 +157,7 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
             file_size_bytes: MEGABYTE,
             cpu_sec: 10,
         },
+        control_groups: None,
     };
     let spec = CommandSpec {
         program: program.to_owned(),

@@ -1,5 +1,5 @@
 use codex_client::SandboxSettings;
-use runner::{ProgramUser, ResourceLimits};
+use runner::{NoControlGroups, ProgramUser, ResourceLimits};
 
 use crate::sandbox::{Standing, Unusable};
 
@@ -37,14 +37,17 @@ pub(super) fn check(standing: &Standing, sandbox: Option<&SandboxSettings>) -> C
             ),
             format!("{} {REQUIREMENTS}", unusable.remedy),
         ),
-        Standing::Enforced => match ProgramUser::here() {
-            ProgramUser::Own => Check::ok(SANDBOX, format!("enforced{}", enforced(sandbox))),
+        Standing::Enforced { control_groups } => match ProgramUser::here() {
+            ProgramUser::Own => Check::ok(
+                SANDBOX,
+                format!("enforced{}", enforced(sandbox, control_groups)),
+            ),
             ProgramUser::Other(number) => Check::warning(
                 SANDBOX,
                 format!(
                     "enforced; this is root, so programs run as user {number}, who reads only what everybody \
                      may read{}",
-                    enforced(sandbox)
+                    enforced(sandbox, control_groups)
                 ),
                 "Run the gateway as a user of its own: it needs nothing of root's, and then workspaces \
                  that are its own need no copies.",
@@ -54,7 +57,10 @@ pub(super) fn check(standing: &Standing, sandbox: Option<&SandboxSettings>) -> C
 }
 
 /// What the kernel holds every Codex process to, a line each.
-fn enforced(sandbox: Option<&SandboxSettings>) -> String {
+fn enforced(
+    sandbox: Option<&SandboxSettings>,
+    control_groups: &Result<(), NoControlGroups>,
+) -> String {
     let Some(sandbox) = sandbox else {
         return String::new();
     };
@@ -69,6 +75,15 @@ fn enforced(sandbox: Option<&SandboxSettings>) -> String {
     let readable = match sandbox.read_paths.len() {
         0 => "no file but the CLI, read-only".to_owned(),
         count => format!("no file but the CLI and {count} paths, read-only"),
+    };
+    let together = match control_groups {
+        Ok(()) => {
+            "a control group holds memory and processes of each sandbox as a whole".to_owned()
+        }
+        Err(reason) => format!(
+            "no control group for each sandbox, so memory is limited by process: {reason} (systemd: \
+             Delegate=yes)"
+        ),
     };
     let lines = [
         format!("made by {}", sandbox.bubblewrap.display()),
@@ -85,6 +100,7 @@ fn enforced(sandbox: Option<&SandboxSettings>) -> String {
             address_space_bytes >> 20,
             file_size_bytes >> 20,
         ),
+        together,
     ];
     lines.map(|line| format!("\n  {line}")).concat()
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::codex::TurnAccount;
-use super::definition::{Parser, Skill};
+use super::definition::{Parser, Skill, SkillLimits};
 use super::intake::Intake;
 use super::output::{BadOutput, End, Finished, Output, Unread};
 use super::request::Prepared;
@@ -94,7 +94,7 @@ impl Execution<'_> {
         let mut held = self.start(&skill, world, is_joined).await?;
         began().await;
         let handle = held.child.handle.clone();
-        let scratch_bytes = skill.limits.scratch_bytes;
+        let limits = skill.limits;
         let cut = tokio::select! {
             biased;
             is_enough = intake.read(&mut held.child.stdout) => is_enough?.then_some(Cut::Enough),
@@ -104,7 +104,7 @@ impl Execution<'_> {
                 }
                 Some(Cut::TimedOut)
             }
-            () = wrote_too_much(&handle, overlay, scratch_bytes) => Some(Cut::WroteTooMuch),
+            () = wrote_too_much(&handle, overlay, limits) => Some(Cut::WroteTooMuch),
         };
         let exit = if cut.is_some() {
             held.child.handle.shutdown(Interrupt::None).await
@@ -252,16 +252,16 @@ async fn last_line(child: &mut Child) -> Option<String> {
     last
 }
 
-/// Returns when what lies in the overlay is over the limit; never, if there is no overlay.
-async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limit_bytes: u64) {
-    let Some(place) = overlay else {
-        return std::future::pending().await;
-    };
+/// Returns when what lies in the overlay is over the limit, or a process shares more memory than it may
+/// use at all.
+async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limits: SkillLimits) {
+    let shared_limit_bytes = limits.resources.memory_bytes + limits.scratch_bytes;
     let mut ticks = interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
-        let written = child.written_bytes(place);
-        if written.is_some_and(|written| written > limit_bytes) {
+        let written = overlay.and_then(|place| child.written_bytes(place));
+        let is_over = written.is_some_and(|written| written > limits.scratch_bytes);
+        if is_over || child.shared_bytes() > shared_limit_bytes {
             return;
         }
     }

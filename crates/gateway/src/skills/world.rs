@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use runner::{
-    Bind, BindMode, BubblewrapSpec, CommandSpec, Launcher, PrivateDirectory, ProgramUser, Sandbox,
-    Stdin,
+    Bind, BindMode, BubblewrapSpec, CommandSpec, ControlGroups, Launcher, PrivateDirectory,
+    ProgramUser, Sandbox, Stdin,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,7 @@ pub struct Surroundings {
 pub struct SandboxParts {
     pub bubblewrap: PathBuf,
     pub launcher: Launcher,
+    pub control_groups: Option<ControlGroups>,
     /// A directory that no other user can enter.
     pub meeting_dir: PathBuf,
 }
@@ -304,6 +305,7 @@ impl Surroundings {
             meeting_dir: parts.meeting_dir.clone(),
             bridge_port: None,
             limits: limits.resources,
+            control_groups: parts.control_groups.clone(),
         }))
     }
 }

@@ -247,6 +247,7 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
             file_size_bytes: megabyte,
             cpu_sec: 60,
         },
+        control_groups: None,
     };
     let spec = CommandSpec {
         program,

@@ -175,6 +175,27 @@ async fn empty_files_in_a_copy_count_as_scratch() {
     skilled.stop().await;
 }
 
+/// No limit of a process counts it, however it is come by.
+#[tokio::test]
+async fn memory_that_is_mapped_to_be_shared_is_limited() {
+    if !sandbox_is_usable() || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    for descriptor in ["-1", "fileno($zero)"] {
+        let flags = if descriptor == "-1" { "0x21" } else { "0x01" };
+        let script = format!(
+            "exec perl -e 'open(my $zero, \"+<\", \"/dev/zero\"); my $size = 300 << 20; \
+             my $at = syscall(9, 0, $size, 3, {flags}, {descriptor}, 0); \
+             syscall(0, fileno($zero), $at, $size); print \"kept\n\"; $| = 1; sleep 30'"
+        );
+        let more = "deadline_sec = 20\n[limits]\nmemory_mb = 64\nscratch_mb = 4\n";
+        let skilled = Skilled::with_script(&script, more, &[]).await;
+        let result = skilled.probe().await;
+        assert_eq!(result["scratch_exceeded"], json!(true), "{result}");
+        skilled.stop().await;
+    }
+}
+
 /// Memory that is no process's own, the kernel's machinery, and a socket that no namespace holds.
 #[tokio::test]
 async fn system_calls_that_lead_past_the_limits_are_refused() {

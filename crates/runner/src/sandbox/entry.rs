@@ -7,6 +7,7 @@ use tokio::{
 
 use super::{Inside, Meeting};
 use crate::{
+    control_group::ControlGroup,
     exit::{Exit, Signal},
     group::Group,
     stderr::StderrRecord,
@@ -43,6 +44,7 @@ impl Bridge {
 /// The start of one child in its sandbox, from bubblewrap's to the program's.
 pub(crate) struct Entry {
     pub(crate) meeting: Meeting,
+    pub(crate) control_group: Option<ControlGroup>,
     pub(crate) group: Arc<Group>,
     pub(crate) exit: watch::Receiver<Option<Exit>>,
     pub(crate) stderr: Arc<StderrRecord>,
@@ -50,7 +52,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Kills the child unless its sandbox stands: nothing runs in half of one.
-    pub(crate) async fn outcome(self) -> Result<Option<TcpListener>, SandboxError> {
+    pub(crate) async fn outcome(mut self) -> Result<Option<TcpListener>, SandboxError> {
         let mut exit = self.exit.clone();
         let entered = tokio::select! {
             biased;
@@ -65,10 +67,15 @@ impl Entry {
         entered
     }
 
-    async fn enter(&self) -> Result<Option<TcpListener>, SandboxError> {
+    async fn enter(&mut self) -> Result<Option<TcpListener>, SandboxError> {
         let refused = |error: io::Error| SandboxError::Refused(error.to_string());
         let report = self.meeting.hold().await.map_err(refused)??;
-        let inside = Inside::find(report.launcher, self.group.leader()).map_err(refused)?;
+        let inside = Inside::find(
+            report.launcher,
+            self.group.leader(),
+            self.control_group.take(),
+        )
+        .map_err(refused)?;
         self.group.enter(inside);
         report.let_go().await.map_err(refused)?
     }

@@ -4,6 +4,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
+use crate::control_group::ControlGroup;
+
 /// The two processes of a sandbox that matter outside: its init, with which the kernel ends every other
 /// one, and the program.
 pub(crate) struct Inside {
@@ -11,12 +13,19 @@ pub(crate) struct Inside {
     program_pid: Pid,
     init: OwnedFd,
     init_pid: Pid,
+    /// That the program is in. Last, as it ends what is in it.
+    _control_group: Option<ControlGroup>,
 }
 
 impl Inside {
     /// `program` is the process id, seen from outside, of a process inside that bubblewrap, of process
     /// id `leader`, has started. Fails for any other.
-    pub(crate) fn find(program: Pid, leader: Pid) -> io::Result<Self> {
+    /// Puts it into the control group, if there is one: what it starts later is in there too.
+    pub(crate) fn find(
+        program: Pid,
+        leader: Pid,
+        control_group: Option<ControlGroup>,
+    ) -> io::Result<Self> {
         let stranger = || io::Error::other("a process that is not of this sandbox");
         let program_fd = pidfd_open(program, PidfdFlags::NONBLOCK)?;
         let init = parent_of(program).ok_or_else(stranger)?;
@@ -26,11 +35,15 @@ impl Inside {
         if !is_of_leader || !is_init(init) {
             return Err(stranger());
         }
+        if let Some(group) = &control_group {
+            group.add(program)?;
+        }
         Ok(Self {
             program: program_fd,
             program_pid: program,
             init: init_fd,
             init_pid: init,
+            _control_group: control_group,
         })
     }
 
