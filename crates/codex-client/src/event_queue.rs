@@ -1,3 +1,5 @@
+mod said_message;
+
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
@@ -6,6 +8,8 @@ use tokio::sync::Notify;
 
 use crate::tool_call::ToolCall;
 use crate::turn::{ItemKind, ItemStatus, SEPARATOR, TurnEnd, TurnEvent, TurnFailure};
+
+use self::said_message::SaidMessage;
 
 /// The events of one turn between the process's reader and the turn's consumer.
 ///
@@ -31,7 +35,7 @@ struct State {
     /// Known once the process has answered `turn/start`.
     turn_id: Option<String>,
     /// The messages that text came of, the one that spoke last at the end.
-    message_ids: VecDeque<String>,
+    messages: VecDeque<SaidMessage>,
     /// The consumer has been told the end.
     ended: bool,
     /// Nobody wants the turn any more.
@@ -91,7 +95,7 @@ impl EventQueue {
 
     pub(crate) fn push_delta(&self, message_id: &str, text: String) {
         let mut state = self.state.lock();
-        let text = match state.switch_to(message_id) {
+        let text = match state.switch_to(message_id, &text) {
             Switch::Same | Switch::First => text,
             Switch::Another => format!("{SEPARATOR}{text}"),
         };
@@ -100,11 +104,11 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// A whole message. It is news only where nothing of it came before.
-    pub(crate) fn push_message(&self, message_id: &str, text: String) {
-        let is_known = self.state.lock().knows(message_id);
-        if !is_known && !text.is_empty() {
-            self.push_delta(message_id, text);
+    /// A whole message. What it has beyond its deltas is news; all of it, where none came.
+    pub(crate) fn push_message(&self, message_id: &str, text: &str) {
+        let news = self.state.lock().news_of(message_id, text).to_owned();
+        if !news.is_empty() {
+            self.push_delta(message_id, news);
         }
     }
 
@@ -215,25 +219,33 @@ enum Switch {
 }
 
 impl State {
-    fn knows(&self, message_id: &str) -> bool {
-        self.message_ids.iter().any(|known| known == message_id)
+    /// What of a whole message has not been said. A message that is not what was said is another telling
+    /// of it: what a consumer has cannot be taken back.
+    fn news_of<'text>(&self, message_id: &str, text: &'text str) -> &'text str {
+        let said = self.messages.iter().find(|said| said.id() == message_id);
+        said.map_or(Some(text), |said| said.beyond(text))
+            .unwrap_or_default()
     }
 
     /// Notes that the next text belongs to this message.
-    fn switch_to(&mut self, message_id: &str) -> Switch {
-        if self
-            .message_ids
-            .back()
-            .is_some_and(|last| last == message_id)
+    fn switch_to(&mut self, message_id: &str, text: &str) -> Switch {
+        if let Some(last) = self.messages.back_mut()
+            && last.id() == message_id
         {
+            last.say(text);
             return Switch::Same;
         }
-        let is_first = self.message_ids.is_empty();
-        self.message_ids.retain(|known| known != message_id);
-        if self.message_ids.len() == MAX_KNOWN_MESSAGES {
-            self.message_ids.pop_front();
+        let is_first = self.messages.is_empty();
+        let known = self.messages.iter();
+        let known = known.enumerate().find(|(_, said)| said.id() == message_id);
+        let known = known.map(|(index, _)| index);
+        let said = known.and_then(|index| self.messages.remove(index));
+        let mut said = said.unwrap_or_else(|| SaidMessage::new(message_id));
+        said.say(text);
+        if self.messages.len() == MAX_KNOWN_MESSAGES {
+            self.messages.pop_front();
         }
-        self.message_ids.push_back(message_id.to_owned());
+        self.messages.push_back(said);
         if is_first {
             Switch::First
         } else {
@@ -340,10 +352,25 @@ mod tests {
     async fn a_message_without_deltas_is_delivered_whole_and_one_with_deltas_is_not_repeated() {
         let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
         queue.push_delta("a", "first".to_owned());
-        queue.push_message("a", "first".to_owned());
+        queue.push_message("a", "first");
         assert_eq!(queue.next().await, Some(delta("first")));
-        queue.push_message("b", "second".to_owned());
+        queue.push_message("b", "second");
         assert_eq!(queue.next().await, Some(delta("\n\nsecond")));
+    }
+
+    #[tokio::test]
+    async fn what_a_message_has_beyond_its_deltas_is_delivered() {
+        let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
+        queue.push_delta("a", "Grü".to_owned());
+        queue.push_delta("a", "ße".to_owned());
+        queue.push_message("a", "Grüße, whole");
+        queue.push_message("a", "Grüße, whole");
+        assert_eq!(queue.next().await, Some(delta("Grüße, whole")));
+        // Another telling of the same message is not said beside it.
+        queue.push_delta("b", "one".to_owned());
+        queue.push_message("b", "two and more");
+        queue.push_message("b", "o");
+        assert_eq!(queue.next().await, Some(delta("\n\none")));
     }
 
     #[tokio::test]
@@ -351,10 +378,10 @@ mod tests {
         let queue = EventQueue::new("thread".to_owned(), 100, Vec::new());
         queue.push_delta("a", "first".to_owned());
         queue.push_delta("b", "second".to_owned());
-        queue.push_message("a", "first".to_owned());
-        queue.push_message("b", "second".to_owned());
-        queue.push_message("c", "third".to_owned());
-        queue.push_message("c", "third".to_owned());
+        queue.push_message("a", "first");
+        queue.push_message("b", "second");
+        queue.push_message("c", "third");
+        queue.push_message("c", "third");
         assert_eq!(queue.next().await, Some(delta("first\n\nsecond\n\nthird")));
     }
 }

@@ -14,6 +14,7 @@ mod body;
 mod call;
 mod connection;
 mod demo;
+mod events;
 mod failure;
 mod grants;
 mod listener;
@@ -165,6 +166,11 @@ impl TurnToken {
         failure.is_some_and(|failure| failure.retry_after.is_some())
     }
 
+    /// How the provider said that the turn's last answer ended.
+    pub fn finish(&self) -> Option<Finish> {
+        self.turn.finish()
+    }
+
     /// How many requests of the turn were let through to the provider.
     pub fn model_calls(&self) -> u32 {
         self.turn.model_calls()
@@ -175,6 +181,19 @@ impl Drop for TurnToken {
     fn drop(&mut self) {
         self.grants.revoke(&self.turn);
     }
+}
+
+/// How an answer ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model had said what it had to say.
+    Stop,
+    /// It was cut at the length that the model may write.
+    Length,
+    /// The provider's content filter cut it.
+    ContentFilter,
+    /// The model refused to answer.
+    Refusal,
 }
 
 /// Tokens as the provider counted them, summed over a turn's calls.

@@ -181,7 +181,7 @@ impl Worker {
             Notification::Message { text, .. } if text.is_empty() => queue.push_empty_message(),
             Notification::Message {
                 message_id, text, ..
-            } => queue.push_message(&message_id, text),
+            } => queue.push_message(&message_id, &text),
             Notification::Item { kind, status, .. } => queue.push_item(kind, status),
             Notification::TurnCompleted { status, error, .. } => {
                 self.state.lock().turns_completed += 1;

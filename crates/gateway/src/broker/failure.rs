@@ -17,7 +17,6 @@ pub(super) mod code {
     pub(in crate::broker) const STREAM_CUT: &str = "stream_cut";
     pub(in crate::broker) const NOT_AN_EVENT_STREAM: &str = "not_an_event_stream";
     pub(in crate::broker) const COMPRESSED_ANSWER: &str = "compressed_answer";
-    pub(in crate::broker) const UNREADABLE_EVENT: &str = "unreadable_event";
     pub(in crate::broker) const EVENT_TOO_LARGE: &str = "event_too_large";
     pub(in crate::broker) const ANSWER_TOO_LARGE: &str = "answer_too_large";
     pub(in crate::broker) const CONNECTION_LOST: &str = "connection_lost";

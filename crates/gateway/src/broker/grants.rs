@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Grant, ProviderFailure, Usage};
+use super::{Finish, Grant, ProviderFailure, Usage};
 
 /// Model calls that one turn may make. A chat makes one, a turn with tools one for each round; this
 /// many rounds is a loop, and each of them costs money.
@@ -79,6 +79,7 @@ pub(super) struct LiveTurn {
 struct Ledger {
     usage: Usage,
     failure: Option<ProviderFailure>,
+    finish: Option<Finish>,
     redactions: Counts,
     model_calls: u32,
 }
@@ -113,6 +114,15 @@ impl LiveTurn {
     /// Keeps the first failure: what follows it is a consequence.
     pub(super) fn fail(&self, failure: ProviderFailure) {
         lock(&self.ledger).failure.get_or_insert(failure);
+    }
+
+    /// Of the last call: those before it ended in calls of tools.
+    pub(super) fn end_answer(&self, finish: Finish) {
+        lock(&self.ledger).finish = Some(finish);
+    }
+
+    pub(super) fn finish(&self) -> Option<Finish> {
+        lock(&self.ledger).finish
     }
 
     pub(super) fn add_usage(&self, usage: Usage) {

@@ -1,99 +1,134 @@
-//! Reads usage and failures out of a stream of server-sent events while it passes.
+//! Reads usage and failures out of a stream of events while it passes, and mends what the CLI could not
+//! read.
+//!
+//! Events in which nothing ends, deltas above all, pass as they came, for a look at their type. What ends
+//! the stream is written anew: as the pinned CLI wants it (it refuses a usage without its sums), with the
+//! items before it that stand nowhere else, and without the provider's words.
 
+mod item;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::Usage;
+use super::events::{Event, Events};
 use super::failure::{Cause, ProviderFailure, Signs, code};
+use super::{Finish, Usage};
 
-/// `response.completed` repeats the whole answer: 400,000 characters (`CHAT_MAX_OUTPUT_CHARS`) can be
-/// 2.4 MB of JSON escapes, and items, instructions and text formats come on top. Nothing longer than
-/// this is an answer that anybody is waiting for.
-const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+use self::item::Delivered;
+use self::terminal::ResponseObject;
 
-/// Longest `event:` line and longest name of a `type` that is looked at.
+/// Of all that is no event: comments, blank lines, data of another kind. A comment every second of the
+/// longest call is a few kilobytes.
+const MAX_NOISE_BYTES: usize = 1024 * 1024;
+
+/// Longest name of a type that is looked for at the head of the data.
 const MAX_NAME_BYTES: usize = 128;
 
+/// Largest error object that is looked into.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
 /// The meter of one stream.
-///
-/// Takes the bytes however they are cut. It keeps only events that can end the stream, so that a delta
-/// costs a scan for line ends and no JSON parser; line ends are those of the standard (LF, CRLF, CR:
-/// <https://html.spec.whatwg.org/multipage/server-sent-events.html>). It never changes or delays bytes.
 #[derive(Default)]
 pub(super) struct Meter {
-    /// The current line so far, unless it is skipped.
-    line: Vec<u8>,
-    skip_line: bool,
-    /// The last byte was a CR: an LF that follows belongs to it.
-    after_return: bool,
-    event: Event,
+    events: Events,
+    noise_bytes: usize,
     saw_event: bool,
-    terminal: Option<Terminal>,
+    /// From an `error` event. The CLI waits for what follows it, so that it ends nothing by itself.
+    error: Option<ProviderFailure>,
+    delivered: Delivered,
 }
 
-/// The event that ended a stream.
+/// What a piece of the stream has come to.
+#[derive(Debug, Default)]
+pub(super) struct Metered {
+    /// For the child.
+    pub(super) bytes: Bytes,
+    pub(super) terminal: Option<Terminal>,
+}
+
+/// How a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
     pub(super) usage: Usage,
-    pub(super) failure: Option<ProviderFailure>,
+    pub(super) outcome: Result<Finish, ProviderFailure>,
 }
 
-#[derive(Default)]
-struct Event {
-    interest: Interest,
-    /// From the `event:` line or the head of the data, when it is one that can end the stream.
-    name: String,
-    data: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Interest {
-    #[default]
-    Undecided,
-    Kept,
-    Passed,
-}
-
-impl Event {
-    fn take_name(&mut self, name: &[u8]) {
-        match name {
-            b"response.completed" | b"response.incomplete" | b"response.failed" | b"error" => {
-                self.interest = Interest::Kept;
-                self.name = String::from_utf8_lossy(name).into_owned();
-            }
-            _ => self.interest = Interest::Passed,
+impl Terminal {
+    fn failed(failure: ProviderFailure) -> Self {
+        Self {
+            usage: Usage::default(),
+            outcome: Err(failure),
         }
     }
+}
+
+/// What is read of an event; texts are skipped without a copy.
+#[derive(Deserialize)]
+struct StreamEvent<'a> {
+    #[serde(rename = "type", default)]
+    name: Option<String>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// What becomes of one event.
+enum Verdict {
+    Pass,
+    Drop,
+    Replace(Vec<u8>),
+    End(Vec<u8>, Terminal),
 }
 
 impl Meter {
-    /// The terminal event, as soon as it is complete. Bytes after it are not looked at.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Option<&Terminal> {
-        while self.terminal.is_none() && !bytes.is_empty() {
-            if std::mem::take(&mut self.after_return) && bytes.first() == Some(&b'\n') {
-                bytes = bytes.get(1..).unwrap_or_default();
-                continue;
+    /// Bytes after the terminal event are not looked at.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Metered {
+        self.events.feed(bytes);
+        let mut passed = Passed::default();
+        loop {
+            match self.events.next() {
+                Ok(Some(event)) => {
+                    if let Some(terminal) = self.take(event, &mut passed) {
+                        return passed.end(terminal);
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => return passed.end(bad_answer(code::EVENT_TOO_LARGE)),
             }
-            let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
-                self.extend_line(bytes);
+            if self.is_too_noisy() {
                 break;
-            };
-            let (part, rest) = bytes.split_at(end);
-            self.extend_line(part);
-            self.after_return = rest.first() == Some(&b'\r');
-            bytes = rest.get(1..).unwrap_or_default();
-            self.end_line();
+            }
         }
-        self.terminal.as_ref()
+        if self.is_too_noisy() {
+            return passed.end(bad_answer(code::ANSWER_TOO_LARGE));
+        }
+        Metered {
+            bytes: passed.finish(),
+            terminal: None,
+        }
     }
 
-    /// The stream is over: the terminal event, also when its blank line never came.
-    pub(super) fn finish(&mut self) -> Option<&Terminal> {
-        if self.terminal.is_none() {
-            self.end_line();
-            self.dispatch();
+    /// The stream is over: the last event too, when its blank line never came. The CLI ignores such a one
+    /// (seen on 0.169.0); here it is written anew.
+    pub(super) fn finish(&mut self) -> Metered {
+        let mut passed = Passed::default();
+        let event = self.events.finish();
+        match event.and_then(|event| self.take(event, &mut passed)) {
+            Some(terminal) => passed.end(terminal),
+            None => Metered {
+                bytes: passed.finish(),
+                terminal: self.error.take().map(Terminal::failed),
+            },
         }
-        self.terminal.as_ref()
     }
 
     /// Whether anything in the stream was an event of the Responses API.
@@ -101,247 +136,187 @@ impl Meter {
         self.saw_event
     }
 
-    fn extend_line(&mut self, part: &[u8]) {
-        if self.skip_line {
-            return;
-        }
-        if self.line.len() + self.event.data.len() + part.len() > MAX_EVENT_BYTES {
-            self.end_with(ProviderFailure::own(
-                Cause::BadAnswer,
-                code::EVENT_TOO_LARGE,
-            ));
-            return;
-        }
-        self.line.extend_from_slice(part);
-        self.skip_line = match field(&self.line) {
-            Field::Incomplete => false,
-            Field::Event(name) => name.len() > MAX_NAME_BYTES,
-            Field::Data(value) => {
-                if self.event.interest == Interest::Undecided {
-                    match leading_type(value) {
-                        Ok(name) => {
-                            self.saw_event |= is_ours(name);
-                            self.event.take_name(name);
-                        }
-                        Err(Unread::NotJson) => self.event.interest = Interest::Passed,
-                        // `type` is elsewhere in the object: only the parser can tell.
-                        Err(Unread::Elsewhere) => self.event.interest = Interest::Kept,
-                        Err(Unread::Incomplete) => {}
-                    }
-                }
-                self.event.interest == Interest::Passed
-            }
-            Field::Other => true,
-        };
+    /// What an `error` event said, if nothing has ended the stream since.
+    pub(super) fn pending_error(&self) -> Option<&ProviderFailure> {
+        self.error.as_ref()
     }
 
-    fn end_line(&mut self) {
-        if std::mem::take(&mut self.skip_line) {
-            self.line.clear();
-            return;
-        }
-        let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
-            self.dispatch();
-            return;
-        }
-        match field(&line) {
-            Field::Event(name) if is_ours(name) => {
-                self.saw_event = true;
-                self.event.take_name(name);
+    fn is_too_noisy(&self) -> bool {
+        self.noise_bytes + self.events.blank_bytes() > MAX_NOISE_BYTES
+    }
+
+    fn take(&mut self, event: Event, passed: &mut Passed) -> Option<Terminal> {
+        match self.judge(&event) {
+            Verdict::Pass => passed.push(event.bytes),
+            Verdict::Drop => self.noise_bytes += event.bytes.len(),
+            Verdict::Replace(bytes) => passed.push(bytes.into()),
+            Verdict::End(bytes, terminal) => {
+                passed.push(bytes.into());
+                return Some(terminal);
             }
-            Field::Data(value) => {
-                if !self.event.data.is_empty() {
-                    self.event.data.push(b'\n');
-                }
-                self.event.data.extend_from_slice(value);
+        }
+        None
+    }
+
+    fn judge(&mut self, event: &Event) -> Verdict {
+        let Some(data) = event.data() else {
+            return Verdict::Drop;
+        };
+        match leading_type(&data) {
+            Leading::NoObject => Verdict::Drop,
+            Leading::Name(name) if !is_of_interest(name) => {
+                self.saw_event |= is_ours(name);
+                Verdict::Pass
             }
-            Field::Event(_) | Field::Incomplete | Field::Other => {}
+            Leading::Name(_) | Leading::Elsewhere => self.judge_whole(&data),
         }
     }
 
-    fn dispatch(&mut self) {
-        let event = std::mem::take(&mut self.event);
-        if event.interest == Interest::Passed || event.data.is_empty() {
-            return;
-        }
-        let Ok(read) = serde_json::from_slice::<StreamEvent>(&event.data) else {
-            if !event.name.is_empty() {
-                self.end_with(ProviderFailure::own(
-                    Cause::BadAnswer,
-                    code::UNREADABLE_EVENT,
-                ));
-            }
-            return;
+    fn judge_whole(&mut self, data: &[u8]) -> Verdict {
+        let Ok(read) = serde_json::from_slice::<StreamEvent<'_>>(data) else {
+            // As the CLI does: it reads on. If nothing better follows, the stream has no end.
+            return Verdict::Drop;
         };
-        let name = read.name.as_deref().unwrap_or(&event.name);
+        let name = read.name.as_deref().unwrap_or_default();
         self.saw_event |= is_ours(name.as_bytes());
-        self.terminal = read.terminal(name);
+        match name {
+            "response.output_item.done" => match read.item {
+                Some(item) => self.delivered.take_done(item, data),
+                None => Verdict::Pass,
+            },
+            "response.completed" | "response.incomplete" => self.ended(name, &read),
+            "response.failed" => {
+                let response = ResponseObject::read(read.response);
+                let signs = signs(response.error().or(read.error).map_or(b"{}", bytes_of));
+                let failure = ProviderFailure::in_stream(&signs);
+                terminal::failed(failure, response.usage(read.usage))
+            }
+            "error" => self.note_error(read.error.map_or(data, bytes_of)),
+            // Servers that speak another dialect put an error object there, and no type.
+            "" => match read.error {
+                Some(error) => self.note_error(bytes_of(error)),
+                None => Verdict::Drop,
+            },
+            _ => Verdict::Pass,
+        }
     }
 
-    fn end_with(&mut self, failure: ProviderFailure) {
-        self.terminal = Some(Terminal {
-            usage: Usage::default(),
-            failure: Some(failure),
-        });
+    fn note_error(&mut self, error: &[u8]) -> Verdict {
+        self.saw_event = true;
+        let failure = ProviderFailure::in_stream(&signs(error));
+        self.error.get_or_insert(failure);
+        Verdict::Drop
+    }
+
+    fn ended(&mut self, name: &str, read: &StreamEvent<'_>) -> Verdict {
+        let response = ResponseObject::read(read.response);
+        let usage = response.usage(read.usage);
+        if response.has_failed() {
+            let signs = signs(response.error().map_or(b"{}", bytes_of));
+            return terminal::failed(ProviderFailure::in_stream(&signs), usage);
+        }
+        let mut bytes = self.delivered.missing(response.output());
+        let finish = match response.cut_short(name == "response.incomplete") {
+            Some(finish) => finish,
+            None if self.delivered.is_refusal() => Finish::Refusal,
+            None => Finish::Stop,
+        };
+        terminal::write_completed(&mut bytes, &response, usage);
+        let terminal = Terminal {
+            usage: usage.unwrap_or_default(),
+            outcome: Ok(finish),
+        };
+        Verdict::End(bytes, terminal)
     }
 }
 
-/// What a line, or its beginning, is.
-enum Field<'a> {
-    /// Too short to tell.
-    Incomplete,
-    Event(&'a [u8]),
-    Data(&'a [u8]),
-    Other,
+fn bad_answer(code: &'static str) -> Terminal {
+    Terminal::failed(ProviderFailure::own(Cause::BadAnswer, code))
 }
 
-fn field(line: &[u8]) -> Field<'_> {
-    if let Some(value) = line.strip_prefix(b"event:") {
-        Field::Event(value.strip_prefix(b" ").unwrap_or(value))
-    } else if let Some(value) = line.strip_prefix(b"data:") {
-        Field::Data(value.strip_prefix(b" ").unwrap_or(value))
-    } else if b"event:".starts_with(line) || b"data:".starts_with(line) {
-        Field::Incomplete
-    } else {
-        Field::Other
+fn bytes_of(raw: &RawValue) -> &[u8] {
+    raw.get().as_bytes()
+}
+
+fn signs(error: &[u8]) -> Signs {
+    let read = Some(error).filter(|error| error.len() <= MAX_ERROR_BYTES);
+    let read = read.and_then(|error| serde_json::from_slice(error).ok());
+    read.map(|error| Signs::read(&error)).unwrap_or_default()
+}
+
+/// Collects what passes; one event alone is not copied.
+#[derive(Default)]
+struct Passed {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Passed {
+    fn push(&mut self, bytes: Bytes) {
+        if self.first.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&bytes);
+    }
+
+    fn finish(self) -> Bytes {
+        if self.all.is_empty() {
+            self.first
+        } else {
+            self.all.freeze()
+        }
+    }
+
+    fn end(self, terminal: Terminal) -> Metered {
+        Metered {
+            bytes: self.finish(),
+            terminal: Some(terminal),
+        }
     }
 }
 
-enum Unread {
-    Incomplete,
+enum Leading<'a> {
+    Name(&'a [u8]),
+    /// `type` is elsewhere in the object: only the parser can tell.
     Elsewhere,
-    NotJson,
+    NoObject,
 }
 
 /// The value of `type` if it is the first member of the object, as `OpenAI` and Azure write it.
-fn leading_type(value: &[u8]) -> Result<&[u8], Unread> {
-    let rest = after(value, b"{", Unread::NotJson)?;
-    let rest = after(rest, b"\"type\"", Unread::Elsewhere)?;
-    let rest = after(rest, b":", Unread::Elsewhere)?;
-    let rest = after(rest, b"\"", Unread::Elsewhere)?;
-    match rest.iter().position(|byte| *byte == b'"') {
-        Some(end) => rest.get(..end).ok_or(Unread::Elsewhere),
-        None if rest.len() > MAX_NAME_BYTES => Err(Unread::Elsewhere),
-        None => Err(Unread::Incomplete),
-    }
+fn leading_type(data: &[u8]) -> Leading<'_> {
+    let Some(rest) = after(data, b"{") else {
+        return Leading::NoObject;
+    };
+    let name = after(rest, b"\"type\"")
+        .and_then(|rest| after(rest, b":"))
+        .and_then(|rest| after(rest, b"\""))
+        .and_then(|rest| {
+            let head = rest.get(..MAX_NAME_BYTES.min(rest.len()))?;
+            let end = head.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            head.get(..end).filter(|_| head.get(end) == Some(&b'"'))
+        });
+    name.map_or(Leading::Elsewhere, Leading::Name)
 }
 
-fn after<'a>(text: &'a [u8], literal: &[u8], otherwise: Unread) -> Result<&'a [u8], Unread> {
-    let text = text.trim_ascii_start();
-    match text.strip_prefix(literal) {
-        Some(rest) => Ok(rest),
-        None if literal.starts_with(text) => Err(Unread::Incomplete),
-        None => Err(otherwise),
-    }
+fn after<'a>(text: &'a [u8], literal: &[u8]) -> Option<&'a [u8]> {
+    text.trim_ascii_start().strip_prefix(literal)
 }
 
 fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b"response.") || name == b"error"
 }
 
-/// What is read of an event; the answer's text is skipped without a copy.
-#[derive(Deserialize)]
-struct StreamEvent {
-    #[serde(rename = "type")]
-    name: Option<String>,
-    response: Option<ResponsePart>,
-    /// `error` events carry their code at the top, some providers' `response.failed` an object.
-    code: Option<Value>,
-    error: Option<Value>,
+fn is_of_interest(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"response.output_item.done"
+            | b"response.completed"
+            | b"response.incomplete"
+            | b"response.failed"
+            | b"error"
+    )
 }
-
-#[derive(Deserialize)]
-struct ResponsePart {
-    usage: Option<UsagePart>,
-    error: Option<Value>,
-    incomplete_details: Option<IncompletePart>,
-}
-
-#[derive(Deserialize)]
-struct IncompletePart {
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct UsagePart {
-    input_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens: Option<u64>,
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Deserialize)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl StreamEvent {
-    fn terminal(&self, name: &str) -> Option<Terminal> {
-        let failure = match name {
-            "response.completed" => None,
-            // The CLI fails the turn on it, and the caller should read why.
-            "response.incomplete" => Some(self.incomplete()),
-            "response.failed" | "error" => Some(ProviderFailure::in_stream(&self.signs())),
-            _ => return None,
-        };
-        Some(Terminal {
-            usage: self.usage(),
-            failure,
-        })
-    }
-
-    fn incomplete(&self) -> ProviderFailure {
-        let details = self
-            .response
-            .as_ref()
-            .and_then(|response| response.incomplete_details.as_ref());
-        match details.and_then(|details| details.reason.as_deref()) {
-            Some("content_filter") => ProviderFailure::own(Cause::Refused, "content_filter"),
-            _ => ProviderFailure::own(Cause::AnswerTooLong, "max_output_tokens"),
-        }
-    }
-
-    fn signs(&self) -> Signs {
-        let nested = self
-            .response
-            .as_ref()
-            .and_then(|response| response.error.as_ref());
-        match nested.or(self.error.as_ref()) {
-            Some(error) => Signs::read(error),
-            None => Signs::read(&serde_json::json!({ "code": self.code })),
-        }
-    }
-
-    fn usage(&self) -> Usage {
-        let Some(part) = self
-            .response
-            .as_ref()
-            .and_then(|response| response.usage.as_ref())
-        else {
-            return Usage::default();
-        };
-        let cached = part
-            .input_tokens_details
-            .as_ref()
-            .and_then(|details| details.cached_tokens);
-        let reasoning = part
-            .output_tokens_details
-            .as_ref()
-            .and_then(|details| details.reasoning_tokens);
-        Usage {
-            input_tokens: part.input_tokens.unwrap_or_default(),
-            cached_input_tokens: cached.unwrap_or_default(),
-            output_tokens: part.output_tokens.unwrap_or_default(),
-            reasoning_tokens: reasoning.unwrap_or_default(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,13 +12,13 @@ use http::{HeaderValue, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
 use super::call::millis;
 use super::failure::{Cause, ProviderFailure, code};
 use super::grants::LiveTurn;
-use super::meter::{Meter, Terminal};
+use super::meter::{Meter, Metered, Terminal};
 use crate::logging::RECORD;
 
 pub(super) type AnswerBody = UnsyncBoxBody<Bytes, StreamAborted>;
@@ -30,6 +30,12 @@ pub(super) type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, ProviderFa
 /// the connection back to the pool, and so saves the next turn a TCP and a TLS handshake.
 const TAIL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// After an `error` event, for an end of the answer that it did not prevent.
+const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pieces of a stream that are taken in one turn of the executor without anything to pass on.
+const MAX_PIECES_AT_ONCE: usize = 32;
+
 /// The turn ended while its answer was on the way: the child's connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the turn has ended")]
@@ -37,8 +43,8 @@ pub(super) struct StreamAborted;
 
 /// The body of an answer to a child.
 ///
-/// It has no task and no queue of its own: the child's connection polls the provider's, so that a chunk
-/// is on its way in the poll that received it, and a child that goes away cancels the call by dropping
+/// It has no task and no queue of its own: the child's connection polls the provider's, so that an event
+/// is on its way in the poll that received its end, and a child that goes away cancels the call by dropping
 /// this. A failure is recorded before the bytes that show it to the child.
 pub(super) struct Relay {
     /// `None` once the stream has ended.
@@ -46,6 +52,8 @@ pub(super) struct Relay {
     meter: Meter,
     turn: Arc<LiveTurn>,
     turn_ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Since an `error` event.
+    giving_up: Option<Pin<Box<Sleep>>>,
     tracker: TaskTracker,
     record: Record,
 }
@@ -61,6 +69,7 @@ impl Relay {
             upstream: Some(upstream),
             meter: Meter::default(),
             turn_ended: Box::pin(turn.ended()),
+            giving_up: None,
             record: Record::new(started, turn.grant.turn_id.clone()),
             turn,
             tracker,
@@ -75,24 +84,28 @@ impl Relay {
         response
     }
 
-    fn pass(&mut self, chunk: Bytes) -> Frame<Bytes> {
-        self.record.count(&chunk);
-        if let Some(terminal) = self.meter.feed(&chunk).cloned() {
+    /// What of a piece is for the child.
+    fn pass(&mut self, piece: &Bytes) -> Bytes {
+        self.record.count(piece);
+        let Metered { bytes, terminal } = self.meter.feed(piece);
+        if let Some(terminal) = terminal {
             self.settle(terminal);
             self.drain_tail();
+        } else if self.meter.pending_error().is_some() && self.giving_up.is_none() {
+            self.giving_up = Some(Box::pin(tokio::time::sleep(ERROR_TIMEOUT)));
         }
-        Frame::data(chunk)
+        bytes
     }
 
     /// The provider has closed its stream, or the connection broke. The child's stream ends in order,
     /// so that everything before the end reaches it: without a terminal event no client takes it for
     /// whole, and a broken connection is what the CLI would try again.
-    fn end(&mut self, broken: Option<ProviderFailure>) -> Option<Frame<Bytes>> {
+    fn end(&mut self, broken: Option<ProviderFailure>) -> Bytes {
         self.upstream = None;
-        if let Some(terminal) = self.meter.finish().cloned() {
+        let Metered { bytes, terminal } = self.meter.finish();
+        if let Some(terminal) = terminal {
             self.settle(terminal);
-            // The CLI ignores an event without its blank line (seen on 0.169.0): give it one.
-            return Some(Frame::data(Bytes::from_static(b"\n\n")));
+            return bytes;
         }
         let (cause, code) = if self.meter.saw_event() {
             (Cause::BadAnswer, code::STREAM_CUT)
@@ -100,15 +113,18 @@ impl Relay {
             (Cause::WrongAddress, code::NOT_AN_EVENT_STREAM)
         };
         self.fail(broken.unwrap_or_else(|| ProviderFailure::own(cause, code)));
-        None
+        Bytes::new()
     }
 
     fn settle(&mut self, terminal: Terminal) {
         self.record.usage = terminal.usage;
         self.turn.add_usage(terminal.usage);
-        match terminal.failure {
-            Some(failure) => self.fail(failure),
-            None => self.record.outcome = "completed",
+        match terminal.outcome {
+            Err(failure) => self.fail(failure),
+            Ok(finish) => {
+                self.turn.end_answer(finish);
+                self.record.outcome = "completed";
+            }
         }
     }
 
@@ -139,20 +155,34 @@ impl Body for Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamAborted>>> {
         let this = self.get_mut();
-        let Some(upstream) = &mut this.upstream else {
-            return Poll::Ready(None);
-        };
-        if this.turn_ended.as_mut().poll(context).is_ready() {
+        if this.upstream.is_some() && this.turn_ended.as_mut().poll(context).is_ready() {
             this.upstream = None;
             this.record.outcome = "turn_ended";
             return Poll::Ready(Some(Err(StreamAborted)));
         }
-        let frame = match ready!(upstream.poll_next_unpin(context)) {
-            Some(Ok(chunk)) => Some(this.pass(chunk)),
-            Some(Err(failure)) => this.end(Some(failure)),
-            None => this.end(None),
-        };
-        Poll::Ready(frame.map(Ok))
+        for _ in 0..MAX_PIECES_AT_ONCE {
+            let Some(upstream) = &mut this.upstream else {
+                return Poll::Ready(None);
+            };
+            let bytes = match upstream.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(piece))) => this.pass(&piece),
+                Poll::Ready(Some(Err(failure))) => this.end(Some(failure)),
+                Poll::Ready(None) => this.end(None),
+                Poll::Pending => {
+                    let giving_up = this.giving_up.as_mut();
+                    if giving_up.is_none_or(|sleep| sleep.as_mut().poll(context).is_pending()) {
+                        return Poll::Pending;
+                    }
+                    this.end(None)
+                }
+            };
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+        }
+        // Others have their turn.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

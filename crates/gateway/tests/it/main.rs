@@ -83,6 +83,8 @@ mod skill_searches;
 #[cfg(test)]
 mod skills_shipped;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod turn_processes;
 #[cfg(test)]
 mod unprivileged;

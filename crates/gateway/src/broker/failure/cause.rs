@@ -51,7 +51,6 @@ pub(in crate::broker) enum Cause {
     TooManyCalls,
     NotPassedOn,
     TooLong,
-    AnswerTooLong,
     Refused,
     Region,
     WrongAddress,
@@ -117,11 +116,6 @@ impl Cause {
                 Class::TooLong,
                 "The request is too long for the model",
                 "Shorten the message, the context or the conversation.",
-            ),
-            Self::AnswerTooLong => (
-                Class::TooLong,
-                "The answer is longer than the model may write",
-                "The answer was too long for the model: ask for less.",
             ),
             Self::Refused => (
                 Class::Policy,

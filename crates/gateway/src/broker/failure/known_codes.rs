@@ -190,7 +190,8 @@ pub(super) struct Meaning {
 const MAX_CODE_BYTES: usize = 64;
 
 pub(super) fn meaning(code: &str) -> Option<Meaning> {
-    if code.is_empty() {
+    // The name of every error event.
+    if code.is_empty() || code == "error" {
         return None;
     }
     let unknown = Meaning {
