@@ -23,8 +23,10 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Blank bytes before the first event.
 const MAX_BLANK_BYTES: usize = 4 * 1024;
 
-/// Pieces of one answer, each of which wakes a task: many times the deltas of the longest.
-const MAX_PIECES: u32 = 1_000_000;
+/// Pieces of one answer, each of which wakes a task: so many whatever their size, and beyond those one for
+/// so many bytes. A delta of a token is about 250 bytes.
+const FREE_PIECES: usize = 50_000;
+const MIN_PIECE_BYTES: usize = 64;
 
 /// What a caller is asked to wait at most, whatever the provider asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
@@ -137,7 +139,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 struct Pieces {
     body: Incoming,
     traffic: Option<Traffic>,
-    left: u32,
+    pieces: usize,
+    bytes: usize,
 }
 
 impl Pieces {
@@ -148,7 +151,8 @@ impl Pieces {
         Self {
             body,
             traffic,
-            left: MAX_PIECES,
+            pieces: 0,
+            bytes: 0,
         }
     }
 }
@@ -173,12 +177,10 @@ impl Stream for Pieces {
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            this.left = this.left.saturating_sub(1);
-            return Poll::Ready(Some(if this.left == 0 {
-                Err(too_large())
-            } else {
-                Ok(piece)
-            }));
+            this.pieces += 1;
+            this.bytes += piece.len();
+            let is_dust = this.pieces > FREE_PIECES + this.bytes / MIN_PIECE_BYTES;
+            return Poll::Ready(Some(if is_dust { Err(too_large()) } else { Ok(piece) }));
         }
     }
 }

@@ -171,3 +171,17 @@ async fn what_a_provider_sends_without_end_is_given_up() {
         provider.disconnect().await;
     }
 }
+
+/// Each piece costs a turn of the executor, however small it is.
+#[tokio::test]
+async fn an_answer_in_dust_is_given_up() {
+    let dust = send("1\r\nx\r\n".repeat(60_000));
+    let script = vec![send(STREAM_HEAD), chunk("data: {"), dust, Act::Hang];
+    let mut provider = MockProvider::start(script).await;
+    let bench = Bench::openai(&provider.base_url).await;
+    let token = bench.issue();
+    assert_eq!(whole_answer(&bench).await.0, 200);
+    let failure = token.failure().expect("a failure");
+    assert_eq!(failure.code, Some("answer_too_large"));
+    provider.disconnect().await;
+}
