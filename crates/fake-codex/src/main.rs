@@ -31,6 +31,7 @@
 //! | `fake:error-then-complete` | an `error` that will be retried, then a normal end |
 //! | `fake:wrong-thread` | a delta for a thread that nobody knows, then a normal end |
 //! | `fake:dup-complete` | `turn/completed` twice |
+//! | `fake:lines` | writes the lines of `lines`, then a normal end |
 //! | `fake:garbage` | lines that are not JSON, not objects, or empty, then a normal end |
 //! | `fake:bad-utf8` | a line with bytes that are not UTF-8, then a normal end |
 //! | `fake:huge-line:<bytes>` | a notification of that length, then a normal end |
@@ -91,6 +92,7 @@
 //! | `refuse_thread_start_while = "/path"` | refuses `thread/start` with -32001 while that file exists |
 //! | `crash_after_turns = 3` | exits with 3 right after the n-th `turn/completed` |
 //! | `ignore_signals = true` | ignores `SIGINT` and `SIGTERM`, and so does its grandchild |
+//! | `lines = ["…"]` | what `fake:lines` writes to standard output and error; `@THREAD@` and `@TURN@` stand for the ids |
 //! | `leave_grandchild = true` | starts a process in its own group that holds its pipes and never ends |
 //!
 //! `--version` and `--help` answer like the real one, whatever the file says about start-up.

@@ -44,19 +44,21 @@ pub(crate) fn run(startup: &Startup, dialect: Dialect) -> ExitCode {
             dialect,
             text,
             script,
+            lines: &startup.lines,
         }
         .run(),
         Err(problem) => refuse(&problem),
     }
 }
 
-struct OneTurn {
+struct OneTurn<'startup> {
     dialect: Dialect,
     text: String,
     script: Script,
+    lines: &'startup [String],
 }
 
-impl OneTurn {
+impl OneTurn<'_> {
     fn run(&self) -> ExitCode {
         self.begin();
         if self.script.has(&Behaviour::Hang) {
@@ -113,6 +115,11 @@ impl OneTurn {
             Behaviour::HugeLine { bytes } => {
                 print(&vec![b'x'; *bytes]);
                 print(b"\n");
+            }
+            Behaviour::Lines => {
+                for line in self.lines {
+                    print(format!("{line}\n").as_bytes());
+                }
             }
             Behaviour::FloodForever => {
                 let flood = b"{\"type\":\"fake.flood\"}\n".repeat(2048);

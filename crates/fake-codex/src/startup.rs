@@ -40,6 +40,7 @@ pub(crate) struct Startup {
     pub(crate) crash_after_turns: Option<u64>,
     pub(crate) ignore_signals: bool,
     leave_grandchild: bool,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Default for Startup {
@@ -59,6 +60,7 @@ impl Default for Startup {
             crash_after_turns: None,
             ignore_signals: false,
             leave_grandchild: false,
+            lines: Vec::new(),
         }
     }
 }

@@ -126,6 +126,7 @@ impl App {
             search_path,
             state_dir: &state_dir,
             data_dir: &settings.server.data_dir,
+            redactor: &settings.redactor,
             tasks: &shutdown.tasks,
         })
         .await?;

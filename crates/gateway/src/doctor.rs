@@ -99,6 +99,7 @@ pub async fn examine(
             search_path,
             state_dir: &state_dir,
             data_dir: &data_dir,
+            redactor: &settings.redactor,
             tasks: &shutdown.tasks,
         };
         examine_codex(&settings, surroundings, &shutdown, &mut report).await;

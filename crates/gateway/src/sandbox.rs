@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use codex_client::{
     BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, locate_bubblewrap, read_paths,
 };
+use redact::Redactor;
 use runner::{ControlGroups, Launcher, NoControlGroups, ProgramUser, ResourceLimits};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -54,6 +55,7 @@ pub struct Surroundings<'start> {
     /// Where the homes of Codex processes are made.
     pub state_dir: &'start Path,
     pub data_dir: &'start Path,
+    pub redactor: &'start Redactor,
     pub tasks: &'start TaskTracker,
 }
 
@@ -112,7 +114,7 @@ async fn outside(
     surroundings: Surroundings<'_>,
     standing: Standing,
 ) -> Result<Established, EstablishError> {
-    let installation = probe(&surroundings, None).ask().await?;
+    let installation = ask(&surroundings, None).await?;
     Ok(Established {
         installation,
         standing,
@@ -130,7 +132,7 @@ async fn inside(
         Ok(sandbox) => sandbox,
         Err(unusable) => return Ok(Err(unusable)),
     };
-    match probe(surroundings, Some(&sandbox)).ask().await {
+    match ask(surroundings, Some(&sandbox)).await {
         Ok(installation) => Ok(Ok(Established {
             installation,
             standing: Standing::Enforced {
@@ -145,7 +147,7 @@ async fn inside(
         }
         Err(error) if error.is_of_the_program() => {
             // Either it is not the CLI at all, or it misses something in there.
-            probe(surroundings, None).ask().await?;
+            ask(surroundings, None).await?;
             let program = surroundings.program.display();
             Ok(Err(Unusable {
                 reason: format!("{program} does not run inside it"),
@@ -162,19 +164,23 @@ fn control_groups() -> Result<ControlGroups, NoControlGroups> {
     GROUPS.get_or_init(ControlGroups::divide).clone()
 }
 
-fn probe<'start>(
-    surroundings: &'start Surroundings<'_>,
-    sandbox: Option<&'start SandboxSettings>,
-) -> Probe<'start> {
+/// Asks the CLI what it is. Its version is its own word, and shown to callers.
+async fn ask(
+    surroundings: &Surroundings<'_>,
+    sandbox: Option<&SandboxSettings>,
+) -> Result<Installation, ProbeError> {
     let settings = surroundings.settings;
-    Probe {
+    let probe = Probe {
         program: surroundings.program.clone(),
         choice: settings.driver,
         chat_arguments: &settings.chat_arguments,
         search_path: codex_client::search_path(&surroundings.program, &settings.sandbox.read_paths),
         sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
         tracker: surroundings.tasks,
-    }
+    };
+    let mut installation = probe.ask().await?;
+    installation.version = surroundings.redactor.redact(&installation.version).text;
+    Ok(installation)
 }
 
 fn find(

@@ -104,6 +104,18 @@ impl Turn {
                 let filler = "x".repeat(bytes.saturating_sub(frame.len()));
                 outbox.notify("fake/huge", json!({ "text": filler }));
             }
+            Behaviour::Lines => {
+                for line in &self.server.startup.lines {
+                    let line = line.replace("@THREAD@", &self.thread_id);
+                    let line = line.replace("@TURN@", &self.id) + "\n";
+                    outbox.raw(line.as_bytes());
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a scripted CLI writes as it is told"
+                    )]
+                    let _ = io::stderr().write_all(line.as_bytes());
+                }
+            }
             Behaviour::FloodForever => {
                 let flood = b"{\"method\":\"fake/flood\",\"params\":{}}\n".repeat(2048);
                 loop {

@@ -21,6 +21,8 @@ mod world;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod codex_skills;

@@ -85,6 +85,11 @@ impl Running {
         }
     }
 
+    /// `portcullis serve` with the provider of the environment, and a log that goes elsewhere.
+    pub(crate) fn serve_for_real(log: impl Into<Stdio>, environment: &[(&str, &str)]) -> Self {
+        Self::start_logging_to(log.into(), portcullis(&["serve"], environment))
+    }
+
     /// The same with a log that goes elsewhere.
     pub(crate) fn serve_logging_to(log: impl Into<Stdio>, environment: &[(&str, &str)]) -> Self {
         let command = portcullis(&["serve", "--demo"], environment);

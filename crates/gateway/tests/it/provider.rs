@@ -52,6 +52,11 @@ impl MockProvider {
         in_time("a model call", self.calls.recv()).await.unwrap()
     }
 
+    /// The same, however long it takes.
+    pub(crate) async fn next_call(&mut self) -> ModelCall {
+        self.calls.recv().await.unwrap()
+    }
+
     /// Whether every call that came has been taken by the test.
     pub(crate) fn nothing_came(&mut self) -> bool {
         self.calls.try_recv().is_err()
@@ -106,6 +111,12 @@ impl ModelCall {
         in_time("the writing", self.stream.write_all(bytes.as_ref()))
             .await
             .unwrap();
+    }
+
+    /// Writes as much as the other side takes, and closes.
+    pub(crate) async fn raw_and_close(mut self, bytes: &[u8]) {
+        let _ = in_time("the writing", self.stream.write_all(bytes)).await;
+        let _ = self.stream.shutdown().await;
     }
 
     pub(crate) async fn chunk(&mut self, text: &str) {
