@@ -35,8 +35,8 @@ pub(super) fn leak(bytes: &[u8]) -> Option<String> {
     let found = [&core[..10], &core[12..22], &core[24..]]
         .iter()
         .find_map(|part| lower.find(part))?;
-    let around = lower.char_indices().map(|(at, _)| at);
-    let start = around.filter(|at| *at + 120 <= found).last().unwrap_or(0);
+    let mut starts = lower[..found].char_indices().map(|(at, _)| at);
+    let start = starts.nth_back(80).unwrap_or(0);
     Some(lower[start..].chars().take(240).collect())
 }
 

@@ -158,13 +158,11 @@ pub(super) fn answers() -> Vec<(String, Vec<u8>)> {
         }
     }
     for (name, events) in streams(&s) {
-        let events: String = events
-            .iter()
-            .map(|event| {
-                let kind = event["type"].as_str().unwrap_or_default();
-                format!("event: {kind}\ndata: {event}\n\n")
-            })
-            .collect();
+        let events = events.iter().map(|event| {
+            let kind = event["type"].as_str().unwrap_or_default();
+            format!("event: {kind}\ndata: {event}\n\n")
+        });
+        let events = events.collect::<Vec<_>>().concat();
         let answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: {s}\r\nconnection: close\r\n\r\n{events}"
         );
