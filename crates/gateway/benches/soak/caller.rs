@@ -64,7 +64,7 @@ async fn read(turn: &TurnPlan, mut stream: TcpStream, received: &mut Vec<u8>) ->
     let leaving = async {
         match turn.fate {
             Fate::Disconnect { after } => sleep(after).await,
-            Fate::Undisturbed | Fate::Deadline { .. } => std::future::pending().await,
+            _ => std::future::pending().await,
         }
     };
     tokio::select! {

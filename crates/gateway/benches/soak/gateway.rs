@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -44,6 +45,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     log_tasks: TaskTracker,
+    log_reader: AbortHandle,
     scratch: tempfile::TempDir,
 }
 
@@ -95,7 +97,7 @@ impl Gateway {
         let log = Arc::new(Mutex::default());
         let log_tasks = TaskTracker::new();
         let stderr = process.stderr.take().ok_or_else(missing)?;
-        log_tasks.spawn(collect(stderr, Arc::clone(&log)));
+        let log_reader = log_tasks.spawn(collect(stderr, Arc::clone(&log)));
         let mut greeting = String::new();
         let mut stdout = BufReader::new(process.stdout.take().ok_or_else(missing)?);
         stdout.read_line(&mut greeting).await?;
@@ -113,8 +115,14 @@ impl Gateway {
             address,
             log,
             log_tasks,
+            log_reader: log_reader.abort_handle(),
             scratch,
         })
+    }
+
+    /// Whoever collects the log dies.
+    pub(crate) fn kill_log_reader(&self) {
+        self.log_reader.abort();
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {

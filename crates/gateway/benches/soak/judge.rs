@@ -9,7 +9,7 @@ use crate::answer::{self, Outcome};
 use crate::caller::{Exchange, ExchangeEnd};
 use crate::gateway::TURNS_PER_PROCESS;
 use crate::model::ModelCall;
-use crate::plan::{Fate, NONCE_PREFIX, TurnPlan};
+use crate::plan::{Fate, NONCE_PREFIX, Trouble, TurnPlan};
 
 /// Until the provider sees that a turn is over for which it works.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(1);
@@ -25,6 +25,8 @@ pub(crate) struct Evidence {
     /// The moments at which a process was killed.
     pub(crate) crashes: Vec<Instant>,
     pub(crate) log: Vec<String>,
+    /// Nobody has read the log since.
+    pub(crate) log_ended: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,9 @@ pub(crate) fn judge(plan: &[TurnPlan], evidence: &Evidence) -> Judgement {
             exchange,
             calls: calls.collect(),
             records: records.get(&turn.request_id()).map_or(&[], Vec::as_slice),
+            has_record: evidence
+                .log_ended
+                .is_none_or(|moment| exchange.sent < moment),
             saw_crash: evidence
                 .crashes
                 .iter()
@@ -122,6 +127,7 @@ struct Scene<'run> {
     exchange: &'run Exchange,
     calls: Vec<&'run ModelCall>,
     records: &'run [Value],
+    has_record: bool,
     saw_crash: bool,
 }
 
@@ -140,6 +146,7 @@ impl Scene<'_> {
             Fate::Undisturbed => "undisturbed",
             Fate::Disconnect { .. } => "to leave",
             Fate::Deadline { .. } => "to meet the deadline",
+            Fate::Trouble(_) => "provider in trouble",
         };
         *judgement
             .outcomes
@@ -153,12 +160,31 @@ impl Scene<'_> {
         self.judge_upstream(answer.outcome.as_ref(), judgement)
     }
 
+    /// What of the answer is to come, and how it says that it ended.
+    fn wanted(&self) -> (String, &'static str) {
+        match self.turn.fate {
+            Fate::Trouble(Trouble::Length { pieces }) => {
+                (self.turn.pieces[..pieces].concat(), "length")
+            }
+            _ => (self.turn.text(), "stop"),
+        }
+    }
+
     fn judge_outcome(&self, outcome: Option<&Outcome>, text: &str) -> Result<(), String> {
         match (outcome, self.turn.fate) {
             (None, Fate::Disconnect { .. }) => Ok(()),
-            (Some(Outcome::Done { meta }), Fate::Undisturbed | Fate::Disconnect { .. }) => {
-                if text != self.turn.text() {
-                    return Err(format!("half of the answer: {text:?}"));
+            (
+                Some(Outcome::Done { meta }),
+                Fate::Undisturbed
+                | Fate::Disconnect { .. }
+                | Fate::Trouble(Trouble::Busy | Trouble::Closing | Trouble::Length { .. }),
+            ) => {
+                let (wanted, finish_reason) = self.wanted();
+                if text != wanted || meta["finish_reason"] != finish_reason {
+                    return Err(format!("another part of the answer: {text:?}, {meta}"));
+                }
+                if finish_reason == "length" {
+                    return Ok(());
                 }
                 let wanted = (self.turn.input_tokens(), self.turn.pieces.len());
                 let usage = &meta["usage"];
@@ -174,6 +200,18 @@ impl Scene<'_> {
                         status == 504 && matches!(self.turn.fate, Fate::Deadline { .. })
                     }
                     (Some("codex_failed"), status) => status == 502 && self.saw_crash,
+                    (Some("provider_failed"), status) => {
+                        status == 502
+                            && matches!(
+                                self.turn.fate,
+                                Fate::Trouble(
+                                    Trouble::Refusal
+                                        | Trouble::Page
+                                        | Trouble::Empty
+                                        | Trouble::Cut { .. }
+                                )
+                            )
+                    }
                     _ => false,
                 };
                 if is_right {
@@ -188,6 +226,9 @@ impl Scene<'_> {
 
     /// One line for each request, which says what the caller saw.
     fn judge_record(&self, outcome: Option<&Outcome>) -> Result<(), String> {
+        if !self.has_record {
+            return Ok(());
+        }
         let [record] = self.records else {
             return Err(format!("{} records in the log", self.records.len()));
         };
@@ -217,6 +258,8 @@ impl Scene<'_> {
         let call = match self.calls[..] {
             [] if !is_done => return Ok(()),
             [call] => call,
+            // It was too busy the first time.
+            [_, call] if self.turn.fate == Fate::Trouble(Trouble::Busy) => call,
             _ => return Err(format!("the model was asked {} times", self.calls.len())),
         };
         if is_done {

@@ -3,7 +3,9 @@
 //! Many turns through the built gateway, on the real Codex CLI and a model on loopback, eight at once.
 //! Of all callers 10 % leave at a random moment, 5 % meet their deadline, and while 2 % of the turns run
 //! a Codex process is killed from outside. Every request must have exactly one outcome, and the one that
-//! its fate allows; nothing may stay behind: no process, no descriptor, no memory.
+//! its fate allows; nothing may stay behind: no process, no descriptor, no memory. For 15 % of the turns
+//! the provider does what providers do beside answering, and for the last quarter of the run the log has
+//! no reader any more.
 //!
 //! Everything is decided by a seed, which is said at the start: the plan is the same for the same seed,
 //! the moment at which the machine gets to something is not.
@@ -44,6 +46,9 @@ const IN_FLIGHT: usize = 8;
 /// fills pools and caches, it must not grow.
 const MOMENTS: usize = 20;
 const MOMENTS_UNTIL_WARM: usize = 4;
+
+/// From here on nobody reads the log. Nothing else may change.
+const MOMENT_WITHOUT_LOG: usize = 15;
 
 /// For the whole run, beyond which it has failed: some, and so much for each turn.
 const LONGEST_RUN: Duration = Duration::from_mins(2);
@@ -98,6 +103,7 @@ async fn main() -> io::Result<ExitCode> {
         calls: Vec::new(),
         crashes: Vec::new(),
         log: Vec::new(),
+        log_ended: None,
     };
     let running = run(&plan, &gateway, &model, &mut course, &mut evidence);
     if timeout(limit, running).await.is_err() {
@@ -135,6 +141,10 @@ async fn run(
             .extend(exchanges.into_iter().map(|(_, it)| it));
         evidence.crashes.extend(crashes.into_inner());
         done = until;
+        if moment == MOMENT_WITHOUT_LOG {
+            gateway.kill_log_reader();
+            evidence.log_ended = Some(Instant::now());
+        }
         close_idle_connections(model).await;
         match gateway.sample_at_rest().await {
             Ok(sample) => {
@@ -145,6 +155,11 @@ async fn run(
                 course.violations.push(problem);
             }
         }
+    }
+    let log = gateway.readiness("log").await?;
+    if !log.contains("lines are lost") {
+        let untold = format!("the log has no reader, and readyz says: {log}");
+        course.violations.push(untold);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use crate::plan::{Fate, NONCE_BYTES, NONCE_PREFIX, TurnPlan};
+use crate::plan::{Fate, NONCE_BYTES, NONCE_PREFIX, Trouble, TurnPlan};
 
 /// Longer than any turn may last: a call that is still open then was forgotten.
 const LONGEST_HANG: Duration = Duration::from_mins(1);
@@ -109,6 +109,9 @@ impl Shared {
             let outcome = self.answer(turn, &mut reader, &mut writer).await;
             self.end(at, outcome.is_ok());
             outcome?;
+            if turn.fate == Fate::Trouble(Trouble::Closing) {
+                return Ok(());
+            }
         }
     }
 
@@ -159,9 +162,21 @@ impl Shared {
     ) -> io::Result<()> {
         let steps = u32::try_from(turn.pieces.len() + 1).unwrap_or(u32::MAX);
         let pause = turn.answer_time / steps;
+        let trouble = match turn.fate {
+            Fate::Trouble(trouble) => Some(trouble),
+            _ => None,
+        };
+        if let Some(answer) = trouble.and_then(|trouble| self.no_stream(turn, trouble)) {
+            return writer.write_all(answer).await;
+        }
         let pieces_before_silence = match turn.fate {
             Fate::Deadline { pieces } => Some(pieces),
-            Fate::Undisturbed | Fate::Disconnect { .. } => None,
+            _ => None,
+        };
+        let pieces_before_end = match trouble {
+            Some(Trouble::Cut { pieces } | Trouble::Length { pieces }) => pieces,
+            Some(Trouble::Empty) => 0,
+            _ => turn.pieces.len(),
         };
         if pieces_before_silence == Some(0) {
             stay(reader, LONGEST_HANG).await?;
@@ -171,17 +186,32 @@ impl Shared {
         for event in first_events() {
             writer.write_all(&chunk(&event)).await?;
         }
-        for (said, piece) in turn.pieces.iter().enumerate() {
+        for (said, piece) in turn.pieces.iter().take(pieces_before_end).enumerate() {
             if pieces_before_silence == Some(said) {
                 stay(reader, LONGEST_HANG).await?;
             }
             writer.write_all(&chunk(&delta(piece))).await?;
             stay(reader, pause).await?;
         }
-        for event in last_events(turn) {
+        if matches!(trouble, Some(Trouble::Cut { .. })) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        for event in last_events(turn, trouble) {
             writer.write_all(&chunk(&event)).await?;
         }
         writer.write_all(b"0\r\n\r\n").await
+    }
+
+    /// An answer that is no stream of events.
+    fn no_stream(&self, turn: &TurnPlan, trouble: Trouble) -> Option<&'static [u8]> {
+        let calls = self.calls.lock();
+        let asked = calls.iter().filter(|call| call.turn == turn.number).count();
+        match trouble {
+            Trouble::Busy if asked == 1 => Some(BUSY),
+            Trouble::Refusal => Some(REFUSAL),
+            Trouble::Page => Some(PAGE),
+            _ => None,
+        }
     }
 }
 
@@ -214,6 +244,13 @@ async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u
     Ok(body)
 }
 
+const BUSY: &[u8] =
+    b"HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 401 No\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+const PAGE: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>";
+
 const HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -238,7 +275,21 @@ fn delta(piece: &str) -> Value {
     json!({ "type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": piece })
 }
 
-fn last_events(turn: &TurnPlan) -> [Value; 2] {
+fn last_events(turn: &TurnPlan, trouble: Option<Trouble>) -> Vec<Value> {
+    match trouble {
+        Some(Trouble::Length { .. }) => vec![json!({
+            "type": "response.incomplete",
+            "response": { "id": "resp_1", "incomplete_details": { "reason": "max_output_tokens" } },
+        })],
+        Some(Trouble::Empty) => vec![json!({
+            "type": "response.completed",
+            "response": { "id": "resp_1", "status": "completed", "output": [] },
+        })],
+        _ => whole_answer(turn).into(),
+    }
+}
+
+fn whole_answer(turn: &TurnPlan) -> [Value; 2] {
     let content = json!([{ "type": "output_text", "text": turn.text(), "annotations": [] }]);
     let item = message("completed", &content);
     let (input, output) = (turn.input_tokens(), turn.pieces.len());

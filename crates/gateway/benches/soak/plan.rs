@@ -7,6 +7,7 @@ use crate::random::Random;
 /// Of all turns.
 const DISCONNECTS_PER_CENT: usize = 10;
 const DEADLINES_PER_CENT: usize = 5;
+const TROUBLES_PER_CENT: usize = 15;
 const CRASHES_PER_CENT: usize = 2;
 
 /// From the sending of a question: before its turn begins, in the middle, after its end.
@@ -47,6 +48,43 @@ pub(crate) enum Fate {
     Deadline {
         pieces: usize,
     },
+    Trouble(Trouble),
+}
+
+/// What providers do beside answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is too busy, and answers when it is asked again.
+    Busy,
+    /// It answers, and closes the connection that it had not announced to close.
+    Closing,
+    /// It does not take the key.
+    Refusal,
+    /// It answers with a page for people.
+    Page,
+    /// It ends well and has said nothing.
+    Empty,
+    /// The connection breaks after so many pieces.
+    Cut { pieces: usize },
+    /// So many pieces are all that it may say.
+    Length { pieces: usize },
+}
+
+impl Trouble {
+    /// `pieces`: of the answer.
+    fn any(pieces: usize, random: &mut Random) -> Self {
+        let some = 1 + random.below(pieces - 1);
+        let kinds = [
+            Self::Busy,
+            Self::Closing,
+            Self::Refusal,
+            Self::Page,
+            Self::Empty,
+            Self::Cut { pieces: some - 1 },
+            Self::Length { pieces: some },
+        ];
+        kinds[random.below(kinds.len())]
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +128,8 @@ pub(crate) fn plan(turns: usize, random: &mut Random) -> Vec<TurnPlan> {
         } else if kind < disconnects + deadlines {
             let pieces = random.below(turn.pieces.len());
             turn.fate = Fate::Deadline { pieces };
+        } else if kind < disconnects + deadlines + share(TROUBLES_PER_CENT) {
+            turn.fate = Fate::Trouble(Trouble::any(turn.pieces.len(), random));
         }
         turn.crash = has_crash.then(|| Crash {
             after: random.milliseconds(0, LONGEST_BEFORE_CRASH_MS),
