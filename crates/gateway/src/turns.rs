@@ -8,7 +8,7 @@ use codex_client::{
 };
 use runner::Deadline;
 
-use crate::broker::{Broker, Grant, TurnToken};
+use crate::broker::{Broker, Finish, Grant, TurnToken};
 use crate::call::FinishReason;
 use crate::error::{ErrorCode, Problem};
 use crate::guard;
@@ -112,14 +112,14 @@ pub fn conclude(
 ) -> Result<FinishReason, Problem> {
     let broken_off = broken_off(token);
     match end {
-        Ok(()) if said.text => Ok(FinishReason::Stop),
+        Ok(()) if said.text => Ok(broken_off.unwrap_or_else(|| finished(token))),
         Err(_)
             if said.text
                 && let Some(reason) = broken_off =>
         {
             Ok(reason)
         }
-        Ok(()) => Err(nothing(said)),
+        Ok(()) => Err(nothing(said, broken_off)),
         Err(failure) => Err(Problem {
             finish_reason: broken_off,
             ..failed(&failure, token)
@@ -127,8 +127,20 @@ pub fn conclude(
     }
 }
 
-/// The CLI fails a turn whose answer the provider has not finished.
+fn finished(token: &TurnToken) -> FinishReason {
+    match token.finish() {
+        Some(Finish::Refusal) => FinishReason::Refusal,
+        _ => FinishReason::Stop,
+    }
+}
+
+/// Whether the provider has not finished the answer.
 fn broken_off(token: &TurnToken) -> Option<FinishReason> {
+    match token.finish() {
+        Some(Finish::Length) => return Some(FinishReason::Length),
+        Some(Finish::ContentFilter) => return Some(FinishReason::ContentFilter),
+        Some(Finish::Stop | Finish::Refusal) | None => {}
+    }
     match token.failure()?.code? {
         "max_output_tokens" => Some(FinishReason::Length),
         "content_filter" => Some(FinishReason::ContentFilter),
@@ -136,8 +148,12 @@ fn broken_off(token: &TurnToken) -> Option<FinishReason> {
     }
 }
 
-fn nothing(said: Said) -> Problem {
+fn nothing(said: Said, broken_off: Option<FinishReason>) -> Problem {
     let detail = match said {
+        _ if broken_off == Some(FinishReason::Length) => {
+            "The most tokens that an answer may have were used before any text."
+        }
+        _ if broken_off.is_some() => "The provider's filter broke the answer off before any text.",
         Said {
             empty_message: true,
             ..
@@ -148,7 +164,7 @@ fn nothing(said: Said) -> Problem {
         _ => "The model gave no answer.",
     };
     Problem {
-        finish_reason: Some(FinishReason::Empty),
+        finish_reason: broken_off.or(Some(FinishReason::Empty)),
         ..Problem::new(
             ErrorCode::ProviderFailed,
             format!("{detail} Ask again, or in other words."),

@@ -104,6 +104,30 @@ async fn nothing_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_an_answer_and_says_so() {
+    let mut provider = MockProvider::start().await;
+    let app = TestApp::with_real_codex(&provider, &[]).await;
+    let caller = app
+        .send(&json!({ "message": "Talk.", "stream": false }))
+        .await;
+    let mut call = provider.call().await;
+    call.head_of_stream().await;
+    let created = json!({ "response": { "id": "resp_1", "output": [] } });
+    call.event("response.created", created).await;
+    let item = json!({
+        "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+        "content": [{ "type": "refusal", "refusal": "I will not." }],
+    });
+    let data = json!({ "output_index": 0, "item": item });
+    call.event("response.output_item.done", data).await;
+    call.complete(&[item]).await;
+    let answer = caller.answer().await;
+    assert_eq!(answer.chat(), "I will not.");
+    assert_eq!(answer.json()["meta"]["finish_reason"], "refusal");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn every_answer_says_how_it_ended() {
     let mut provider = MockProvider::start().await;
     let app = TestApp::with_real_codex(&provider, &[]).await;
