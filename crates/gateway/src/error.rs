@@ -57,6 +57,7 @@ pub enum ErrorCode {
     BadToolOutput,
     Overloaded,
     Draining,
+    WorkspaceChanging,
     CodexUnavailable,
     DeadlineExceeded,
 }
@@ -96,6 +97,11 @@ impl ErrorCode {
             Self::BadToolOutput => ("bad_tool_output", 502, "The skill's output is not valid"),
             Self::Overloaded => ("overloaded", 503, "The gateway is full"),
             Self::Draining => ("draining", 503, "The gateway is shutting down"),
+            Self::WorkspaceChanging => (
+                "workspace_changing",
+                503,
+                "The workspace is being written to",
+            ),
             Self::CodexUnavailable => ("codex_unavailable", 503, "Codex is not available"),
             Self::DeadlineExceeded => ("deadline_exceeded", 504, "The time limit was exceeded"),
         }
@@ -117,7 +123,9 @@ impl ErrorCode {
     const fn retry_after(self) -> Option<Duration> {
         match self {
             // Of a deadline only where Codex had not begun: the call spent its time in the queue.
-            Self::Overloaded | Self::DeadlineExceeded => Some(Duration::from_secs(2)),
+            Self::Overloaded | Self::WorkspaceChanging | Self::DeadlineExceeded => {
+                Some(Duration::from_secs(2))
+            }
             Self::CodexUnavailable => Some(Duration::from_secs(10)),
             Self::Draining => Some(Duration::from_secs(5)),
             _ => None,

@@ -192,6 +192,10 @@ impl Execution<'_> {
         let made = self.tracker.spawn_blocking(making).await;
         let made = made.map_err(|_| failed())?;
         made.map_err(|error| {
+            if error.is_passing() {
+                tracing::warn!(skill = %name, %error, "a skill cannot be run now");
+                return workspace_changing();
+            }
             tracing::error!(skill = %name, %error, "a skill cannot be run");
             failed()
         })
@@ -354,6 +358,13 @@ fn failed() -> Problem {
     Problem::new(
         ErrorCode::SkillFailed,
         "The skill's program could not be run on this gateway. Its log says why.",
+    )
+}
+
+fn workspace_changing() -> Problem {
+    Problem::new(
+        ErrorCode::WorkspaceChanging,
+        "The workspace was being written to each time it was copied. Try again when that is over.",
     )
 }
 

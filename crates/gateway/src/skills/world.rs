@@ -80,6 +80,13 @@ pub(super) enum WorldError {
     Directory(io::Error),
 }
 
+impl WorldError {
+    /// Whether a later call may find it otherwise.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Copy(copy::CopyError::Changed))
+    }
+}
+
 /// Whether a call takes a copy of its workspace on the disk. Looks at the workspace's root.
 pub(super) fn needs_copy(surroundings: &Surroundings, prepared: &Prepared) -> bool {
     let Some(workspace) = &prepared.workspace else {
