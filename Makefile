@@ -6,6 +6,8 @@ CODEX := codex/node_modules/.package-lock.json
 
 PYTEST := target/tools/pytest/bin/pytest
 PYTEST_VERSION := 8.4.2
+XDIST_VERSION := 3.8.0
+JAVASCRIPT := samples/javascript/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench bench-redaction bench-peers soak fuzz codex clean
@@ -24,7 +26,7 @@ run: codex ## Serve on 127.0.0.1:8000: with a provider's key in the environment,
 	    PORTCULLIS_LOG_FORMAT=$${PORTCULLIS_LOG_FORMAT:-text} exec target/release/portcullis serve --demo; \
 	fi
 
-test: codex $(PYTEST) ## Run every test that needs no other server
+test: codex $(PYTEST) $(JAVASCRIPT) ## Run every test that needs no other server
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
 
@@ -72,7 +74,13 @@ $(CODEX): codex/package.json codex/package-lock.json
 # For the tests of `run-tests`; without Python they are left out, and say so.
 $(PYTEST):
 	-python3 -m venv target/tools/pytest && \
-	    target/tools/pytest/bin/pip install --quiet --disable-pip-version-check pytest==$(PYTEST_VERSION)
+	    target/tools/pytest/bin/pip install --quiet --disable-pip-version-check pytest==$(PYTEST_VERSION) \
+        pytest-xdist==$(XDIST_VERSION)
+
+# Jest, Mocha and Vitest, for the same tests.
+$(JAVASCRIPT): samples/javascript/package.json samples/javascript/package-lock.json
+	npm ci --prefix samples/javascript --no-audit --no-fund --ignore-scripts
+	@touch $(JAVASCRIPT)
 
 clean: ## Remove what was built and installed
-	rm -rf target codex/node_modules data
+	rm -rf target codex/node_modules samples/javascript/node_modules data

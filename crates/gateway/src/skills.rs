@@ -14,6 +14,7 @@ mod field_errors;
 mod file;
 mod intake;
 mod lending;
+mod makefile;
 mod offer;
 mod output;
 mod parameters;
@@ -116,11 +117,18 @@ pub struct ToolOutcome {
 
 impl Skills {
     /// Removes what an earlier gateway left behind. Blocks on a few directories.
-    pub fn new(parts: SkillParts, catalogue: Catalogue) -> Self {
+    pub fn new(mut parts: SkillParts, catalogue: Catalogue) -> Self {
         match run_directory::remove_left_behind(&parts.surroundings.runs_dir) {
             Ok(0) => {}
             Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
             Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
+        }
+        let plugins = parts.surroundings.runs_dir.with_file_name("test-plugins");
+        match tests_report::install(&plugins) {
+            Ok(()) => parts.surroundings.test_plugins = Some(plugins),
+            Err(error) => {
+                tracing::warn!(%error, "test runs are counted by what they print: the plugins cannot be written");
+            }
         }
         let catalogue = catalogue.runnable(&parts.turn.turns.driver);
         Self {

@@ -53,6 +53,7 @@ pub(super) fn surroundings(
         runs_dir: settings.server.data_dir.join("skill-runs"),
         has_overlay: false,
         search_drops_hidden: settings.skills.search_drops_hidden,
+        test_plugins: None,
     }
 }
 

@@ -18,9 +18,10 @@ use super::intake::Intake;
 use super::output::{BadOutput, End, Finished, Output, Unread};
 use super::request::Prepared;
 use super::run_directory::RunDirectory;
+use super::tests_report;
 use super::world::{self, Surroundings, World};
 use crate::call::milliseconds;
-use crate::error::{ErrorCode, Problem};
+use crate::error::{ErrorCode, FieldError, Problem};
 
 /// How often the size of what was written to an overlay is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -351,6 +352,10 @@ impl Outcome {
 }
 
 fn bad_output(bad: BadOutput) -> Problem {
+    if bad == BadOutput::FilterNotTaken {
+        let error = FieldError::new(&["extra", tests_report::FILTER], bad.to_string());
+        return Problem::invalid(ErrorCode::InvalidExtra, vec![error], 1);
+    }
     Problem::new(ErrorCode::BadToolOutput, bad.to_string())
 }
 

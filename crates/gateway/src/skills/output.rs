@@ -66,6 +66,10 @@ pub(super) enum BadOutput {
     NotJson { offset_bytes: usize },
     #[error("The skill's output is over its limit of {limit_bytes} bytes, and cannot be cut.")]
     TooLarge { limit_bytes: usize },
+    #[error(
+        "npm test runs nothing here that takes a filter: Jest, Mocha, Vitest and node --test do. All tests were run; call again without filter to have them counted."
+    )]
+    FilterNotTaken,
 }
 
 impl Output {
@@ -92,7 +96,10 @@ impl Output {
                 let workspace = prepared.workspace.as_ref();
                 let kind = workspace.and_then(|workspace| workspace.tests);
                 let kind = kind.unwrap_or(TestKind::Make);
-                Self::Tests(Box::new(TestsReport::new(kind, &redactor, limit_bytes)))
+                let mark = prepared.report_mark.clone();
+                let has_filter = prepared.test_filter().is_some();
+                let report = TestsReport::new(kind, &redactor, limit_bytes, mark, has_filter);
+                Self::Tests(Box::new(report))
             }
             (Some(Parser::Paths), _) => Self::Paths(Paths::new(redactor, limit_bytes)),
             (Some(Parser::Excerpt { first, last }), _) => {
@@ -161,7 +168,7 @@ impl Output {
             Self::Paths(paths) => Ok(paths.finish()),
             Self::Documents(documents) => documents.finish(end == End::Ok),
             Self::Ripgrep(matches) => matches.finish(),
-            Self::Tests(report) => Ok(report.finish(end)),
+            Self::Tests(report) => report.finish(end),
         }
     }
 }

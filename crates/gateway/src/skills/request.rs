@@ -5,9 +5,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::confined;
-use super::definition::{Input, Invocation, ProgramCall, Run, Skill, WorkspaceMode};
+use super::definition::{
+    Input, Invocation, Parser, ProgramCall, Run, Skill, TestKind, WorkspaceMode,
+};
 use super::field_errors::FieldErrors;
+use super::makefile;
 use super::parameters::Arguments;
+use super::tests_report;
 use super::workspace::{Workspace, Workspaces};
 use crate::call::shown_key;
 use crate::error::{FieldError, Problem};
@@ -33,6 +37,15 @@ pub(super) struct Prepared {
     pub(super) message: Option<String>,
     pub(super) context: Option<String>,
     pub(super) ignored_extra: Vec<String>,
+    /// What tells a record of our plugins from what tests print.
+    pub(super) report_mark: String,
+}
+
+impl Prepared {
+    /// Which tests are to be run, if not all.
+    pub(super) fn test_filter(&self) -> Option<&str> {
+        self.arguments.get(tests_report::FILTER)?.as_str()
+    }
 }
 
 /// Judges a request against its skill. Everything that is wrong is told at once.
@@ -59,6 +72,16 @@ pub(super) fn prepare(
     let root = root.map(Workspace::path);
     let mut arguments = judged.arguments;
     confined::check(&skill.parameters, &mut arguments, root, &mut errors);
+    if let Some(workspace) = &workspace
+        && workspace.tests == Some(TestKind::Make)
+        && skill.parser == Some(Parser::Tests)
+        && arguments.contains_key(tests_report::FILTER)
+        && errors.is_empty()
+        && !makefile::names_filter(workspace.path())
+    {
+        let detail = "is not taken by the Makefile of this workspace, which does not name FILTER";
+        errors.wrong(|| FieldError::new(&["extra", tests_report::FILTER], detail));
+    }
     let (message, context) = (request.message, request.context);
     let stdin = stdin(&skill, &mut arguments, message.as_ref(), context.as_ref());
     if !errors.is_empty() {
@@ -71,6 +94,7 @@ pub(super) fn prepare(
         stdin,
         message,
         context,
+        report_mark: tests_report::new_mark(),
         ignored_extra: ignored.map(|name| shown_key(&name).into_owned()).collect(),
         skill,
     })

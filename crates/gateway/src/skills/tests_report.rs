@@ -4,6 +4,7 @@ mod cargo;
 mod go;
 mod javascript;
 mod pytest;
+mod reported;
 
 use std::collections::VecDeque;
 
@@ -12,11 +13,17 @@ use runner::Block;
 use serde_json::{Value, json};
 
 use super::definition::TestKind;
-use super::output::{End, Finished};
+use super::output::{BadOutput, End, Finished};
 use cargo::Cargo;
 use go::{Event, Go};
 use javascript::JavaScript;
 use pytest::Pytest;
+use reported::{Reported, Runner};
+
+pub(super) use reported::{environment, install, new_mark, plugins};
+
+/// The parameter that names tests.
+pub(super) const FILTER: &str = "filter";
 
 /// Failures that are told one by one; the count goes on.
 const MAX_FAILURES: usize = 100;
@@ -30,6 +37,9 @@ const MAX_TAIL_BYTES: usize = 16 * 1024;
 const BUILD: &str = "(build)";
 const PROCESS: &str = "(process)";
 
+/// Runners that report by our plugin, and take a filter by it.
+const JAVASCRIPT: &[Runner] = &[Runner::Jest, Runner::Mocha, Runner::Node, Runner::Vitest];
+
 /// Reads the output of a run of tests block by block.
 pub(super) struct TestsReport {
     kind: TestKind,
@@ -40,6 +50,11 @@ pub(super) struct TestsReport {
     /// Redacted, and not yet ended by a line break.
     pending: String,
     frameworks: Vec<Framework>,
+    reported: Reported,
+    /// What stands before a record.
+    mark: String,
+    /// Whether the tests were chosen by the caller.
+    has_filter: bool,
     /// What reads events in the place of lines, if there may be any.
     go: Option<Go>,
     tail: Tail,
@@ -59,6 +74,8 @@ struct Tally {
     failed: u64,
     skipped: u64,
     failures: Vec<Failure>,
+    /// The framework was there.
+    has_begun: bool,
     /// The framework has said that it is through.
     is_complete: bool,
 }
@@ -78,7 +95,14 @@ struct Tail {
 }
 
 impl TestsReport {
-    pub(super) fn new(kind: TestKind, redactor: &Redactor, limit_bytes: usize) -> Self {
+    /// `mark` stands before each record of our plugins; without one nothing is a record.
+    pub(super) fn new(
+        kind: TestKind,
+        redactor: &Redactor,
+        limit_bytes: usize,
+        mark: String,
+        has_filter: bool,
+    ) -> Self {
         let cargo = || Framework::Cargo(Cargo::default());
         let javascript = || Framework::JavaScript(JavaScript::default());
         let pytest = || Framework::Pytest(Pytest::default());
@@ -98,6 +122,9 @@ impl TestsReport {
                 // Whichever of them it runs.
                 TestKind::Make => vec![cargo(), javascript(), pytest()],
             },
+            reported: Reported::new(redactor),
+            mark,
+            has_filter,
             go: is_go.then(|| Go::new(redactor)),
             lost_lines: false,
             tail: Tail {
@@ -117,12 +144,18 @@ impl TestsReport {
                 format!("[… a line of {bytes} bytes removed …]\n")
             }
         };
-        let may_hold_events = text.starts_with('{') || text.contains("\n{");
-        if self.go.is_none() || !may_hold_events {
+        let may_hold_events = self.go.is_some() && (text.starts_with('{') || text.contains("\n{"));
+        let may_hold_records = !self.mark.is_empty() && text.contains(&self.mark);
+        if !may_hold_events && !may_hold_records {
             return self.text(Untrusted::new(text));
         }
         for line in text.split_inclusive('\n') {
-            if let Some(go) = &mut self.go
+            if let Some((before, record)) = line.split_once(&self.mark).filter(|_| may_hold_records)
+            {
+                self.reported.record(record);
+                // A line whose end comes behind the record.
+                self.text(Untrusted::new(before.to_owned()));
+            } else if let Some(go) = &mut self.go
                 && let Some(event) = Event::read(line)
             {
                 let lines = go.event(event);
@@ -143,7 +176,7 @@ impl TestsReport {
     }
 
     /// A run that says that it failed, and of which no failed test is known, counts as one.
-    pub(super) fn finish(mut self, end: End) -> Finished {
+    pub(super) fn finish(mut self, end: End) -> Result<Finished, BadOutput> {
         let rest = self.stream.finish();
         self.redactions.add(&self.stream.take_counts());
         self.pending.push_str(&rest);
@@ -156,21 +189,38 @@ impl TestsReport {
             self.redactions.add(go.redactions());
             is_truncated |= go.is_truncated();
         }
-        let tallies = self.frameworks.into_iter().map(Framework::finish);
-        let tallies = tallies.chain(self.go.map(Go::finish));
-        let mut tally = tallies.max_by_key(Tally::told).unwrap_or_default();
+        let takes_filter = self.reported.has(JAVASCRIPT);
+        if self.kind == TestKind::Npm && self.has_filter && !takes_filter && end != End::CutOff {
+            return Err(BadOutput::FilterNotTaken);
+        }
+        self.redactions.add(&self.reported.redactions);
+        let mut lines = self.tail.lines.iter().rev();
+        let last_line = lines.find(|line| !line.trim().is_empty());
+        let last_line = last_line.map_or("", String::as_str);
+        let (reports_javascript, reports_pytest) =
+            (takes_filter, self.reported.has(&[Runner::Pytest]));
+        let mut tally = Tally::sum(
+            self.frameworks
+                .into_iter()
+                .filter(|framework| match framework {
+                    Framework::Cargo(_) => true,
+                    Framework::JavaScript(_) => !reports_javascript,
+                    Framework::Pytest(_) => !reports_pytest,
+                })
+                .map(Framework::finish)
+                .chain(self.go.map(Go::finish))
+                .chain([self.reported.finish(end == End::CutOff, last_line)]),
+        );
         if end == End::Failed && tally.failed == 0 {
             tally.failed = 1;
-            let mut lines = self.tail.lines.iter().rev();
-            let last = lines.find(|line| !line.trim().is_empty());
-            tally.tell(PROCESS, last.map_or("", String::as_str));
+            tally.tell(PROCESS, last_line);
         }
         let failures: Vec<Value> = tally
             .failures
             .into_iter()
             .map(|failure| json!({ "name": failure.name, "message": failure.message }))
             .collect();
-        Finished {
+        Ok(Finished {
             output: json!({
                 "framework": self.kind.as_str(),
                 "passed": tally.passed,
@@ -183,7 +233,7 @@ impl TestsReport {
             is_truncated: is_truncated || self.tail.is_cut,
             redactions: self.redactions,
             ..Finished::default()
-        }
+        })
     }
 
     /// In JSON that is no event secrets are escaped, and only the door for JSON sees through that.
@@ -235,6 +285,27 @@ impl Tally {
         self.passed
             .saturating_add(self.failed)
             .saturating_add(self.skipped)
+    }
+
+    /// Of several runs. Complete if each that was there is.
+    fn sum(runs: impl Iterator<Item = Self>) -> Self {
+        let mut sum = Self::default();
+        let mut are_complete = true;
+        for run in runs.filter(|run| run.has_begun || run.told() > 0) {
+            are_complete &= run.is_complete;
+            sum.has_begun = true;
+            sum.add(run);
+        }
+        sum.is_complete = are_complete && sum.has_begun;
+        sum
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+        let room = MAX_FAILURES.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.into_iter().take(room));
     }
 
     /// Tells a failure without counting it.

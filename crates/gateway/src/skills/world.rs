@@ -14,14 +14,19 @@ use runner::{
 use tokio_util::sync::CancellationToken;
 
 use super::copy;
-use super::definition::{ProgramReference, ResultForm, Run, SkillLimits, WorkspaceMode};
+use super::definition::{
+    Parser, ProgramReference, ResultForm, Run, SkillLimits, TestKind, WorkspaceMode,
+};
 use super::request::Prepared;
 use super::run_directory::{self, RunDirectory};
+use super::tests_report;
 
 /// Where the workspace is seen in the sandbox.
 pub(super) const WORKSPACE: &str = "/workspace";
 /// Not `/home`, where a toolchain may lie.
 const HOME: &str = "/skill-home";
+/// Where our plugins of test runners are seen in it.
+const PLUGINS: &str = "/skill-home/.portcullis";
 const TEMPORARY: &str = "/tmp";
 
 /// Where programs lie on every system.
@@ -46,6 +51,8 @@ pub struct Surroundings {
     pub has_overlay: bool,
     /// Whether a search leaves out lines of which something is hidden.
     pub search_drops_hidden: bool,
+    /// Where the plugins lie by which runners of tests report; `None` if they could not be written.
+    pub test_plugins: Option<PathBuf>,
 }
 
 /// What makes a sandbox here; proven at the start.
@@ -114,7 +121,7 @@ pub(super) fn make(
     let Invoked {
         program,
         args,
-        environment,
+        mut environment,
     } = surroundings.invoke(&prepared)?;
     let needs_directory = needs_copy || surroundings.sandbox.is_none();
     let directory = if needs_directory {
@@ -147,6 +154,21 @@ pub(super) fn make(
         place: WORKSPACE.into(),
         mode,
     });
+    let plugins = surroundings.test_plugins.as_deref();
+    let plugins = plugins.filter(|_| skill.parser == Some(Parser::Tests));
+    if let Some(plugins) = plugins {
+        let place = match &surroundings.sandbox {
+            Some(_) => Path::new(PLUGINS),
+            None => plugins,
+        };
+        // What make is given it takes as a variable, and the others as an argument.
+        let is_npm = workspace.is_some_and(|workspace| workspace.tests == Some(TestKind::Npm));
+        let filter = prepared.test_filter().filter(|_| is_npm);
+        for (name, value) in tests_report::environment(place, &prepared.report_mark, filter) {
+            let own = environment.get(name).map(|own| format!(" {own}"));
+            environment.insert(name.to_owned(), value + &own.unwrap_or_default());
+        }
+    }
     let has_overlay = mode == BindMode::Overlay && bind.is_some();
     let spec = CommandSpec {
         args,
@@ -155,7 +177,7 @@ pub(super) fn make(
         stdin: prepared
             .stdin
             .map_or(Stdin::Null, |text| Stdin::Bytes(text.into_bytes())),
-        sandbox: surroundings.sandbox(&program, skill.limits, bind),
+        sandbox: surroundings.sandbox(&program, skill.limits, bind, plugins),
         program,
     };
     Ok(World {
@@ -163,6 +185,15 @@ pub(super) fn make(
         directory,
         overlay: has_overlay.then(|| Path::new(WORKSPACE)),
     })
+}
+
+/// Each plugin's file, and where it is seen.
+fn shown_plugins(directory: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let place = Path::new(PLUGINS);
+    let plugins = tests_report::plugins();
+    plugins
+        .map(|name| (directory.join(name), place.join(name)))
+        .collect()
 }
 
 /// Whether a directory belongs to the user that a sandboxed program is to the host: what is anybody
@@ -287,7 +318,13 @@ impl Surroundings {
     }
 
     /// No network, no process but its own, no file but the system's, the toolchains and the workspace.
-    fn sandbox(&self, program: &Path, limits: SkillLimits, bind: Option<Bind>) -> Sandbox {
+    fn sandbox(
+        &self,
+        program: &Path,
+        limits: SkillLimits,
+        bind: Option<Bind>,
+        plugins: Option<&Path>,
+    ) -> Sandbox {
         let Some(parts) = &self.sandbox else {
             return Sandbox::Off;
         };
@@ -305,7 +342,7 @@ impl Surroundings {
             private: PrivateDirectory {
                 path: HOME.into(),
                 directories: Vec::new(),
-                files: Vec::new(),
+                files: plugins.map(shown_plugins).unwrap_or_default(),
                 size_bytes: limits.scratch_bytes,
             },
             binds: bind.into_iter().collect(),

@@ -87,6 +87,8 @@ mod skills_shipped;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod test_runs;
+#[cfg(test)]
 mod turn_processes;
 #[cfg(test)]
 mod unprivileged;

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use crate::skilled::{OFF, Skilled, contains, repository};
 
 /// By their directories in `samples/`.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("cargo", "cargo"),
     ("cargo-broken", "cargo"),
     ("npm", "npm"),
+    ("javascript", "npm"),
     ("pytest", "pytest"),
     ("go", "go"),
     ("make", "make"),
@@ -30,20 +31,32 @@ async fn samples(settings: &[(&str, &str)]) -> Skilled {
         })
         .collect();
     let tests = KINDS.map(|(sample, kind)| format!("{sample}={kind}"));
-    let toolchains: Vec<String> = toolchains()
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let toolchains = toolchain_paths();
     let base = [
         ("PORTCULLIS_WORKSPACES", workspaces.join(",")),
         ("PORTCULLIS_WORKSPACE_TESTS", tests.join(",")),
-        ("PORTCULLIS_SKILL_READ_PATHS", toolchains.join(",")),
+        ("PORTCULLIS_SKILL_READ_PATHS", toolchains),
     ];
     let base: Vec<(&str, &str)> = base
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     Skilled::shipped(&[&base, settings].concat()).await
+}
+
+/// As the setting has them.
+pub(crate) fn toolchain_paths() -> String {
+    let paths = toolchains();
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(",")
+}
+
+/// The same, if pytest is among them.
+pub(crate) fn with_pytest() -> Option<String> {
+    python().map(|_| toolchain_paths())
 }
 
 /// Where cargo runs these tests from, and Python with pytest if `make test` has installed it.
@@ -64,7 +77,7 @@ fn python() -> Option<PathBuf> {
 }
 
 /// Says what was left out, and fails where the tests must be complete.
-fn skipped(what: &str) {
+pub(crate) fn skipped(what: &str) {
     eprintln!("skipped: {what}");
     #[expect(
         clippy::disallowed_methods,

@@ -48,6 +48,7 @@ impl Bench {
                 runs_dir: places.path().join("runs"),
                 has_overlay: false,
                 search_drops_hidden: false,
+                test_plugins: None,
             },
             tracker: TaskTracker::new(),
             redactor: Redactor::with_default_rules(),
@@ -87,6 +88,7 @@ impl Bench {
             message: None,
             context: None,
             ignored_extra: Vec::new(),
+            report_mark: String::new(),
         }
     }
 

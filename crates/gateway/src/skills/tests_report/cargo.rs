@@ -7,6 +7,8 @@ pub(super) struct Cargo {
     /// Of the binary that runs: what its lines say, until its result says it better.
     lines: Tally,
     is_running: bool,
+    /// How many tests it said it would run.
+    promised: u64,
     has_results: bool,
     is_broken: bool,
     section: Section,
@@ -31,12 +33,18 @@ impl Cargo {
         if self.is_end_of_section(line) {
             self.end_section();
         }
-        if line.starts_with("running ") && line.trim_end().ends_with(['s', 't']) {
+        if is_of_cargo(line) {
             self.end_binary();
+        }
+        if let Some(promised) = promise(line).filter(|_| !self.is_running) {
             self.is_running = true;
-        } else if let Some(rest) = line.strip_prefix("test result: ") {
+            self.promised = promised;
+        } else if let Some(rest) = line
+            .strip_prefix("test result: ")
+            .filter(|_| self.is_running)
+        {
             self.result(rest);
-        } else if let Some(rest) = line.strip_prefix("test ") {
+        } else if let Some(rest) = line.strip_prefix("test ").filter(|_| self.is_running) {
             self.test(rest);
         } else if let Some(name) = section_name(line) {
             self.section = Section::Test {
@@ -64,6 +72,7 @@ impl Cargo {
         self.end_section();
         let is_interrupted = self.is_running;
         self.end_binary();
+        self.total.has_begun = self.has_results || is_interrupted || self.is_broken;
         self.total.is_complete = self.has_results && !is_interrupted && !self.is_broken;
         self.total
     }
@@ -84,8 +93,13 @@ impl Cargo {
         }
     }
 
+    /// Believed if it is of as many tests as were promised: a test may print one, too.
     fn result(&mut self, rest: &str) {
         let number = |word| number_before(rest, word).unwrap_or_default();
+        let ran = ["passed", "failed", "ignored", "measured"].map(number);
+        if ran.into_iter().fold(0, u64::saturating_add) != self.promised {
+            return;
+        }
         self.lines = Tally {
             passed: number("passed"),
             failed: number("failed"),
@@ -129,6 +143,26 @@ impl Cargo {
         self.total.failed = self.total.failed.saturating_add(1);
         self.total.tell(name, message);
     }
+}
+
+/// `running 4 tests`
+fn promise(line: &str) -> Option<u64> {
+    let (number, noun) = line.strip_prefix("running ")?.split_once(' ')?;
+    matches!(noun.trim_end(), "test" | "tests")
+        .then(|| number.parse().ok())
+        .flatten()
+}
+
+/// What cargo says between two binaries.
+fn is_of_cargo(line: &str) -> bool {
+    [
+        "     Running ",
+        "   Doc-tests ",
+        "error: test failed",
+        "error: doctest failed",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
 }
 
 /// `---- tests::adds stdout ----`

@@ -126,6 +126,7 @@ impl Go {
 
     pub(super) fn finish(self) -> Tally {
         let mut tally = self.tally;
+        tally.has_begun = self.has_ended || !self.open_packages.is_empty();
         tally.is_complete = self.has_ended && self.open_packages.is_empty() && !self.is_truncated;
         tally
     }

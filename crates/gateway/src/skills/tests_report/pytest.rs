@@ -17,8 +17,8 @@ impl Pytest {
         } else if let Some(rest) = line.strip_prefix("FAILED ").or(line.strip_prefix("ERROR ")) {
             let (name, message) = rest.split_once(" - ").unwrap_or((rest, ""));
             self.lines.explain(name.trim(), message);
-        } else if line.starts_with("==") && line.contains(" in ") {
-            self.last(line);
+        } else if let Some(last) = last_words(line) {
+            self.last(last);
         } else if let Some((name, outcome)) = test(line) {
             match outcome {
                 "PASSED" | "XPASS" => self.lines.passed += 1,
@@ -41,23 +41,51 @@ impl Pytest {
         }
     }
 
-    /// `=== 1 failed, 2 passed, 1 skipped, 1 error in 0.05s ===`
     fn last(&mut self, line: &str) {
         let number = |words: &[&str]| sum(words.iter().map(|word| number_before(line, word)));
-        self.summary = Some(Tally {
+        let mut run = Tally {
             passed: number(&["passed", "xpassed"]),
             failed: number(&["failed", "error", "errors"]),
             skipped: number(&["skipped", "xfailed"]),
-            failures: Vec::new(),
+            has_begun: true,
             is_complete: true,
-        });
+            ..Tally::default()
+        };
+        if let Some(earlier) = self.summary.take() {
+            run.add(earlier);
+        }
+        self.summary = Some(run);
     }
+}
+
+/// `=== 1 failed, 2 passed, 1 skipped, 1 error in 0.05s ===`, without the signs where it is quiet.
+fn last_words(line: &str) -> Option<&str> {
+    const WORDS: [&str; 10] = [
+        "passed",
+        "xpassed",
+        "failed",
+        "error",
+        "errors",
+        "skipped",
+        "xfailed",
+        "deselected",
+        "warning",
+        "warnings",
+    ];
+    let words = line.trim_matches(['=', ' ']);
+    let (numbers, _) = words.rsplit_once(" in ")?;
+    let is_number = |part: &str| {
+        let part = part.split_once(' ');
+        part.is_some_and(|(number, word)| number.parse::<u64>().is_ok() && WORDS.contains(&word))
+    };
+    numbers.split(", ").all(is_number).then_some(numbers)
 }
 
 /// `tests/test_a.py::test_adds PASSED   [ 33%]`
 fn test(line: &str) -> Option<(&str, &str)> {
     const OUTCOMES: [&str; 6] = ["PASSED", "FAILED", "SKIPPED", "ERROR", "XFAIL", "XPASS"];
-    if !line.contains("::") {
+    // Not of another runner: cargo's names have colons too.
+    if !line.contains(".py::") {
         return None;
     }
     OUTCOMES.iter().find_map(|outcome| {

@@ -4,10 +4,10 @@ use super::*;
 
 fn report(kind: TestKind, text: &str) -> Value {
     let redactor = Redactor::with_default_rules();
-    let mut report = TestsReport::new(kind, &redactor, 1 << 20);
+    let mut report = TestsReport::new(kind, &redactor, 1 << 20, String::new(), false);
     let lines: String = text.lines().map(|line| line.to_owned() + "\n").collect();
     report.take(Block::Lines(lines.into_bytes()));
-    report.finish(End::Ok).output
+    report.finish(End::Ok).unwrap().output
 }
 
 /// passed, failed, skipped, complete
@@ -116,11 +116,11 @@ fn nodes_tap_is_counted_and_what_the_filter_left_out_is_not() {
 fn other_runners_of_javascript_are_known_by_their_last_words() {
     for (text, expected) in [
         (
-            "Tests:       1 failed, 1 skipped, 2 passed, 4 total",
+            "Test Suites: 1 failed, 1 total\nTests:       1 failed, 1 skipped, 2 passed, 4 total",
             (2, 1, 1, true),
         ),
         (
-            " \u{1b}[2mTests \u{1b}[22m  1 failed | 2 passed (3)",
+            " \u{1b}[2mTest Files \u{1b}[22m 1 failed (1)\n \u{1b}[2mTests \u{1b}[22m  1 failed | 2 passed (3)",
             (2, 1, 0, true),
         ),
         (
@@ -199,10 +199,10 @@ fn event(action: &str, package: &str, test: &str, output: &str) -> String {
 
 fn finished(kind: TestKind, text: &str) -> Finished {
     let redactor = Redactor::with_default_rules();
-    let mut report = TestsReport::new(kind, &redactor, 1 << 20);
+    let mut report = TestsReport::new(kind, &redactor, 1 << 20, String::new(), false);
     let lines: String = text.lines().map(|line| line.to_owned() + "\n").collect();
     report.take(Block::Lines(lines.into_bytes()));
-    report.finish(End::Ok)
+    report.finish(End::Ok).unwrap()
 }
 
 #[test]
@@ -257,7 +257,10 @@ fn names_in_events_are_redacted_and_cut() {
 
 #[test]
 fn numbers_and_lines_may_be_as_large_as_they_like() {
-    let tap = format!("# fail {0}\n# cancelled {0}\n# skipped {0}\n", u64::MAX);
+    let tap = format!(
+        "# tests {0}\n# suites 0\n# pass 0\n# fail {0}\n# cancelled {0}\n# skipped {0}\n# todo 0\n# duration_ms 1\n",
+        u64::MAX
+    );
     assert_eq!(report(TestKind::Make, &tap)["failed"], u64::MAX);
     let pytest = format!("== {0} failed, {0} errors in 1s ==\n", u64::MAX);
     assert_eq!(report(TestKind::Pytest, &pytest)["failed"], u64::MAX);
@@ -281,9 +284,9 @@ fn make_is_whatever_it_runs() {
 fn a_run_that_failed_has_a_failure() {
     let redactor = Redactor::with_default_rules();
     for (end, failed) in [(End::Ok, 0), (End::CutOff, 0), (End::Failed, 1)] {
-        let mut report = TestsReport::new(TestKind::Make, &redactor, 1000);
+        let mut report = TestsReport::new(TestKind::Make, &redactor, 1000, String::new(), false);
         report.take(Block::Lines(b"make: Segmentation fault\n".to_vec()));
-        let output = report.finish(end).output;
+        let output = report.finish(end).unwrap().output;
         assert_eq!(output["failed"], failed);
         if failed > 0 {
             let failure = json!({ "name": "(process)", "message": "make: Segmentation fault" });
