@@ -141,10 +141,6 @@ async fn run(
             .extend(exchanges.into_iter().map(|(_, it)| it));
         evidence.crashes.extend(crashes.into_inner());
         done = until;
-        if moment == MOMENT_WITHOUT_LOG {
-            gateway.kill_log_reader();
-            evidence.log_ended = Some(Instant::now());
-        }
         close_idle_connections(model).await;
         match gateway.sample_at_rest().await {
             Ok(sample) => {
@@ -154,6 +150,11 @@ async fn run(
                 let problem = format!("after {done} turns: {problem}");
                 course.violations.push(problem);
             }
+        }
+        // At rest, so that all that was said before has been read.
+        if moment == MOMENT_WITHOUT_LOG {
+            gateway.kill_log_reader();
+            evidence.log_ended = Some(Instant::now());
         }
     }
     let log = gateway.readiness("log").await?;
