@@ -23,9 +23,10 @@ use tokio_util::task::TaskTracker;
 use crate::broker::{Broker, BrokerStartError};
 use crate::chat::{Chat, ChatParts};
 use crate::config::{CodexSettings, PoolSettings, ProviderSettings, Settings};
+use crate::descriptors;
 use crate::guard::Guard;
 use crate::health::Health;
-use crate::http::{self, BodyBudget, Face};
+use crate::http::{self, Bodies, BodyLimits, ConnectionLimits, Face, Parsing};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
 use crate::skills::{Catalogue, CatalogueError, SandboxParts, Skills, WorkspaceError};
 use crate::turns::Turns;
@@ -43,6 +44,7 @@ pub struct App {
     face: Arc<Face>,
     client: CodexClient,
     demo: bool,
+    connections: ConnectionLimits,
     kill_grace: Duration,
     shutdown: Shutdown,
 }
@@ -104,6 +106,7 @@ impl App {
         launcher: &Path,
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
+        let connections = descriptors::connection_limits(&settings);
         let address = settings.server.bind;
         let listener = TcpListener::bind(address)
             .await
@@ -180,7 +183,11 @@ impl App {
             chat,
             skills,
             health,
-            bodies: BodyBudget::new(settings.server.max_body_bytes),
+            bodies: Bodies::new(BodyLimits {
+                max_bytes: settings.server.max_body_bytes,
+                min_bytes_per_sec: settings.server.min_body_rate,
+            }),
+            parsing: Parsing::new(shutdown.tasks.clone()),
             redactor: settings.redactor,
             settings: settings.server,
         });
@@ -190,6 +197,7 @@ impl App {
             face,
             client,
             demo: matches!(settings.provider, ProviderSettings::Demo),
+            connections,
             kill_grace: settings.codex.kill_grace,
             shutdown,
         })
@@ -239,16 +247,16 @@ impl App {
             client,
             shutdown,
             kill_grace,
+            connections,
             ..
         } = self;
-        let header_timeout = face.settings.header_timeout;
         let drain = face.settings.drain;
         let serving = shutdown.tasks.spawn({
             let tasks = shutdown.tasks.clone();
             let closing = shutdown.closing.clone();
             let router = http::router(face);
             async move {
-                http::accept::serve(listener, router, header_timeout, &tasks, closing).await;
+                http::accept::serve(listener, router, connections, &tasks, closing).await;
             }
         });
         stop.await;

@@ -17,7 +17,7 @@ use crate::call::{Call, TENANT};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::{self, Guard, Permit};
-use crate::prompt::{self, PromptCaps};
+use crate::prompt::{PromptCaps, Question};
 use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::skills::{Borrower, Lending, Skills};
 use crate::turns::{self, Said, StartedTurn, TurnOrder, Turns};
@@ -118,7 +118,7 @@ impl ChatParts {
     /// and gives back its permit.
     async fn work(
         &self,
-        request: ChatRequest,
+        mut request: ChatRequest,
         call: &Call,
         writer: &RunWriter,
         record: &mut CallRecord,
@@ -133,7 +133,7 @@ impl ChatParts {
         let ignored = request.ignored_extra.iter();
         let ignored = ignored.map(|name| self.redactor.redact(name).text);
         let mut meta = Meta::new(call, model.clone(), driver, ignored.collect());
-        let input = self.input(&request, &mut meta);
+        let input = self.input(&mut request, &mut meta).await?;
         let order = TurnOrder {
             turn: Turn {
                 input,
@@ -176,20 +176,29 @@ impl ChatParts {
     }
 
     /// The text items of the user's turn: the message, and the context between marks.
-    fn input(&self, request: &ChatRequest, meta: &mut Meta) -> Vec<String> {
+    async fn input(
+        &self,
+        request: &mut ChatRequest,
+        meta: &mut Meta,
+    ) -> Result<Vec<String>, Problem> {
         let caps = PromptCaps {
             max_message_chars: self.settings.max_input_chars,
             max_context_chars: self.settings.max_context_chars,
         };
-        let context = request.context.as_deref();
-        let texts = prompt::texts(&request.message, context, &self.redactor, caps);
+        let question = Question {
+            message: std::mem::take(&mut request.message),
+            context: request.context.take(),
+        };
+        let texts = question
+            .prepare(&self.redactor, caps, &self.tracker)
+            .await?;
         let input = texts.into_iter().map(|(field, prepared)| {
             meta.redactions.request.add(&prepared.redactions);
             let truncation = prepared.truncation.map(|truncation| (field, truncation));
             meta.truncated.extend(truncation);
             prepared.text
         });
-        input.collect()
+        Ok(input.collect())
     }
 
     fn lend(&self, request: &ChatRequest) -> Result<Lending, Problem> {

@@ -283,7 +283,14 @@ impl Signals {
     reason = "of a command that does nothing else"
 )]
 fn print(text: &str) -> Result<(), String> {
-    io::stdout()
-        .write_all(text.as_bytes())
+    unless_reader_left(io::stdout().write_all(text.as_bytes()))
         .map_err(|error| format!("stdout could not be written: {error}"))
+}
+
+/// Whoever has seen enough, as `head` has, is no failure.
+fn unless_reader_left(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

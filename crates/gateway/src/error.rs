@@ -34,6 +34,7 @@ pub struct FieldError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
+    MalformedRequest,
     MalformedJson,
     MissingMessage,
     MissingSkill,
@@ -66,6 +67,7 @@ impl ErrorCode {
     /// The wire name, the HTTP status and the title of each code.
     const fn row(self) -> (&'static str, u16, &'static str) {
         match self {
+            Self::MalformedRequest => ("malformed_request", 400, "The request is not well formed"),
             Self::MalformedJson => ("malformed_json", 400, "The body is not valid JSON"),
             Self::MissingMessage => ("missing_message", 400, "There is no message"),
             Self::MissingSkill => ("missing_skill", 400, "There is no skill"),
@@ -79,7 +81,7 @@ impl ErrorCode {
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
                 415,
-                "The body is not declared as JSON",
+                "The body is not declared or encoded as it must be",
             ),
             Self::HostNotAllowed => ("host_not_allowed", 421, "This host is not served here"),
             Self::InvalidRequest => ("invalid_request", 422, "The request is not valid"),

@@ -4,11 +4,13 @@
 //! ARCHITECTURE.md walks through one.
 
 pub mod app;
+pub mod bounded_json;
 pub mod broker;
 pub mod call;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod descriptors;
 pub mod doctor;
 pub mod error;
 pub mod guard;

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use redact::{Counts, Redactor};
 use sha2::{Digest as _, Sha256};
+use tokio_util::task::TaskTracker;
 
+use crate::error::{ErrorCode, Problem};
 use crate::guard::caps::{Keep, Truncation, cap};
 
 /// A text that may go to the model.
@@ -28,28 +30,53 @@ pub struct PromptCaps {
     pub max_context_chars: usize,
 }
 
-/// The texts of a question, each by the name of its field: the message, and the context between marks.
-pub(crate) fn texts(
-    message_text: &str,
-    context_text: Option<&str>,
-    redactor: &Redactor,
-    caps: PromptCaps,
-) -> Vec<(&'static str, Prepared)> {
-    let context = context_text.map(|text| context(text, redactor, caps.max_context_chars));
-    let message = message(message_text, redactor, caps.max_message_chars);
-    let context = context.map(|context| ("context", context));
-    std::iter::once(("message", message))
-        .chain(context)
-        .collect()
+/// The texts of a question as a caller sent them.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) message: String,
+    pub(crate) context: Option<String>,
+}
+
+/// Texts up to this size are looked through in less time than another thread takes to wake up.
+const AT_ONCE_BYTES: usize = 32 * 1024;
+
+impl Question {
+    /// The texts, each by the name of its field: the message, and the context between marks. Long ones
+    /// are looked through on a thread of their own, so that nobody else's answer waits.
+    pub(crate) async fn prepare(
+        self,
+        redactor: &Redactor,
+        caps: PromptCaps,
+        tasks: &TaskTracker,
+    ) -> Result<Vec<(&'static str, Prepared)>, Problem> {
+        let size_bytes = self.message.len() + self.context.as_ref().map_or(0, String::len);
+        if size_bytes <= AT_ONCE_BYTES {
+            return Ok(self.texts(redactor, caps));
+        }
+        let redactor = redactor.clone();
+        let preparing = tasks.spawn_blocking(move || self.texts(&redactor, caps));
+        let failed = |_| Problem::new(ErrorCode::Internal, "The texts could not be redacted.");
+        preparing.await.map_err(failed)
+    }
+
+    fn texts(self, redactor: &Redactor, caps: PromptCaps) -> Vec<(&'static str, Prepared)> {
+        let context = self.context.as_deref();
+        let context = context.map(|text| context_text(text, redactor, caps.max_context_chars));
+        let message = message_text(&self.message, redactor, caps.max_message_chars);
+        let context = context.map(|context| ("context", context));
+        std::iter::once(("message", message))
+            .chain(context)
+            .collect()
+    }
 }
 
 /// A question keeps its beginning.
-fn message(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn message_text(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
     prepare(text, redactor, limit_chars, Keep::Head)
 }
 
 /// Material keeps both ends, and stands between marks.
-fn context(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn context_text(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
     let prepared = prepare(text, redactor, limit_chars, Keep::HeadAndTail);
     Prepared {
         text: delimit(&prepared.text),

@@ -51,6 +51,8 @@ use execution::{Ended, Execution};
 use record::ToolRecord;
 use request::Prepared;
 
+pub(crate) use parameters::LIMITS as PARAMETER_LIMITS;
+
 pub use catalogue::Catalogue;
 pub use definition::{Example, Run, Skill, SkillName, TestKind, WorkspaceMode};
 pub use lending::{Borrower, Lending, LentCall};
@@ -170,6 +172,13 @@ impl Skills {
                 tracing::error!("the skills stay as they were");
             }
         }
+    }
+
+    /// Whether a skill takes a value of this name in `extra`.
+    pub fn takes(&self, skill: &str, name: &str) -> bool {
+        let catalogue = self.catalogue();
+        let skill = catalogue.get(skill);
+        skill.is_some_and(|skill| skill.takes(name))
     }
 
     /// Starts the work on a call. It goes on until its terminal event, its deadline, or until the

@@ -1,11 +1,22 @@
-//! What a caller of `/chat` may ask for. Past [`ChatRequest::parse`] there are only valid values.
+//! What a caller of `/chat` may ask for. Past [`Parsed::read`] there are only valid values.
+//!
+//! No tree is built of a body: its members are looked at as the texts that they are, and only what is
+//! honoured becomes a value.
 
-use serde_json::{Map, Value};
+mod encoding;
+mod extra;
+mod known;
 
-use crate::call::shown_key;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::bounded_json::{self, JsonRefusal, Place};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::skills::ToolRequest;
+
+use extra::Extra;
+use known::Known;
 
 /// A checked request. It may still be over the caps: those cut, they do not refuse.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,19 +35,8 @@ pub struct ChatRequest {
     pub ignored_extra: Vec<String>,
 }
 
-/// The protocol takes any word; these are the ones that models are known to take.
-const REASONING_EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];
-
 /// Wrong fields that are told one by one; a body may hold hundreds of thousands.
 const MAX_ERRORS: usize = 64;
-
-/// Skills that one turn may lend to its model.
-const MAX_LENT_SKILLS: usize = 16;
-
-const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
-
-/// Names in `meta.ignored_extra`.
-const MAX_IGNORED_NAMES: usize = 32;
 
 /// What a body asks for, and in which form it wants the answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,78 +54,101 @@ pub enum Request {
 }
 
 impl Parsed {
-    /// Reads the body. Every problem with it is told at once.
-    pub fn read(body: &[u8], settings: &ChatSettings) -> Result<Self, Problem> {
-        let fields = match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) => {
-                return Err(Problem::new(
-                    ErrorCode::InvalidRequest,
-                    "The body must be a JSON object, such as {\"message\": \"…\"}.",
-                ));
+    /// Reads the body. Every problem with it is told at once. `declares` says whether a skill has a
+    /// parameter of a name.
+    pub fn read(
+        body: &[u8],
+        settings: &ChatSettings,
+        declares: impl Fn(&str, &str) -> bool,
+    ) -> Result<Self, Problem> {
+        let body = encoding::text_of(body)?;
+        let mut reader = Reader::new(body);
+        let members = bounded_json::members(body, |name, value| {
+            if !reader.fields.take(&name, value) {
+                reader.wrong(&name, "is not a field of this request");
             }
-            Err(error) => return Err(malformed(&error)),
-        };
-        Reader {
-            fields,
-            errors: Vec::new(),
-            error_count: 0,
-        }
-        .read(settings)
+        });
+        members.map_err(|refusal| match refusal {
+            JsonRefusal::Malformed(place) => malformed(place),
+            _ => Problem::new(
+                ErrorCode::InvalidRequest,
+                "The body must be a JSON object, such as {\"message\": \"…\"}.",
+            ),
+        })?;
+        reader.read(settings, declares)
     }
 }
 
 /// Where the JSON breaks and how, without a word of what it says.
-fn malformed(error: &serde_json::Error) -> Problem {
-    let kind = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        _ => "it is not JSON there (a lone surrogate escape is not, either)",
+fn malformed(place: Place) -> Problem {
+    let kind = if place.ends_too_early {
+        "it ends too early"
+    } else {
+        "it is not JSON there (a lone surrogate escape is not, either)"
     };
     Problem::new(
         ErrorCode::MalformedJson,
         format!(
             "The body breaks off at line {}, column {}: {kind}.",
-            error.line(),
-            error.column()
+            place.line, place.column
         ),
     )
 }
 
-/// Takes the known fields out of the body one by one and notes what is wrong with them.
-struct Reader {
-    fields: Map<String, Value>,
+/// The fields of the body, and what is wrong with them.
+struct Reader<'body> {
+    body: &'body str,
+    fields: Known<'body, 7>,
     errors: Vec<FieldError>,
     error_count: usize,
 }
 
-impl Reader {
-    fn read(mut self, settings: &ChatSettings) -> Result<Parsed, Problem> {
-        let mode = self.string("mode");
-        let message = self.string("message");
-        let context = self.string("context");
-        let skill = self.string("skill");
+impl<'body> Reader<'body> {
+    fn new(body: &'body str) -> Self {
+        Self {
+            body,
+            fields: Known::new([
+                "mode",
+                "message",
+                "context",
+                "skill",
+                "stream",
+                "conversation_id",
+                "extra",
+            ]),
+            errors: Vec::new(),
+            error_count: 0,
+        }
+    }
+
+    fn read(
+        mut self,
+        settings: &ChatSettings,
+        declares: impl Fn(&str, &str) -> bool,
+    ) -> Result<Parsed, Problem> {
+        let mode = self.string("mode")?;
+        let message = self.string("message")?;
+        let context = self.string("context")?;
+        let skill = self.string("skill")?;
         let stream = self.boolean("stream");
-        let conversation = self.string("conversation_id");
+        let conversation = self.string("conversation_id")?;
         let extra = self.object("extra");
         let is_tool = match mode.as_deref() {
             None | Some("chat") => false,
             Some("tool") => true,
             Some(_) => {
-                self.wrong(&["mode"], "must be \"chat\" or \"tool\"");
+                self.wrong("mode", "must be \"chat\" or \"tool\"");
                 false
             }
         };
         if skill.is_some() && !is_tool {
-            self.wrong(&["skill"], "belongs to \"mode\": \"tool\"");
+            self.wrong("skill", "belongs to \"mode\": \"tool\"");
         }
         if conversation.is_some() {
             self.wrong(
-                &["conversation_id"],
+                "conversation_id",
                 "conversations cannot be continued in this version",
             );
-        }
-        for name in std::mem::take(&mut self.fields).keys() {
-            self.wrong(&[name], "is not a field of this request");
         }
         if !self.errors.is_empty() {
             return Err(Problem::invalid(
@@ -134,81 +157,86 @@ impl Reader {
                 self.error_count,
             ));
         }
-        if is_tool {
-            let request = ToolRequest {
-                skill: skill
-                    .filter(|skill| !skill.is_empty())
-                    .ok_or_else(missing_skill)?,
+        let request = if is_tool {
+            let skill = skill
+                .filter(|skill| !skill.is_empty())
+                .ok_or_else(missing_skill)?;
+            let takes = |name: &str| declares(&skill, name);
+            let (extra, ignored_extra) = extra::of_tool(self.body, extra, takes)?;
+            Request::Tool(ToolRequest {
+                skill,
                 message,
                 context,
-                extra: extra.unwrap_or_default(),
-            };
-            return Ok(Parsed {
-                request: Request::Tool(request),
-                stream,
-            });
-        }
-        let Some(message) = message.filter(|message| !message.trim().is_empty()) else {
-            return Err(Problem::new(
-                ErrorCode::MissingMessage,
-                "Put the question into \"message\"; it must not be empty.",
-            ));
+                extra,
+                ignored_extra,
+            })
+        } else {
+            let message = message
+                .filter(|message| !message.trim().is_empty())
+                .ok_or_else(missing_message)?;
+            let extra = Extra::read(self.body, extra, settings)?;
+            Request::Chat(ChatRequest {
+                message,
+                context: context.filter(|context| !context.is_empty()),
+                model: extra.model,
+                reasoning_effort: extra.reasoning_effort,
+                output_schema: extra.output_schema,
+                skills: extra.skills,
+                workspace: extra.workspace,
+                ignored_extra: extra.ignored,
+            })
         };
-        let extra = Extra::read(extra.unwrap_or_default(), settings)?;
-        let request = ChatRequest {
-            message,
-            context: context.filter(|context| !context.is_empty()),
-            model: extra.model,
-            reasoning_effort: extra.reasoning_effort,
-            output_schema: extra.output_schema,
-            skills: extra.skills,
-            workspace: extra.workspace,
-            ignored_extra: extra.ignored,
-        };
-        Ok(Parsed {
-            request: Request::Chat(request),
-            stream,
-        })
+        Ok(Parsed { request, stream })
     }
 
-    /// A field that is absent or `null` was not sent.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.fields.remove(name).filter(|value| !value.is_null())
-    }
-
-    fn string(&mut self, name: &str) -> Option<String> {
-        let value = self.take(name)?;
-        if let Value::String(text) = value {
-            return Some(text);
+    fn string(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let Some(value) = self.fields.get(name) else {
+            return Ok(None);
+        };
+        if value.get().starts_with('"') {
+            return string(self.body, value).map(Some);
         }
-        self.wrong(&[name], "must be a string");
-        None
+        self.wrong(name, "must be a string");
+        Ok(None)
     }
 
     fn boolean(&mut self, name: &str) -> Option<bool> {
-        let value = self.take(name)?;
-        if let Value::Bool(value) = value {
+        match self.fields.get(name)?.get() {
+            "true" => return Some(true),
+            "false" => return Some(false),
+            _ => self.wrong(name, "must be true or false"),
+        }
+        None
+    }
+
+    fn object(&mut self, name: &str) -> Option<&'body str> {
+        let value = self.fields.get(name)?.get();
+        if value.starts_with('{') {
             return Some(value);
         }
-        self.wrong(&[name], "must be true or false");
+        self.wrong(name, "must be an object");
         None
     }
 
-    fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        let value = self.take(name)?;
-        if let Value::Object(fields) = value {
-            return Some(fields);
-        }
-        self.wrong(&[name], "must be an object");
-        None
-    }
-
-    fn wrong(&mut self, tokens: &[&str], detail: &str) {
+    fn wrong(&mut self, name: &str, detail: &str) {
         self.error_count += 1;
         if self.errors.len() < MAX_ERRORS {
-            self.errors.push(FieldError::new(tokens, detail));
+            self.errors.push(FieldError::new(&[name], detail));
         }
     }
+}
+
+/// A string as it was meant. Its form is known to be right, but for surrogates.
+fn string(body: &str, value: &RawValue) -> Result<String, Problem> {
+    let text = value.get();
+    serde_json::from_str(text).map_err(|error| malformed(Place::of(&error).within(body, text)))
+}
+
+fn missing_message() -> Problem {
+    Problem::new(
+        ErrorCode::MissingMessage,
+        "Put the question into \"message\"; it must not be empty.",
+    )
 }
 
 fn missing_skill() -> Problem {
@@ -216,115 +244,6 @@ fn missing_skill() -> Problem {
         ErrorCode::MissingSkill,
         "\"mode\": \"tool\" needs the name of a skill in \"skill\".",
     )
-}
-
-/// The honoured keys of `extra`.
-#[derive(Default)]
-struct Extra {
-    model: Option<String>,
-    reasoning_effort: Option<String>,
-    output_schema: Option<Value>,
-    skills: Vec<String>,
-    workspace: Option<String>,
-    ignored: Vec<String>,
-}
-
-impl Extra {
-    fn read(fields: Map<String, Value>, settings: &ChatSettings) -> Result<Self, Problem> {
-        let mut extra = Self::default();
-        let mut errors = Vec::new();
-        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
-            let wrong = match name.as_str() {
-                "model" => extra.set_model(value, settings),
-                "reasoning_effort" => extra.set_reasoning_effort(value),
-                "output_schema" => extra.set_output_schema(value),
-                "skills" => extra.set_skills(value),
-                "workspace" => extra.set_workspace(value),
-                _ => {
-                    extra.ignore(&name);
-                    Ok(())
-                }
-            };
-            if let Err(detail) = wrong {
-                errors.push(FieldError::new(&["extra", &name], detail));
-            }
-        }
-        // It is for the skills alone.
-        if extra.skills.is_empty() && extra.workspace.take().is_some() {
-            extra.ignore("workspace");
-        }
-        if errors.is_empty() {
-            Ok(extra)
-        } else {
-            let count = errors.len();
-            Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count))
-        }
-    }
-
-    fn ignore(&mut self, name: &str) {
-        if self.ignored.len() < MAX_IGNORED_NAMES {
-            self.ignored.push(shown_key(name).into_owned());
-        }
-    }
-
-    fn set_skills(&mut self, value: Value) -> Result<(), String> {
-        let must_be = || format!("must be a list of at most {MAX_LENT_SKILLS} names of skills");
-        let Value::Array(names) = value else {
-            return Err(must_be());
-        };
-        if names.len() > MAX_LENT_SKILLS {
-            return Err(must_be());
-        }
-        for name in names {
-            let Value::String(name) = name else {
-                return Err(must_be());
-            };
-            self.skills.push(name);
-        }
-        Ok(())
-    }
-
-    fn set_workspace(&mut self, value: Value) -> Result<(), String> {
-        let Value::String(name) = value else {
-            return Err("must be the name of a workspace".to_owned());
-        };
-        self.workspace = Some(name);
-        Ok(())
-    }
-
-    fn set_model(&mut self, value: Value, settings: &ChatSettings) -> Result<(), String> {
-        let allowed = &settings.allowed_models;
-        match value {
-            Value::String(model) if allowed.contains(&model) => {
-                self.model = Some(model);
-                Ok(())
-            }
-            _ => Err(format!("must be one of: {}", allowed.join(", "))),
-        }
-    }
-
-    fn set_reasoning_effort(&mut self, value: Value) -> Result<(), String> {
-        match value {
-            Value::String(effort) if REASONING_EFFORTS.contains(&effort.as_str()) => {
-                self.reasoning_effort = Some(effort);
-                Ok(())
-            }
-            _ => Err(format!("must be one of: {}", REASONING_EFFORTS.join(", "))),
-        }
-    }
-
-    fn set_output_schema(&mut self, value: Value) -> Result<(), String> {
-        if !value.is_object() {
-            return Err("must be a JSON Schema object".to_owned());
-        }
-        if value.to_string().len() > MAX_OUTPUT_SCHEMA_BYTES {
-            return Err(format!(
-                "must be at most {MAX_OUTPUT_SCHEMA_BYTES} bytes of JSON"
-            ));
-        }
-        self.output_schema = Some(value);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

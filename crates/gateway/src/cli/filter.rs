@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use redact::{Finding, Redactor};
 
+use super::unless_reader_left;
 use crate::config::{self, Environment};
 
 #[derive(Debug, Args)]
@@ -36,7 +37,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let findings = arguments
         .findings
         .then(|| BufWriter::new(io::stderr().lock()));
-    copy(&redactor, findings).map_err(|error| format!("redact: {error}"))
+    let copied = unless_reader_left(copy(&redactor, findings));
+    copied.map_err(|error| format!("redact: {error}"))
 }
 
 #[expect(

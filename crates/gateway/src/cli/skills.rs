@@ -29,12 +29,12 @@ pub(super) fn run(command: &Command) -> Result<(), String> {
     match command {
         Command::Check { directory } => {
             let directory = match directory {
-                Some(directory) if directory.is_dir() => directory.clone(),
-                Some(directory) => {
-                    return Err(format!("{} is not a directory", directory.display()));
-                }
+                Some(directory) => directory.clone(),
                 None => configured()?,
             };
+            if !directory.is_dir() {
+                return Err(format!("{} is not a directory", directory.display()));
+            }
             let catalogue = read(&directory)?;
             print(&format!(
                 "{} skills in {} are valid.\n",

@@ -33,18 +33,65 @@ pub(super) fn base_url(said: &str) -> Result<String, String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must end with its path: leave out what follows ? or #".to_owned());
     }
-    if url.scheme() == "http" && !host_is_loopback(&url) {
+    let base = url.as_str().trim_end_matches('/');
+    for operation in ["/responses", "/chat/completions", "/completions", "/models"] {
+        if base.ends_with(operation) {
+            return Err(format!(
+                "must be the base alone: leave out {operation}; /responses is appended"
+            ));
+        }
+    }
+    let segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();
+    let segments = segments.as_slice();
+    if let Some([twice, _]) = segments
+        .windows(2)
+        .find(|pair| pair[0] == pair[1] && !pair[0].is_empty())
+    {
+        return Err(format!("has /{twice} twice: leave one of them out"));
+    }
+    if url.host_str() == Some("api.openai.com") && url.path().trim_matches('/') != "v1" {
+        return Err("must end with /v1: https://api.openai.com/v1".to_owned());
+    }
+    Ok(base.to_owned())
+}
+
+/// The endpoint of a resource, as the portal shows it or as a client library wants it: what the gateway
+/// appends is left out.
+pub(super) fn azure_endpoint(said: &str) -> Result<String, String> {
+    const APPENDED: [&str; 4] = ["/responses", "/v1", "/openai", "/"];
+    let (address, query) = said.split_once('?').unwrap_or((said, ""));
+    if query.contains("api-version=") {
         return Err(
-            "must be https: over http the key would travel in the clear (http is only for this \
-             machine, 127.0.0.1, [::1] or localhost)"
+            "must end with its path: the version has its own setting, api_version".to_owned(),
+        );
+    }
+    if address.contains("/deployments/") {
+        return Err(
+            "must be the resource's alone: leave out /openai/deployments/…; the deployment has its own setting"
                 .to_owned(),
         );
     }
-    let base = url.as_str().trim_end_matches('/');
-    if base.ends_with("/responses") {
-        return Err("must be the base alone: leave out /responses, which is appended".to_owned());
+    let mut endpoint = said;
+    while let Some(rest) = APPENDED.iter().find_map(|end| endpoint.strip_suffix(end)) {
+        endpoint = rest;
     }
-    Ok(base.to_owned())
+    base_url(endpoint)
+}
+
+/// The host of an address to which the key would travel in the clear, over the network.
+pub(super) fn host_over_http(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let is_open = url.scheme() == "http" && !host_is_loopback(&url);
+    is_open.then(|| url.host_str().unwrap_or_default().to_ascii_lowercase())
+}
+
+/// An address alone, in its usual form.
+pub(super) fn ip(said: &str) -> Result<String, String> {
+    let address: IpAddr = said.parse().map_err(|_| {
+        "must be an IP address alone, such as 10.0.0.7 or 2001:db8::7: no port and no network"
+            .to_owned()
+    })?;
+    Ok(address.to_canonical().to_string())
 }
 
 /// A `Host` value without its port, in lower case; an IPv6 address keeps its brackets.
@@ -147,8 +194,12 @@ mod tests {
     #[test]
     fn a_base_url_that_would_leak_or_mislead_is_refused_without_repeating_it() {
         let cases = [
-            ("http://models.example/v1", "in the clear"),
-            ("http://localhost.evil.example/v1", "in the clear"),
+            (
+                "https://models.example/v1/chat/completions",
+                "leave out /chat/completions",
+            ),
+            ("https://models.example/v1/v1", "/v1 twice"),
+            ("https://api.openai.com", "must end with /v1"),
             (
                 "https://user:hunter2@models.example",
                 "user name or password",
@@ -174,6 +225,23 @@ mod tests {
             assert!(refusal.contains(reason), "{url}: {refusal}");
             assert!(!refusal.contains("hunter2"), "{url}: {refusal}");
         }
+    }
+
+    #[test]
+    fn an_azure_endpoint_loses_what_is_appended() {
+        for said in [
+            "https://name.openai.azure.com",
+            "https://name.openai.azure.com/",
+            "https://name.openai.azure.com/openai",
+            "https://name.openai.azure.com/openai/v1/",
+            "https://name.openai.azure.com/openai/v1/responses",
+            "https://name.openai.azure.com/openai/openai/",
+        ] {
+            let endpoint = azure_endpoint(said).unwrap();
+            assert_eq!(endpoint, "https://name.openai.azure.com", "{said}");
+        }
+        assert!(azure_endpoint("https://a.example/openai/deployments/x").is_err());
+        assert!(azure_endpoint("https://a.example/openai?api-version=v1").is_err());
     }
 
     #[test]

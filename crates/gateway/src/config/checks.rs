@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::address::host_over_http;
 use super::kind::Value;
 use super::layers::Gathered;
 use super::origins::{Origin, Origins};
@@ -17,6 +18,9 @@ pub(super) fn check(gathered: &mut Gathered) {
         gathered.problems.extend(missing_of_provider(origins));
     }
     gathered.problems.extend(workspaces_disagree(origins));
+    let (refused, in_the_clear) = over_http(origins);
+    gathered.problems.extend(refused);
+    gathered.warnings.extend(in_the_clear);
     let warnings = [
         grace_exceeds_timeout(origins),
         queue_wait_exceeds_timeout(origins),
@@ -63,6 +67,34 @@ fn missing(origins: &Origins, provider: &str, required: &[&str]) -> Vec<Problem>
             Problem::of(setting.path, Origin::NotSet, detail)
         })
         .collect()
+}
+
+/// Addresses of a provider that are reached over http: refused, or allowed by name and warned of.
+fn over_http(origins: &Origins) -> (Vec<Problem>, Vec<Warning>) {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let allowed = match origins.value("provider.plain_http_hosts") {
+        Some(Value::List(hosts)) => hosts.as_slice(),
+        _ => &[],
+    };
+    for path in ["provider.openai.base_url", "provider.azure.endpoint"] {
+        let Some(Value::Text(url)) = origins.value(path) else {
+            continue;
+        };
+        let Some(host) = host_over_http(url) else {
+            continue;
+        };
+        if allowed.contains(&host) {
+            let detail = format!(
+                "the key and every text travel to {host} in the clear: whoever is on the way can read and change them"
+            );
+            warnings.push(Warning::of(path, detail));
+        } else {
+            let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
+            let detail = "must be https: over http the key would travel in the clear. For a host on a network of your own, name it in PORTCULLIS_PLAIN_HTTP_HOSTS";
+            problems.push(Problem::of(path, origin, detail));
+        }
+    }
+    (problems, warnings)
 }
 
 fn grace_exceeds_timeout(origins: &Origins) -> Option<Warning> {

@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     LoopbackAddress,
     BaseUrl,
+    AzureEndpoint,
     ModelName,
     ApiVersion,
     LogFilter,
@@ -42,6 +43,8 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
     Host,
+    /// An IP address.
+    Address,
     Origin,
     Model,
     Path,
@@ -78,6 +81,7 @@ impl Kind {
             Self::Secret => said,
             _ => said.trim(),
         };
+        text::refuse_quotes(said)?;
         match self {
             Self::Switch => {
                 let on = switch(said).ok_or_else(|| self.must_be())?;
@@ -124,9 +128,11 @@ impl Kind {
             }
             Self::Choice(options) => format!("one of {}", options.join(", ")),
             Self::LoopbackAddress => "a loopback address with a port".to_owned(),
-            Self::BaseUrl => "an https URL (http only to this machine)".to_owned(),
+            Self::BaseUrl | Self::AzureEndpoint => {
+                "an https URL (http to this machine and to named hosts)".to_owned()
+            }
             Self::ModelName => "a name of 1 to 128 visible ASCII characters".to_owned(),
-            Self::ApiVersion => "1 to 64 ASCII letters, digits, dots and dashes".to_owned(),
+            Self::ApiVersion => "v1, preview, or a date such as 2025-04-01-preview".to_owned(),
             Self::LogFilter => "a tracing filter, such as info or gateway=debug,info".to_owned(),
             Self::Directory => "the path of a directory, made if it is missing".to_owned(),
             Self::ExecutableFile => "the path of an executable file".to_owned(),
@@ -134,6 +140,7 @@ impl Kind {
             Self::RedactionRulesFile => "the path of a file of redaction rules".to_owned(),
             Self::Secret => "a secret of visible ASCII characters".to_owned(),
             Self::List(Item::Host) => "a list of host names without ports".to_owned(),
+            Self::List(Item::Address) => "a list of IP addresses".to_owned(),
             Self::List(Item::Origin) => "a list of origins such as https://chat.example".to_owned(),
             Self::List(Item::Path) => "a list of absolute paths that exist".to_owned(),
             Self::List(Item::Workspace) => "a list of name=/absolute/path".to_owned(),
@@ -164,10 +171,12 @@ impl Kind {
     }
 
     fn read_string(self, said: &str) -> Result<Value, String> {
+        text::refuse_quotes(said)?;
         match self {
             Self::Choice(options) => text::choice(said, options).map(Value::Text),
             Self::LoopbackAddress => address::loopback(said).map(Value::Address),
             Self::BaseUrl => address::base_url(said).map(Value::Text),
+            Self::AzureEndpoint => address::azure_endpoint(said).map(Value::Text),
             Self::ModelName => text::model_name(said).map(Value::Text),
             Self::ApiVersion => text::api_version(said).map(Value::Text),
             Self::LogFilter => text::log_filter(said).map(Value::Text),
@@ -211,6 +220,7 @@ fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Val
     for (index, text) in said.enumerate() {
         let parsed = match item {
             Item::Host => address::host(text),
+            Item::Address => address::ip(text),
             Item::Origin => address::origin(text),
             Item::Model => text::model_name(text),
             Item::Path => path::shared(text),

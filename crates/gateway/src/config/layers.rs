@@ -110,8 +110,15 @@ fn refuse_unknown(environment: &Environment, gathered: &mut Gathered) {
         .chain([CONFIG_VARIABLE.to_owned()])
         .collect();
     for (name, value) in environment.iter() {
-        let ours = OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if !ours || known.iter().any(|known| known == name) {
+        if known.iter().any(|known| known == name) {
+            continue;
+        }
+        if !OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            // It may be somebody else's, and so it is not refused.
+            if let Some(meant) = nearest(name, known.iter().map(String::as_str)) {
+                let detail = format!("is no setting and does nothing; did you mean {meant}?");
+                gathered.warnings.push(Warning::of(name, detail));
+            }
             continue;
         }
         if is_service_link(name, value.as_encoded_bytes()) {

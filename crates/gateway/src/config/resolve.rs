@@ -1,6 +1,6 @@
 //! From checked values to the structs of `settings.rs`: one line a field.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,6 +82,11 @@ fn server(origins: &Origins) -> Result<ServerSettings, Problem> {
         allowed_origins: list(origins, "server.allowed_origins")?,
         max_body_bytes: size(origins, "server.max_body_bytes")?,
         header_timeout: seconds(origins, "server.header_timeout_sec")?,
+        keep_alive: seconds(origins, "server.keep_alive_sec")?,
+        max_connections: size(origins, "server.max_connections")?,
+        max_connections_per_address: size(origins, "server.max_connections_per_address")?,
+        trusted_addresses: addresses(origins, "server.trusted_addresses")?,
+        min_body_rate: size(origins, "server.min_body_rate")?,
         drain: seconds(origins, "server.drain_sec")?,
         data_dir: optional_path(origins, "server.data_dir")?
             .ok_or_else(|| disagreement("server.data_dir"))?,
@@ -252,6 +257,14 @@ fn address(origins: &Origins, path: &str) -> Result<SocketAddr, Problem> {
         Some(Value::Address(address)) => Ok(*address),
         _ => Err(disagreement(path)),
     }
+}
+
+fn addresses(origins: &Origins, path: &str) -> Result<Vec<IpAddr>, Problem> {
+    let list = list(origins, path)?;
+    let parsed = list.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|_| disagreement(path))
 }
 
 fn list(origins: &Origins, path: &str) -> Result<Vec<String>, Problem> {

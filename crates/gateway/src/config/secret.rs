@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::bounded_file;
 use super::path::absolute;
+use super::text;
 
 const SECRET_FILE_LIMIT_BYTES: u64 = 64 * 1024;
 
@@ -26,6 +27,9 @@ pub(super) fn from_text(said: &str) -> Result<SecretString, String> {
             "holds a blank, a line break or a character that no key has (quotes around it?)"
                 .to_owned(),
         );
+    }
+    if text::refuse_quotes(said).is_err() {
+        return Err("holds quotes around the key: leave them out".to_owned());
     }
     Ok(SecretString::from(said))
 }

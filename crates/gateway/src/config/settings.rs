@@ -1,6 +1,6 @@
 //! The resolved settings, one struct a section. Units are in the names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +34,16 @@ pub struct ServerSettings {
     pub max_body_bytes: usize,
     /// `PORTCULLIS_HEADER_TIMEOUT_SEC`: from the first byte of a request to the end of its head.
     pub header_timeout: Duration,
+    /// `PORTCULLIS_KEEP_ALIVE_SEC`: between two requests.
+    pub keep_alive: Duration,
+    /// `PORTCULLIS_MAX_CONNECTIONS`
+    pub max_connections: usize,
+    /// `PORTCULLIS_MAX_CONNECTIONS_PER_ADDRESS`
+    pub max_connections_per_address: usize,
+    /// `PORTCULLIS_TRUSTED_ADDRESSES`: that may have any number of connections.
+    pub trusted_addresses: Vec<IpAddr>,
+    /// `PORTCULLIS_MIN_BODY_RATE`: bytes a second.
+    pub min_body_rate: usize,
     /// `PORTCULLIS_DRAIN_SEC`: what running turns get after SIGTERM.
     pub drain: Duration,
     /// `PORTCULLIS_DATA_DIR`

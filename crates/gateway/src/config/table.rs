@@ -62,7 +62,37 @@ pub(super) const SETTINGS: &[Setting] = &[
         "server.header_timeout_sec",
         "PORTCULLIS_HEADER_TIMEOUT_SEC",
         count(1, 120, "seconds"),
-        "How long a connection may take for the head of a request, and stand idle before it.",
+        "How long a connection may take for the head of a request.",
+    ),
+    always(
+        "server.keep_alive_sec",
+        "PORTCULLIS_KEEP_ALIVE_SEC",
+        count(1, 3600, "seconds"),
+        "How long a connection is kept for the next request. Longer than the proxy before it keeps one.",
+    ),
+    always(
+        "server.max_connections",
+        "PORTCULLIS_MAX_CONNECTIONS",
+        count(16, 65_536, "connections"),
+        "Connections on which calls are answered at once; fewer where the system allows fewer open files. Probes have a reserve beyond it, and idle connections are closed first.",
+    ),
+    always(
+        "server.max_connections_per_address",
+        "PORTCULLIS_MAX_CONNECTIONS_PER_ADDRESS",
+        count(1, 65_536, "connections"),
+        "Connections from one address; from one /64 network with IPv6.",
+    ),
+    always(
+        "server.trusted_addresses",
+        "PORTCULLIS_TRUSTED_ADDRESSES",
+        Kind::List(Item::Address),
+        "Addresses that may have any number of connections: proxies, whose connections are many people's.",
+    ),
+    always(
+        "server.min_body_rate",
+        "PORTCULLIS_MIN_BODY_RATE",
+        count(0, 1024 * 1024, "bytes a second"),
+        "The least rate at which a body must arrive, over 5 s; under it the answer is 408.",
     ),
     always(
         "server.drain_sec",
@@ -298,6 +328,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Choice(&["openai", "azure", "demo"]),
         "Who answers the model calls. demo is built in: it needs no key, and nothing leaves the machine.",
     ),
+    always(
+        "provider.plain_http_hosts",
+        "PORTCULLIS_PLAIN_HTTP_HOSTS",
+        Kind::List(Item::Host),
+        "Hosts of the provider that may be called over http, beside this machine: the key and every text travel in the clear.",
+    ),
     optional(
         "provider.ca_file",
         "PORTCULLIS_CA_FILE",
@@ -343,7 +379,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     optional(
         "provider.azure.endpoint",
         "AZURE_OPENAI_ENDPOINT",
-        Kind::BaseUrl,
+        Kind::AzureEndpoint,
         "The resource's endpoint, such as https://name.openai.azure.com; required with provider.kind azure.",
     ),
     optional(

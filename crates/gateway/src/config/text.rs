@@ -7,9 +7,26 @@ use tracing_subscriber::EnvFilter;
 use super::nearest::nearest;
 
 const MODEL_NAME_LIMIT: usize = 128;
-const API_VERSION_LIMIT: usize = 64;
+const DATE_LENGTH: usize = "2025-04-01".len();
+/// <https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses>
+const FIRST_WITH_RESPONSES: &str = "2025-03-01";
 /// Levels of a tracing filter.
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Quotes that a shell would take away reach a program from `docker --env-file`, systemd and YAML: no
+/// setting means them.
+pub(super) fn refuse_quotes(said: &str) -> Result<(), String> {
+    let said = said.trim();
+    let is_quoted = ['"', '\'', '`']
+        .iter()
+        .any(|quote| said.len() > 1 && said.starts_with(*quote) && said.ends_with(*quote));
+    if is_quoted {
+        return Err(
+            "stands in quotes, which would be part of the value: leave them out".to_owned(),
+        );
+    }
+    Ok(())
+}
 
 pub(super) fn choice(said: &str, options: &[&str]) -> Result<String, String> {
     let matches = |option: &&&str| option.eq_ignore_ascii_case(said);
@@ -36,12 +53,16 @@ pub(super) fn model_name(said: &str) -> Result<String, String> {
     Ok(said.to_owned())
 }
 
-/// The value becomes part of a query string, so it may hold nothing that needs escaping there.
+/// A version that Azure's API can have: a date, alone or with `-preview`, or a name of the v1 API.
 pub(super) fn api_version(said: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if said.is_empty() || said.len() > API_VERSION_LIMIT || !said.bytes().all(plain) {
+    let date = said.strip_suffix("-preview").unwrap_or(said);
+    let is_date = date.len() == DATE_LENGTH && date.parse::<jiff::civil::Date>().is_ok();
+    if !is_date && !["v1", "latest", "preview"].contains(&said) {
+        return Err("must be v1, preview, or a date such as 2025-04-01-preview".to_owned());
+    }
+    if is_date && date < FIRST_WITH_RESPONSES {
         return Err(format!(
-            "must be 1 to {API_VERSION_LIMIT} ASCII letters, digits, dots and dashes"
+            "is older than the Responses API, which came with {FIRST_WITH_RESPONSES}-preview"
         ));
     }
     Ok(said.to_owned())

@@ -8,16 +8,10 @@ use runner::ResourceLimits;
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Settings;
+use crate::descriptors::Descriptors;
 
 use super::name::{LIMITS, MEMORY, OPEN_FILES};
 use super::report::Check;
-
-/// As many connections as the gateway takes, at two each (`http/accept.rs`), and what a process costs in
-/// the sandbox, listeners and pipes.
-const DESCRIPTORS_OF_CONNECTIONS: u64 = 2 * 1024;
-const DESCRIPTORS_OF_PROCESS: u64 = 16;
-const DESCRIPTORS_OF_TURN: u64 = 2;
-const OWN_DESCRIPTORS: u64 = 64;
 
 /// The gateway itself, and a Codex process that has just started.
 const GATEWAY_BYTES: u64 = 64 << 20;
@@ -54,21 +48,27 @@ pub(super) fn limits(wanted: Option<ResourceLimits>) -> Check {
 }
 
 pub(super) fn open_files(settings: &Settings) -> Check {
-    let turns = count(settings.limits.max_concurrent_turns);
-    let needed = OWN_DESCRIPTORS
-        + DESCRIPTORS_OF_CONNECTIONS
-        + count(processes(settings)) * DESCRIPTORS_OF_PROCESS
-        + turns * DESCRIPTORS_OF_TURN;
-    let Some(limit) = getrlimit(Resource::Nofile).maximum else {
+    let descriptors = Descriptors::of(settings);
+    let Some(limit) = descriptors.limit else {
         return Check::ok(OPEN_FILES, "no limit");
     };
+    let Descriptors {
+        needed,
+        connections,
+        ..
+    } = descriptors;
     let detail = format!("{limit} at most, {needed} for every connection and process");
-    if limit >= needed {
+    if !descriptors.are_short() {
         return Check::ok(OPEN_FILES, detail);
     }
-    let remedy = "Raise the hard limit of the gateway (ulimit -Hn, LimitNOFILE=): over it, connections \
-         are not accepted and processes not started.";
-    Check::warning(OPEN_FILES, detail, remedy)
+    Check::warning(
+        OPEN_FILES,
+        format!(
+            "{detail}: there is room for {connections} connections, not for {} (PORTCULLIS_MAX_CONNECTIONS)",
+            settings.server.max_connections
+        ),
+        "Raise the hard limit of the gateway (ulimit -Hn, LimitNOFILE=).",
+    )
 }
 
 pub(super) fn memory(settings: &Settings) -> Check {

@@ -1,27 +1,28 @@
-//! The accept loop: bounded connections, a time limit for a request's head, and a drain.
+//! The accept loop: a place for each connection, time limits for what it may wait, and a drain.
 
+use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
+use super::connections::{ConnectionLimits, Connections, End, Place};
+use super::socket::{Socket, peer_left};
+use super::watched_body::{RequestBody, ResponseBody};
 use super::write_timeout::WriteTimeout;
-
-/// Connections at once; the next one waits in the kernel's queue. Each costs a descriptor and some
-/// kilobytes, and most of them wait for a model.
-const MAX_CONNECTIONS: usize = 1024;
 
 /// A client that takes nothing of its answer for this long is not there any more.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -32,104 +33,130 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What open connections get to finish their last answer once the turns have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// What one that is asked to close between two requests gets.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
+/// Of what a connection has received and not yet used, and of what it has still to send. Also the most
+/// that the head of a request may have.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerAddress(pub(super) IpAddr);
+
 /// Serves `router` on `listener` until `closing`, then lets each connection finish the answer it is
 /// giving, for a short time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    header_timeout: Duration,
+    limits: ConnectionLimits,
     tracker: &TaskTracker,
     closing: CancellationToken,
 ) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(header_timeout);
-    let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Connections::new(limits);
+    let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &connections) => accepted,
             () = closing.cancelled() => break,
         };
-        let Accepted {
-            stream,
-            peer,
-            place,
-        } = match accepted {
+        let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
-        let stream = WriteTimeout::new(stream, WRITE_LIMIT);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
-        tracker.spawn(async move {
-            tokio::select! {
-                // What can be answered is, before anyone looks whether the client is still there.
-                biased;
-                // A connection that breaks is its client's affair; the call's own record says so.
-                _ = connection => {}
-                () = peer.left() => {}
-            }
-            drop(place);
-        });
+        let Some(place) = connections.enter(address) else {
+            tracing::warn!(%address, "a connection was closed: its address has as many as it may");
+            continue;
+        };
+        let connection = connection(stream, address, place, router.clone(), closing.clone());
+        tracker.spawn(cut.clone().run_until_cancelled_owned(connection));
     }
     drop(listener);
-    if timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
+    if timeout(LAST_ANSWERS, connections.ended()).await.is_err() {
         tracing::warn!("some connections were closed in the middle of an answer");
     }
+    cut.cancel();
 }
 
-struct Accepted {
-    stream: TcpStream,
-    peer: Peer,
-    place: OwnedSemaphorePermit,
-}
-
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+) -> io::Result<(TcpStream, IpAddr)> {
+    connections.room().await;
+    let (stream, address) = listener.accept().await?;
     // A token is a small packet; it must not wait for the next one.
     stream.set_nodelay(true)?;
-    Ok(Accepted {
-        peer: Peer::of(&stream)?,
-        stream,
-        place,
-    })
+    Ok((stream, address.ip()))
 }
 
-/// Watches for the end of the other side, beside hyper: that looks for it only while it has read
-/// nothing beyond the request, so that one line break after the body would hide a client's departure.
-struct Peer {
+/// Serves one connection to its end.
+async fn connection(
     stream: TcpStream,
-}
-
-impl Peer {
-    /// Costs the connection a second descriptor: readiness is kept for each one apart, and what is
-    /// cleared here must not be missed there.
-    fn of(stream: &TcpStream) -> io::Result<Self> {
-        let descriptor = stream.as_fd().try_clone_to_owned()?;
-        Ok(Self {
-            stream: TcpStream::from_std(descriptor.into())?,
-        })
+    address: IpAddr,
+    place: Place,
+    router: Router,
+    closing: CancellationToken,
+) {
+    let (stream, place) = (Arc::new(stream), Arc::new(place));
+    let socket = Socket::new(Arc::clone(&stream), Arc::clone(&place));
+    let socket = TokioIo::new(WriteTimeout::new(socket, WRITE_LIMIT));
+    let service = service_fn(|request| answer(request, address, &place, &router));
+    let mut http = http1::Builder::new();
+    // The time of a head is measured by the place, apart from the time between two requests.
+    http.timer(TokioTimer::new())
+        .header_read_timeout(None::<Duration>)
+        .max_buf_size(BUFFER_BYTES);
+    let mut served = pin!(http.serve_connection(socket, service));
+    let end = tokio::select! {
+        // What can be answered is, before anyone looks whether the client is still there.
+        biased;
+        // A connection that breaks is its client's affair; the call's own record says so.
+        _ = &mut served => return,
+        () = left(&stream, &place) => return,
+        () = closing.cancelled() => End::Idle,
+        end = place.must_end() => end,
+    };
+    if end == End::Head {
+        return;
     }
-
-    async fn left(&self) {
-        while let Ok(ready) = self.stream.ready(Interest::READABLE).await {
-            if ready.is_read_closed() {
-                return;
-            }
-            // Only bytes, and not ours to read: the next change wakes us again.
-            let _ = self.stream.try_io(Interest::READABLE, || {
-                Err::<(), _>(io::ErrorKind::WouldBlock.into())
-            });
+    served.as_mut().graceful_shutdown();
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut served => return,
+            () = left(&stream, &place) => return,
+            () = sleep(LAST_BYTES) => {}
+        }
+        // Its next request may have been on the way.
+        if !place.has_request() {
+            return;
         }
     }
+}
+
+/// Returns when the client is gone. What it has sent of a body before is still read, so that the call is
+/// begun and its end recorded.
+async fn left(stream: &TcpStream, place: &Place) {
+    peer_left(stream).await;
+    place.no_body_comes().await;
+}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    address: IpAddr,
+    place: &Arc<Place>,
+    router: &Router,
+) -> Result<http::Response<ResponseBody<Body>>, Infallible> {
+    use http_body::Body as _;
+
+    let crowded = place.request_begun(!request.body().is_end_stream());
+    let mut request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(place))));
+    request.extensions_mut().insert(PeerAddress(address));
+    request.extensions_mut().insert(crowded);
+    let response = router.clone().oneshot(request).await?;
+    Ok(response.map(|body| ResponseBody::new(body, Arc::clone(place))))
 }

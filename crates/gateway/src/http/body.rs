@@ -1,81 +1,102 @@
-//! Bodies of requests: bounded each, and bounded together.
+//! Bodies of requests: bounded each, bounded together, and no slower than a rate.
 
+use std::error::Error as _;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, sleep_until};
 
+use super::body_room::{BodyRoom, RoomTaken};
 use crate::error::{ErrorCode, Problem};
 
 /// A body that is not here after this time will not come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bodies that may be in memory at once, in multiples of the largest one: a caller's text is held
-/// before its call is admitted, and a thousand connections may each bring one.
+/// Over what time the rate of a body is taken: long enough for a connection that loses packets.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// What every body may have without asking for room. Its connection pays for it, and the connections are
+/// bounded: however many large bodies arrive, a small one is read.
+const SMALL_BODY_BYTES: usize = 16 * 1024;
+
+/// The larger ones that may be in memory at once, in multiples of the largest.
 const LARGEST_BODIES_AT_ONCE: usize = 16;
 
-/// The budget is counted in pieces of this size, of which a semaphore can hold enough.
-const PIECE_BYTES: usize = 1024;
+/// What a body may have and how fast it must come.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    pub max_bytes: usize,
+    pub min_bytes_per_sec: usize,
+}
 
-/// The room for bodies that are being read or parsed.
+/// Reads bodies. What they share is charged for what has arrived of them, not for what they declare.
 #[derive(Debug)]
-pub struct BodyBudget {
-    limit_bytes: usize,
-    pieces: Arc<Semaphore>,
+pub struct Bodies {
+    limits: BodyLimits,
+    room: Arc<BodyRoom>,
 }
 
 /// A body, and the room that it takes until it is dropped.
+#[derive(Debug)]
 pub(super) struct HeldBody {
-    pub(super) bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    pub(super) bytes: Vec<u8>,
+    _room: RoomTaken,
 }
 
-impl BodyBudget {
-    /// `limit_bytes` is the size of the largest body.
-    pub fn new(limit_bytes: usize) -> Self {
-        let pieces = pieces(limit_bytes) as usize * LARGEST_BODIES_AT_ONCE;
+impl Bodies {
+    pub fn new(limits: BodyLimits) -> Self {
+        let room_bytes = limits.max_bytes.saturating_mul(LARGEST_BODIES_AT_ONCE);
         Self {
-            limit_bytes,
-            pieces: Arc::new(Semaphore::new(pieces)),
+            limits,
+            room: BodyRoom::new(room_bytes),
         }
     }
 
-    /// Reads a body, in no more time than `call_timeout` or what any body gets.
+    /// Reads a body from `address`, in no more time than `call_timeout` or what any body gets.
     pub(super) async fn read(
         &self,
         request: Request<Body>,
+        address: IpAddr,
         call_timeout: Duration,
     ) -> Result<HeldBody, Problem> {
         let declared = declared_length(request.headers());
-        if declared.is_some_and(|length| length > self.limit_bytes) {
+        if declared.is_some_and(|length| length > self.limits.max_bytes) {
             return Err(self.too_large());
         }
-        let reserved = pieces(declared.unwrap_or(self.limit_bytes));
-        let room = Arc::clone(&self.pieces).try_acquire_many_owned(reserved);
-        let room = room.map_err(|_| {
-            Problem::new(
-                ErrorCode::Overloaded,
-                "Too many large requests are arriving at once. Try again in a few seconds.",
-            )
-        })?;
-        let limit = BODY_TIMEOUT.min(call_timeout);
-        let body = Limited::new(request.into_body(), self.limit_bytes).collect();
-        match timeout(limit, body).await {
-            Ok(Ok(body)) => Ok(HeldBody {
-                bytes: body.to_bytes(),
-                _room: room,
-            }),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(self.too_large()),
-            Ok(Err(_)) => Err(Problem::new(ErrorCode::ClientGone, "The body broke off.")),
-            Err(_) => Err(Problem::new(
-                ErrorCode::RequestTimeout,
-                format!("The body did not arrive within {} s.", limit.as_secs()),
-            )),
+        let mut reading = Reading {
+            most: declared.unwrap_or(self.limits.max_bytes),
+            bytes: Vec::new(),
+            room: self.room.enter(address),
+        };
+        let mut body = request.into_body();
+        let mut pace = Pace::new(self.limits.min_bytes_per_sec, call_timeout);
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                () = reading.room.lost() => return Err(gave_way()),
+                () = sleep_until(pace.next_look()) => {
+                    pace.look()?;
+                    continue;
+                }
+            };
+            match frame.transpose().map_err(|error| broken_off(&error))? {
+                Some(frame) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    if data.len() > self.limits.max_bytes - reading.bytes.len() {
+                        return Err(self.too_large());
+                    }
+                    pace.count(data.len());
+                    reading.add(&data)?;
+                }
+                None => return Ok(reading.finish()),
+            }
         }
     }
 
@@ -84,60 +105,133 @@ impl BodyBudget {
             ErrorCode::BodyTooLarge,
             format!(
                 "The body may have at most {} bytes (PORTCULLIS_MAX_BODY_BYTES).",
-                self.limit_bytes
+                self.limits.max_bytes
             ),
         )
     }
+}
+
+/// What has arrived.
+struct Reading {
+    /// More will not come.
+    most: usize,
+    bytes: Vec<u8>,
+    room: RoomTaken,
+}
+
+impl Reading {
+    /// The frames are copied: one of a single byte would keep the whole of the buffer that it came in.
+    fn add(&mut self, data: &Bytes) -> Result<(), Problem> {
+        let needed = self.bytes.len() + data.len();
+        if needed > self.bytes.capacity() {
+            let ahead = needed.saturating_add(needed / 2).max(SMALL_BODY_BYTES);
+            let capacity = ahead.min(self.most).max(needed);
+            let beyond_small = capacity.saturating_sub(SMALL_BODY_BYTES);
+            self.room.grow_to(beyond_small).map_err(|_| no_room())?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        self.room.progressed();
+        Ok(())
+    }
+
+    fn finish(self) -> HeldBody {
+        self.room.keep();
+        HeldBody {
+            bytes: self.bytes,
+            _room: self.room,
+        }
+    }
+}
+
+/// Holds a body to its time and its rate.
+struct Pace {
+    limit: Duration,
+    end: Instant,
+    min_bytes_per_sec: usize,
+    window_end: Instant,
+    in_window: usize,
+}
+
+impl Pace {
+    fn new(min_bytes_per_sec: usize, call_timeout: Duration) -> Self {
+        let limit = BODY_TIMEOUT.min(call_timeout);
+        let now = Instant::now();
+        Self {
+            limit,
+            end: now + limit,
+            min_bytes_per_sec,
+            window_end: now + RATE_WINDOW,
+            in_window: 0,
+        }
+    }
+
+    fn next_look(&self) -> Instant {
+        self.end.min(self.window_end)
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.in_window += bytes;
+    }
+
+    fn look(&mut self) -> Result<(), Problem> {
+        let too_late = |detail| Err(Problem::new(ErrorCode::RequestTimeout, detail));
+        let now = Instant::now();
+        if now >= self.end {
+            return too_late(format!(
+                "The body did not arrive within {} s.",
+                self.limit.as_secs()
+            ));
+        }
+        let window_sec = RATE_WINDOW.as_secs();
+        let needed = self
+            .min_bytes_per_sec
+            .saturating_mul(usize::try_from(window_sec).unwrap_or(usize::MAX));
+        if self.in_window < needed {
+            return too_late(format!(
+                "The body came too slowly: {} bytes in {window_sec} s, where {} bytes a second are expected (PORTCULLIS_MIN_BODY_RATE).",
+                self.in_window, self.min_bytes_per_sec
+            ));
+        }
+        self.window_end = now + RATE_WINDOW;
+        self.in_window = 0;
+        Ok(())
+    }
+}
+
+fn no_room() -> Problem {
+    Problem::new(
+        ErrorCode::Overloaded,
+        "Too many large requests are arriving at once. Try again in a few seconds.",
+    )
+}
+
+fn gave_way() -> Problem {
+    Problem::new(
+        ErrorCode::Overloaded,
+        "Too many large requests are arriving at once, and this one gave way: it came slowly, or more came from this address than from others. Try again in a few seconds.",
+    )
+}
+
+/// The connection broke, or what came over it is no body.
+fn broken_off(error: &axum::Error) -> Problem {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) = kind {
+            return Problem::new(
+                ErrorCode::MalformedRequest,
+                "The body's chunks are not well formed (RFC 9112, section 7.1).",
+            );
+        }
+        cause = error.source();
+    }
+    Problem::new(ErrorCode::ClientGone, "The body broke off.")
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Rounded up, so that the smallest body takes room too.
-fn pieces(bytes: usize) -> u32 {
-    u32::try_from(bytes / PIECE_BYTES + 1).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(length: usize) -> Request<Body> {
-        Request::builder()
-            .header(CONTENT_LENGTH, length)
-            .body(Body::from(vec![b'x'; length]))
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn bodies_have_a_bound_together_and_give_their_room_back() {
-        const LIMIT_BYTES: usize = 64 * 1024;
-        let budget = BodyBudget::new(LIMIT_BYTES);
-        let mut held = Vec::new();
-        let refused = loop {
-            match budget.read(request(LIMIT_BYTES), BODY_TIMEOUT).await {
-                Ok(body) => held.push(body),
-                Err(problem) => break problem,
-            }
-        };
-        assert_eq!(refused.code, ErrorCode::Overloaded);
-        assert_eq!(held.len(), LARGEST_BODIES_AT_ONCE);
-        assert_eq!(held[0].bytes.len(), LIMIT_BYTES);
-        held.pop();
-        assert!(budget.read(request(10), BODY_TIMEOUT).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_gets_no_more_time_than_its_call() {
-        let budget = BodyBudget::new(1024);
-        let endless =
-            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let begun = tokio::time::Instant::now();
-        let refused = budget
-            .read(Request::new(endless), Duration::from_secs(5))
-            .await;
-        assert_eq!(refused.err().unwrap().code, ErrorCode::RequestTimeout);
-        assert_eq!(begun.elapsed(), Duration::from_secs(5));
-    }
-}
+mod tests;

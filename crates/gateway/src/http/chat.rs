@@ -1,10 +1,11 @@
 //! `POST /chat`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -14,23 +15,27 @@ use crate::chat::request::{Parsed, Request};
 use crate::error::{ErrorCode, Problem};
 use crate::run::{RunEvent, RunFollower};
 
+use super::accept::PeerAddress;
 use super::negotiate::{Accepted, AnswerForm, check_content_type};
+use super::parsing::parse;
 use super::request_id::RequestId;
 use super::{Face, problem, sse};
 
 pub(super) async fn answer(
     State(face): State<Arc<Face>>,
+    Extension(PeerAddress(address)): Extension<PeerAddress>,
     request_id: RequestId,
     request: http::Request<Body>,
 ) -> Response {
-    match handle(&face, &request_id, request).await {
+    match handle(&face, address, &request_id, request).await {
         Ok(response) => response,
         Err(problem) => problem::response(problem),
     }
 }
 
 async fn handle(
-    face: &Face,
+    face: &Arc<Face>,
+    address: IpAddr,
     request_id: &RequestId,
     request: http::Request<Body>,
 ) -> Result<Response, Problem> {
@@ -38,13 +43,12 @@ async fn handle(
     let call = Call::new(request_id.0.clone(), settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
-    let body = face.bodies.read(request, settings.timeout).await?;
+    let body = face.bodies.read(request, address, settings.timeout).await?;
     let Parsed {
         request,
         stream: asked,
-    } = Parsed::read(&body.bytes, settings)?;
+    } = parse(face, body, &call).await?;
     let form = accepted.form(asked, settings.stream_enabled)?;
-    drop(body);
     let follower = match request {
         Request::Chat(request) => face.chat.start(request, call),
         Request::Tool(request) => face.skills.start(request, call),

@@ -1,7 +1,7 @@
 //! In which form a call is to be answered.
 
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 
 use crate::error::{ErrorCode, Problem};
 
@@ -103,20 +103,39 @@ fn not_acceptable() -> Problem {
     )
 }
 
-/// `Content-Type` must say JSON, so that no page can send it as a "simple" cross-site request.
+/// `Content-Type` must say JSON, so that no page can send it as a "simple" cross-site request. The body
+/// must be neither compressed nor in another character set.
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let media = headers
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = codings.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if codings.next().is_some() {
+        return Err(unsupported(
+            "A compressed body is not taken. Send it as it is, without Content-Encoding.",
+        ));
+    }
+    let declared = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|media| media.trim().to_ascii_lowercase());
-    match media.as_deref() {
-        Some("application/json") => Ok(()),
-        _ => Err(Problem::new(
-            ErrorCode::UnsupportedMediaType,
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let mut parts = declared.split(';').map(str::trim);
+    if parts.next() != Some("application/json") {
+        return Err(unsupported(
             "Send the body as JSON, with Content-Type: application/json.",
-        )),
+        ));
     }
+    let charset = parts.find_map(|parameter| parameter.strip_prefix("charset="));
+    let charset = charset.map(|charset| charset.trim_matches('"'));
+    if charset.is_some_and(|charset| !["utf-8", "utf8", "us-ascii"].contains(&charset)) {
+        return Err(unsupported(
+            "Send the body in UTF-8, which JSON is always in.",
+        ));
+    }
+    Ok(())
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(ErrorCode::UnsupportedMediaType, detail)
 }
 
 #[cfg(test)]

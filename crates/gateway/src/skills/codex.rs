@@ -18,7 +18,7 @@ use crate::broker::{TurnToken, Usage};
 use crate::call::{Call, FinishReason, TENANT, milliseconds};
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::guard::caps::Truncation;
-use crate::prompt;
+use crate::prompt::Question;
 use crate::run::{RunEvent, RunWriter};
 use crate::turns::{self, Said, StartedTurn, TurnOrder};
 
@@ -63,7 +63,7 @@ impl Skills {
         let deadline = call.deadline.min_after(skill.deadline);
         let order = TurnOrder {
             turn: Turn {
-                input: self.input(&prepared, run, &mut account),
+                input: self.input(&prepared, run, &mut account).await?,
                 model: account.model.clone(),
                 reasoning_effort: run.reasoning_effort.clone(),
                 output_schema: run
@@ -134,7 +134,12 @@ impl Skills {
     }
 
     /// The prompt, and the material between its marks.
-    fn input(&self, prepared: &Prepared, run: &CodexRun, account: &mut TurnAccount) -> Vec<String> {
+    async fn input(
+        &self,
+        prepared: &Prepared,
+        run: &CodexRun,
+        account: &mut TurnAccount,
+    ) -> Result<Vec<String>, Problem> {
         let value = |name: &str| match (name, prepared.arguments.get(name)) {
             (_, Some(Value::String(text))) => Some(text.clone()),
             (_, Some(value)) => Some(value.to_string()),
@@ -142,15 +147,17 @@ impl Skills {
             (_, None) => None,
         };
         let message = run.prompt.render(value, "");
-        let context = prepared.context.as_deref();
-        let texts = prompt::texts(&message, context, self.redactor(), self.parts.turn.caps);
+        let context = prepared.context.clone();
+        let texts = Question { message, context }
+            .prepare(self.redactor(), self.parts.turn.caps, &self.parts.tasks)
+            .await?;
         let input = texts.into_iter().map(|(field, text)| {
             account.request.add(&text.redactions);
             let truncation = text.truncation.map(|truncation| (field, truncation));
             account.truncated.extend(truncation);
             text.text
         });
-        input.collect()
+        Ok(input.collect())
     }
 
     /// The answer in the form that the skill promises; whether it was cut.

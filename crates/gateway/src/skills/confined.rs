@@ -8,7 +8,7 @@ mod glob;
 use std::fs;
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, stat};
 use rustix::io::Errno;
 use serde_json::Value;
 
@@ -19,8 +19,17 @@ use crate::error::FieldError;
 /// Why a value is refused; follows the value's pointer.
 type Refusal = &'static str;
 
+/// Why a path is not taken.
+#[derive(Debug, PartialEq, Eq)]
+enum NotTaken {
+    /// It is no path for a caller to name.
+    Refused(Refusal),
+    /// It could not be looked for, and that is not the caller's fault.
+    NotLookedFor(Errno),
+}
+
 /// Judges every argument that has a path's annotation. `root` is the workspace; without one, only the
-/// form is judged.
+/// form is judged. It fails where the gateway itself cannot look: that is no word on any argument.
 ///
 /// Blocks on the file system.
 /// A path that begins with a dash is given another form of itself, `./-`: to many programs `-` alone is
@@ -30,7 +39,7 @@ pub(super) fn check(
     arguments: &mut Arguments,
     root: Option<&Path>,
     errors: &mut FieldErrors,
-) {
+) -> Result<(), Errno> {
     for (name, value) in arguments {
         let Some(rule) = parameters.get(name).and_then(|one| one.path) else {
             continue;
@@ -38,22 +47,27 @@ pub(super) fn check(
         let mut judge = |text: &str, tokens: &[&str]| {
             let outcome = match rule {
                 PathRule::Workspace => path(text, root),
-                PathRule::Glob => glob::check(text),
+                PathRule::Glob => glob::check(text).map_err(NotTaken::Refused),
             };
-            if let Err(refusal) = outcome {
-                errors.wrong(|| FieldError::new(tokens, refusal));
+            match outcome {
+                Ok(()) => {}
+                Err(NotTaken::Refused(refusal)) => {
+                    errors.wrong(|| FieldError::new(tokens, refusal));
+                }
+                Err(NotTaken::NotLookedFor(errno)) => return Err(errno),
             }
+            Ok(())
         };
         // What is no string, the schema has refused.
         match value {
             Value::String(text) => {
-                judge(text, &["extra", name]);
+                judge(text, &["extra", name])?;
                 rule.undash(text);
             }
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     if let Value::String(text) = item {
-                        judge(text, &["extra", name, &index.to_string()]);
+                        judge(text, &["extra", name, &index.to_string()])?;
                         rule.undash(text);
                     }
                 }
@@ -61,6 +75,7 @@ pub(super) fn check(
             _ => {}
         }
     }
+    Ok(())
 }
 
 impl PathRule {
@@ -72,44 +87,67 @@ impl PathRule {
 }
 
 /// A relative path of something that is in the workspace, symbolic links included.
-fn path(text: &str, root: Option<&Path>) -> Result<(), Refusal> {
-    const LEAVES: Refusal = "leaves the workspace";
-
+fn path(text: &str, root: Option<&Path>) -> Result<(), NotTaken> {
+    let refused = |refusal| Err(NotTaken::Refused(refusal));
     if text.is_empty() {
-        return Err("must not be empty; . is the whole workspace");
+        return refused("must not be empty; . is the whole workspace");
     }
     if text.contains('\0') {
-        return Err("holds a control character");
+        return refused("holds a control character");
     }
     let mut components = Path::new(text).components();
     let is_inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
     if !components.all(is_inside) {
-        return Err(LEAVES);
+        return refused(LEAVES);
     }
     let Some(root) = root else {
         return Ok(());
     };
-    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root_descriptor =
-        openat(CWD, root, directory, Mode::empty()).map_err(|_| "cannot be looked for")?;
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    match openat2(&root_descriptor, text, flags, Mode::empty(), beneath) {
-        Ok(found) => {
-            let status = rustix::fs::fstat(found).map_err(|_| "cannot be looked for")?;
-            of_kind(FileType::from_raw_mode(status.st_mode))
-        }
-        Err(Errno::XDEV | Errno::LOOP) => Err(LEAVES),
+    let kind = match kind_beneath(root, text) {
         // Linux before 5.6. What changes between this look and the program's, the sandbox holds.
         Err(Errno::NOSYS) => match fs::canonicalize(root.join(text)) {
-            Ok(found) if found.starts_with(root) => {
-                let status = rustix::fs::stat(found).map_err(|_| "is not in the workspace")?;
-                of_kind(FileType::from_raw_mode(status.st_mode))
-            }
-            Ok(_) => Err(LEAVES),
-            Err(_) => Err("is not in the workspace"),
+            Ok(found) if found.starts_with(root) => stat(found).map(kind_of),
+            Ok(_) => return refused(LEAVES),
+            Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         },
-        Err(_) => Err("is not in the workspace"),
+        kind => kind,
+    };
+    of_kind(kind.map_err(NotTaken::of)?).map_err(NotTaken::Refused)
+}
+
+const LEAVES: Refusal = "leaves the workspace";
+
+/// Something may be moved in the workspace just then; the kernel asks to look again.
+const LOOKS: usize = 8;
+
+fn kind_beneath(root: &Path, text: &str) -> Result<FileType, Errno> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, root, directory, Mode::empty()).map_err(|errno| match errno {
+        // The workspace itself, of which the caller said nothing.
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Errno::IO,
+        errno => errno,
+    })?;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let mut looks = (0..LOOKS).map(|_| openat2(&root, text, flags, Mode::empty(), beneath));
+    let looked = looks.find(|look| !matches!(look, Err(Errno::AGAIN | Errno::INTR)));
+    let found = looked.unwrap_or(Err(Errno::AGAIN))?;
+    fstat(found).map(kind_of)
+}
+
+fn kind_of(status: Stat) -> FileType {
+    FileType::from_raw_mode(status.st_mode)
+}
+
+impl NotTaken {
+    /// Only these say something of the path; any other error is of this machine or of the gateway.
+    fn of(errno: Errno) -> Self {
+        match errno {
+            Errno::XDEV | Errno::LOOP => Self::Refused(LEAVES),
+            Errno::NOENT | Errno::NOTDIR => Self::Refused("is not in the workspace"),
+            Errno::NAMETOOLONG => Self::Refused("is longer than a path can be"),
+            errno => Self::NotLookedFor(errno),
+        }
     }
 }
 
@@ -173,7 +211,40 @@ mod tests {
             "%2e%2e/etc",
             "..\\etc",
         ] {
-            assert!(path(bad, Some(&root)).is_err(), "{bad:?}");
+            let outcome = path(bad, Some(&root));
+            assert!(
+                matches!(outcome, Err(NotTaken::Refused(_))),
+                "{bad:?}: {outcome:?}"
+            );
+        }
+        let long = "x/".repeat(5000);
+        assert!(matches!(
+            path(&long, Some(&root)),
+            Err(NotTaken::Refused(_))
+        ));
+        // A workspace that is gone is not the caller's mistake.
+        let gone = root.join("absent");
+        assert_eq!(
+            path("src", Some(&gone)),
+            Err(NotTaken::NotLookedFor(Errno::IO))
+        );
+    }
+
+    #[test]
+    fn only_what_is_said_of_the_path_is_the_callers_fault() {
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NOSPC,
+            Errno::IO,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::AGAIN,
+            Errno::INTR,
+            Errno::STALE,
+        ] {
+            assert_eq!(NotTaken::of(errno), NotTaken::NotLookedFor(errno));
         }
     }
 }

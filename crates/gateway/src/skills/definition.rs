@@ -237,6 +237,12 @@ impl Run {
 }
 
 impl Skill {
+    /// Whether a call's `extra` may hold a value of this name that means something.
+    pub fn takes(&self, name: &str) -> bool {
+        let is_workspace = name == "workspace" && self.workspace != WorkspaceMode::None;
+        is_workspace || self.parameters.get(name).is_some()
+    }
+
     /// Whether a call's `message` reaches anything.
     pub fn takes_message(&self) -> bool {
         let in_prompt = match &self.run {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use serde_json::{Map, Value};
 
 use super::confined;
@@ -14,7 +15,7 @@ use super::parameters::Arguments;
 use super::tests_report;
 use super::workspace::{Workspace, Workspaces};
 use crate::call::shown_key;
-use crate::error::{FieldError, Problem};
+use crate::error::{ErrorCode, FieldError, Problem};
 
 /// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +24,10 @@ pub struct ToolRequest {
     pub skill: String,
     pub message: Option<String>,
     pub context: Option<String>,
+    /// What the skill takes of it.
     pub extra: Map<String, Value>,
+    /// Names of the rest: the first ones, shortened.
+    pub ignored_extra: Vec<String>,
 }
 
 /// A call that can be run: every value of it is right.
@@ -71,7 +75,8 @@ pub(super) fn prepare(
     let root = workspace.as_ref().filter(|_| errors.is_empty());
     let root = root.map(Workspace::path);
     let mut arguments = judged.arguments;
-    confined::check(&skill.parameters, &mut arguments, root, &mut errors);
+    confined::check(&skill.parameters, &mut arguments, root, &mut errors)
+        .map_err(|errno| not_looked_for(&skill, errno))?;
     if let Some(workspace) = &workspace
         && workspace.tests == Some(TestKind::Make)
         && skill.parser == Some(Parser::Tests)
@@ -87,7 +92,8 @@ pub(super) fn prepare(
     if !errors.is_empty() {
         return Err(errors.into_problem());
     }
-    let ignored = judged.ignored.into_iter();
+    let ignored = judged.ignored.iter();
+    let ignored = ignored.map(|name| shown_key(name).into_owned());
     Ok(Prepared {
         arguments,
         workspace,
@@ -95,9 +101,25 @@ pub(super) fn prepare(
         message,
         context,
         report_mark: tests_report::new_mark(),
-        ignored_extra: ignored.map(|name| shown_key(&name).into_owned()).collect(),
+        ignored_extra: request.ignored_extra.into_iter().chain(ignored).collect(),
         skill,
     })
+}
+
+/// A workspace could not be looked into. Where the machine has run out of something, there will be more
+/// of it when other calls have ended.
+fn not_looked_for(skill: &Skill, errno: Errno) -> Problem {
+    tracing::error!(skill = %skill.name, %errno, "a skill's workspace cannot be looked into");
+    match errno {
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Problem::new(
+            ErrorCode::Overloaded,
+            "The gateway has no more open files or memory to look into the workspace. Try again later.",
+        ),
+        _ => Problem::new(
+            ErrorCode::SkillFailed,
+            "The gateway could not look into the workspace. Its log says why.",
+        ),
+    }
 }
 
 fn choose(

@@ -209,6 +209,16 @@ impl Exchange {
         }
     }
 
+    /// Reads one whole answer on a connection that is kept for more.
+    pub(crate) async fn next_answer(mut self) -> Self {
+        while self.piece().await.is_some() {}
+        Self {
+            head: None,
+            body_ended: false,
+            ..self
+        }
+    }
+
     /// Returns when the gateway has closed the connection, with what it said before.
     pub(crate) async fn closed(mut self) -> Vec<u8> {
         while self.receive().await {}

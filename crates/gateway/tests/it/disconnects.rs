@@ -87,6 +87,8 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
     until("the first turn", || app.client.status().active_turns() == 1).await;
     let body = json!({ "message": "waits" }).to_string();
     let waiting = app.send_with(&[ID], &body).await;
+    // The queue is full when it has its place there.
+    app.ask("refused").await.problem(503, "overloaded");
     drop(waiting);
     until("the record", || app.log.text().contains("client_gone")).await;
     assert_eq!(app.log.call("leaver")["queued_ms"], json!(null));

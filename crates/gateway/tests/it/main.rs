@@ -27,6 +27,8 @@ mod child;
 #[cfg(test)]
 mod codex_skills;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod descriptors;

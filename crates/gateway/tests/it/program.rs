@@ -127,7 +127,7 @@ impl Running {
     }
 
     /// The demo model, with everything that a run leaves in these places.
-    fn demo(program: &Path, data_dir: &Path, state_dir: &Path) -> Self {
+    pub(crate) fn demo(program: &Path, data_dir: &Path, state_dir: &Path) -> Self {
         let bubblewrap = codex::bubblewrap();
         Self::serve(&[
             ("PORTCULLIS_BIND", "127.0.0.1:0"),
@@ -153,15 +153,18 @@ impl Running {
     }
 
     pub(crate) async fn post(&self, body: &Value) -> Exchange {
+        self.post_text(&body.to_string()).await
+    }
+
+    pub(crate) async fn post_text(&self, body: &str) -> Exchange {
         let mut exchange = Exchange::open(self.address).await;
-        let body = body.to_string();
         let length = body.len().to_string();
         let headers = [
             ("Content-Type", "application/json"),
             ("Content-Length", length.as_str()),
         ];
         exchange
-            .send(head("POST /chat", self.address, &headers) + &body)
+            .send(head("POST /chat", self.address, &headers) + body)
             .await;
         exchange
     }

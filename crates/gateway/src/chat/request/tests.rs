@@ -17,7 +17,7 @@ fn settings() -> ChatSettings {
 }
 
 fn read(body: &str) -> Result<Parsed, Problem> {
-    Parsed::read(body.as_bytes(), &settings())
+    Parsed::read(body.as_bytes(), &settings(), |_, _| true)
 }
 
 fn parse(body: &str) -> Result<ChatRequest, Problem> {
@@ -153,10 +153,75 @@ fn what_is_not_json_is_told_by_its_place_and_not_repeated() {
         assert!(!problem.detail.contains("SECRET"));
     }
     assert_eq!(refused("[1]").0, ErrorCode::InvalidRequest);
-    assert_eq!(
-        parse("\u{feff}{}").unwrap_err().code,
-        ErrorCode::MalformedJson
+}
+
+#[test]
+fn a_body_in_another_encoding_is_told_so() {
+    let read = |body: &[u8]| Parsed::read(body, &settings(), |_, _| true);
+    for body in [
+        b"\x1f\x8b\x08".as_slice(),
+        b"\x28\xb5\x2f\xfd",
+        b"\xff\xfe{\0}\0",
+    ] {
+        let problem = read(body).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::UnsupportedMediaType);
+    }
+    let broken = read(b"{\"message\":\n\"\xff\"}").unwrap_err();
+    assert_eq!(broken.code, ErrorCode::MalformedJson);
+    assert!(
+        broken.detail.contains("line 2, column 1"),
+        "{}",
+        broken.detail
     );
+    // Some programs put the mark before UTF-8, too.
+    assert!(parse("\u{feff}{\"message\":\"hi\"}").is_ok());
+}
+
+#[test]
+fn what_is_passed_over_may_be_of_any_depth_and_number() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let wide = vec!["{\"\":0}"; 100_000].join(",");
+    let body = format!("{{\"message\":\"hi\",\"extra\":{{\"a\":{deep},\"b\":[{wide}],\"a\":1}}}}");
+    assert_eq!(parse(&body).unwrap().ignored_extra, ["a", "b"]);
+}
+
+#[test]
+fn what_is_honoured_has_a_depth_and_a_number() {
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    let wide = vec!["{\"\":0}"; 10_000].join(",");
+    for schema in [format!("{{\"a\":{deep}}}"), format!("{{\"a\":[{wide}]}}")] {
+        let body = format!("{{\"message\":\"hi\",\"extra\":{{\"output_schema\":{schema}}}}}");
+        let (code, pointers) = refused(&body);
+        assert_eq!(code, ErrorCode::InvalidExtra);
+        assert_eq!(pointers, ["/extra/output_schema"]);
+    }
+    for (value, pointer) in [(deep, "/extra/a"), (format!("[{wide}]"), "/extra")] {
+        let body = format!("{{\"mode\":\"tool\",\"skill\":\"s\",\"extra\":{{\"a\":{value}}}}}");
+        assert_eq!(refused(&body).1, [pointer]);
+    }
+}
+
+#[test]
+fn what_a_skill_does_not_take_is_named_and_not_read() {
+    let wide = vec!["{\"\":0}"; 10_000].join(",");
+    let body =
+        format!("{{\"mode\":\"tool\",\"skill\":\"s\",\"extra\":{{\"x\":[{wide}],\"query\":[1]}}}}");
+    let parsed = Parsed::read(body.as_bytes(), &settings(), |skill, name| {
+        skill == "s" && name == "query"
+    });
+    let Request::Tool(request) = parsed.unwrap().request else {
+        panic!("a chat");
+    };
+    assert_eq!(request.ignored_extra, ["x"]);
+    assert_eq!(Value::Object(request.extra), json!({ "query": [1] }));
+}
+
+/// The last of several counts, and none of the others may cost anything.
+#[test]
+fn a_field_that_stands_many_times_is_one() {
+    let models = vec!["\"model\":1"; 100_000].join(",");
+    let body = format!("{{\"message\":\"hi\",\"extra\":{{{models},\"model\":\"large\"}}}}");
+    assert_eq!(parse(&body).unwrap().model.as_deref(), Some("large"));
 }
 
 #[test]

@@ -80,6 +80,77 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn a_name_that_is_nearly_a_setting_is_a_warning_wherever_it_begins() {
+    for (name, meant) in [
+        ("OPENAI_MODLE", "OPENAI_MODEL"),
+        ("CODEX_TIMEOUT_SECS", "CODEX_TIMEOUT_SEC"),
+        ("LLM_PROVIDR", "LLM_PROVIDER"),
+        ("STREAM_ENABLE", "STREAM_ENABLED"),
+        ("PORTCULIS_BIND", "PORTCULLIS_BIND"),
+    ] {
+        let warnings = keyed(&[(name, "x")]).unwrap().warnings;
+        let [warning] = warnings.as_slice() else {
+            panic!("{name}: {warnings:?}");
+        };
+        assert!(warning.detail.ends_with(&format!("did you mean {meant}?")));
+    }
+    for foreign in ["CODEX_HOME", "OPENAI_ORG_ID", "HOME", "HTTPS_PROXY"] {
+        assert_eq!(keyed(&[(foreign, "x")]).unwrap().warnings, [], "{foreign}");
+    }
+}
+
+#[test]
+fn quotes_around_a_value_are_not_part_of_it() {
+    for name in [
+        "OPENAI_API_KEY",
+        "OPENAI_MODEL",
+        "PORTCULLIS_BIND",
+        "STREAM_ENABLED",
+        "CHAT_ALLOWED_MODELS",
+    ] {
+        for quoted in ["\"x\"", "'x'", "`x`"] {
+            let problem = problem(keyed(&[(name, quoted)]));
+            assert!(problem.contains("stands in quotes"), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn plain_http_is_for_hosts_that_are_named() {
+    let url = ("OPENAI_BASE_URL", "http://Models.internal:8080/v1");
+    let refused = problem(keyed(&[url]));
+    assert!(refused.contains("PORTCULLIS_PLAIN_HTTP_HOSTS"), "{refused}");
+    let other = ("PORTCULLIS_PLAIN_HTTP_HOSTS", "other.internal");
+    assert!(keyed(&[url, other]).is_err());
+    let named = ("PORTCULLIS_PLAIN_HTTP_HOSTS", "models.internal");
+    let warnings = keyed(&[url, named]).unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].detail.contains("in the clear"));
+}
+
+#[test]
+fn an_api_version_that_cannot_be_is_refused() {
+    for (version, word) in [
+        ("2025-13-45", "a date"),
+        ("2025-4-1-preview", "a date"),
+        ("v2", "a date"),
+        ("2024-10-21", "older than the Responses API"),
+    ] {
+        let problem = problem(keyed(&[("AZURE_OPENAI_API_VERSION", version)]));
+        assert!(problem.contains(word), "{version}: {problem}");
+    }
+    for version in [
+        "v1",
+        "latest",
+        "preview",
+        "2025-04-01-preview",
+        "2026-01-01",
+    ] {
+        assert!(keyed(&[("AZURE_OPENAI_API_VERSION", version)]).is_ok());
+    }
+}
+
+#[test]
 fn workspaces_are_named_once_and_their_tests_are_known() {
     let paths = "PORTCULLIS_WORKSPACES";
     let tests = "PORTCULLIS_WORKSPACE_TESTS";

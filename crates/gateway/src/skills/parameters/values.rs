@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::field_errors::FieldErrors;
 use super::Parameter;
+use crate::bounded_json::JsonLimits;
 use crate::error::FieldError;
 
 /// A string in an argument.
@@ -23,6 +24,12 @@ const MAX_TOTAL_BYTES: usize = 64 * 1024;
 
 /// A value that is nested deeper is no parameter.
 const MAX_DEPTH: usize = 16;
+
+/// The same, for who reads the values from a text: what is over it never becomes a value.
+pub(crate) const LIMITS: JsonLimits = JsonLimits {
+    max_depth: MAX_DEPTH,
+    max_values: MAX_VALUES,
+};
 
 /// Something is too large, too deep or too much: the values are not to be looked at any further.
 #[derive(Debug)]

@@ -1,0 +1,329 @@
+//! How many connections there are, from where, and what each is doing.
+//!
+//! One that waits for its client costs nobody else anything to lose. So long before there are too many,
+//! the one that has waited longest is closed for each that comes: no probe and no turn is kept out by
+//! connections that do nothing.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// Connections beyond the most, on which probes alone are answered.
+pub(crate) const PROBE_RESERVE: usize = 64;
+
+/// A connection that has said nothing for this long is closed before one that has been of use.
+const SILENT: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// On which calls are answered.
+    pub max: usize,
+    pub max_per_address: usize,
+    /// Whose connections are many people's: proxies.
+    pub trusted_addresses: Vec<IpAddr>,
+    /// For the head of a request, from the connection or the head's first byte.
+    pub header_timeout: Duration,
+    /// For the next request.
+    pub keep_alive: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: ConnectionLimits,
+    state: Mutex<State>,
+    /// A place has come free.
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    places: HashMap<u64, Entry>,
+    serving: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: IpAddr,
+    phase: Phase,
+    since: Instant,
+    signals: Arc<Signals>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// A head is awaited, or has begun.
+    Head,
+    /// A request's body is coming.
+    Body,
+    /// A request is answered.
+    Serving,
+    /// Kept alive for the next request.
+    Idle,
+    /// Asked to close.
+    Closing(End),
+}
+
+#[derive(Debug, Default)]
+struct Signals {
+    changed: Notify,
+    closing: Notify,
+}
+
+/// A connection's place, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    signals: Arc<Signals>,
+    unread_body: AtomicBool,
+}
+
+/// Why a connection has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// In the middle of nothing: what there is to say has been said.
+    Idle,
+    /// Before the whole of a request was there.
+    Head,
+}
+
+/// More requests are being answered than there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crowded(pub(super) bool);
+
+impl Connections {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            state: Mutex::default(),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Returns when there may be one more.
+    pub(super) async fn room(&self) {
+        self.at_most(self.limits.max + PROBE_RESERVE - 1).await;
+    }
+
+    /// Returns when all have ended.
+    pub(super) async fn ended(&self) {
+        self.at_most(0).await;
+    }
+
+    async fn at_most(&self, count: usize) {
+        loop {
+            let freed = self.freed.notified();
+            if self.state.lock().places.len() <= count {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// A place for a new connection; `None` if its address has too many.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = counted_as(address);
+        let mut state = self.state.lock();
+        if !self.limits.trusted_addresses.contains(&address) {
+            let open = state.open().filter(|entry| entry.address == address);
+            if open.count() >= self.limits.max_per_address
+                && !state.close_idle(|entry| entry.address == address)
+            {
+                return None;
+            }
+        }
+        if state.open().count() >= self.limits.max / 4 * 3 {
+            state.close_idle(|_| true);
+        }
+        let signals = Arc::new(Signals::default());
+        let number = state.next;
+        state.next += 1;
+        let entry = Entry {
+            address,
+            phase: Phase::Head,
+            since: Instant::now(),
+            signals: Arc::clone(&signals),
+        };
+        state.places.insert(number, entry);
+        Some(Place {
+            connections: Arc::clone(self),
+            number,
+            signals,
+            unread_body: AtomicBool::new(false),
+        })
+    }
+}
+
+impl State {
+    fn open(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.places.values();
+        entries.filter(|entry| !matches!(entry.phase, Phase::Closing(_)))
+    }
+
+    /// Closes the connection that is missed least, if one waits for its client.
+    fn close_idle(&mut self, among: impl Fn(&Entry) -> bool) -> bool {
+        let now = Instant::now();
+        let waiting = self.places.values_mut().filter_map(|entry| {
+            let waited = now - entry.since;
+            let (rank, end) = match entry.phase {
+                Phase::Head if waited >= SILENT => (3, End::Head),
+                Phase::Body if waited >= SILENT => (2, End::Head),
+                Phase::Idle => (1, End::Idle),
+                Phase::Head | Phase::Body => (0, End::Head),
+                Phase::Serving | Phase::Closing(_) => return None,
+            };
+            among(entry).then_some(((rank, waited), end, entry))
+        });
+        let Some((_, end, entry)) = waiting.max_by_key(|(order, _, _)| *order) else {
+            return false;
+        };
+        entry.phase = Phase::Closing(end);
+        entry.signals.closing.notify_one();
+        true
+    }
+}
+
+impl Place {
+    /// Bytes have come: of the next head, if no request is being answered.
+    pub(super) fn received(&self) {
+        self.change(|phase| (phase == Phase::Idle).then_some(Phase::Head));
+    }
+
+    /// A request's head is here, with a body or without.
+    pub(super) fn request_begun(&self, has_body: bool) -> Crowded {
+        self.unread_body.store(has_body, Ordering::Relaxed);
+        let phase = if has_body {
+            Phase::Body
+        } else {
+            Phase::Serving
+        };
+        self.change(|_| Some(phase));
+        let serving = self.connections.state.lock().serving;
+        Crowded(serving > self.connections.limits.max)
+    }
+
+    /// More of the body is here.
+    pub(super) fn body_progressed(&self) {
+        self.change(|phase| (phase == Phase::Body).then_some(Phase::Body));
+    }
+
+    /// The whole of the body is here.
+    pub(super) fn body_read(&self) {
+        self.unread_body.store(false, Ordering::Relaxed);
+        self.change(|phase| (phase == Phase::Body).then_some(Phase::Serving));
+    }
+
+    /// Whether the client may still be sending what nobody will read.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn answered(&self) {
+        let is_answer = |phase| matches!(phase, Phase::Body | Phase::Serving);
+        self.change(|phase| is_answer(phase).then_some(Phase::Idle));
+    }
+
+    pub(super) fn has_request(&self) -> bool {
+        matches!(self.phase(), Some(Phase::Body | Phase::Serving))
+    }
+
+    fn change(&self, next: impl FnOnce(Phase) -> Option<Phase>) {
+        let mut state = self.connections.state.lock();
+        let entry = state.places.get_mut(&self.number);
+        let Some((entry, phase)) =
+            entry.and_then(|entry| next(entry.phase).map(|next| (entry, next)))
+        else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.phase, phase);
+        entry.since = Instant::now();
+        state.serving += usize::from(phase == Phase::Serving);
+        state.serving -= usize::from(before == Phase::Serving);
+        drop(state);
+        self.signals.changed.notify_waiters();
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        let state = self.connections.state.lock();
+        state.places.get(&self.number).map(|entry| entry.phase)
+    }
+
+    /// Returns when no body is coming.
+    pub(super) async fn no_body_comes(&self) {
+        loop {
+            let changed = self.signals.changed.notified();
+            if self.phase() != Some(Phase::Body) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Returns when the connection has waited too long, or when another one needs its place.
+    pub(super) async fn must_end(&self) -> End {
+        tokio::select! {
+            () = self.signals.closing.notified() => {}
+            () = self.waited_too_long() => {}
+        }
+        match self.phase() {
+            Some(Phase::Head | Phase::Closing(End::Head)) => End::Head,
+            _ => End::Idle,
+        }
+    }
+
+    async fn waited_too_long(&self) {
+        loop {
+            let changed = self.signals.changed.notified();
+            match self.waits_until() {
+                None => changed.await,
+                Some(until) => tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = sleep_until(until) => return,
+                },
+            }
+        }
+    }
+
+    /// When it will have waited too long, if it waits.
+    fn waits_until(&self) -> Option<Instant> {
+        let limits = &self.connections.limits;
+        let state = self.connections.state.lock();
+        let entry = state.places.get(&self.number)?;
+        match entry.phase {
+            Phase::Head => Some(entry.since + limits.header_timeout),
+            Phase::Idle => Some(entry.since + limits.keep_alive),
+            // A body has limits of its own.
+            Phase::Body | Phase::Serving | Phase::Closing(_) => None,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.connections.state.lock();
+        let entry = state.places.remove(&self.number);
+        let was_serving = entry.is_some_and(|entry| entry.phase == Phase::Serving);
+        state.serving -= usize::from(was_serving);
+        drop(state);
+        self.connections.freed.notify_waiters();
+    }
+}
+
+/// Whoever has an IPv6 address has a network of them.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address => address,
+    }
+}

@@ -1,0 +1,36 @@
+//! The reserve: when as many requests are being answered as may be, probes still are.
+
+use axum::extract::{Extension, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CONNECTION;
+
+use crate::error::{ErrorCode, Problem};
+
+use super::connections::Crowded;
+use super::problem;
+
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
+pub(super) async fn keep_reserve(
+    Extension(Crowded(is_crowded)): Extension<Crowded>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !is_crowded {
+        return next.run(request).await;
+    }
+    let mut response = if PROBES.contains(&request.uri().path()) {
+        next.run(request).await
+    } else {
+        let refusal = Problem::new(
+            ErrorCode::Overloaded,
+            "As many requests are being answered as may be (PORTCULLIS_MAX_CONNECTIONS). Try again later.",
+        );
+        problem::response(refusal)
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
