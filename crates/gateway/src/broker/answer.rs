@@ -139,7 +139,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 struct Pieces {
     body: Incoming,
     traffic: Option<Traffic>,
-    pieces: usize,
+    count: usize,
     bytes: usize,
 }
 
@@ -151,7 +151,7 @@ impl Pieces {
         Self {
             body,
             traffic,
-            pieces: 0,
+            count: 0,
             bytes: 0,
         }
     }
@@ -177,9 +177,9 @@ impl Stream for Pieces {
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            this.pieces += 1;
+            this.count += 1;
             this.bytes += piece.len();
-            let is_dust = this.pieces > FREE_PIECES + this.bytes / MIN_PIECE_BYTES;
+            let is_dust = this.count > FREE_PIECES + this.bytes / MIN_PIECE_BYTES;
             return Poll::Ready(Some(if is_dust { Err(too_large()) } else { Ok(piece) }));
         }
     }
