@@ -218,7 +218,11 @@ fn switch(said: &str) -> Option<bool> {
 fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Value, String> {
     let mut items: Vec<String> = Vec::new();
     for (index, text) in said.enumerate() {
-        let parsed = match item {
+        let unquoted = match item {
+            Item::Argument => Ok(()),
+            _ => text::refuse_quotes(text),
+        };
+        let parsed = unquoted.and_then(|()| match item {
             Item::Host => address::host(text),
             Item::Address => address::ip(text),
             Item::Origin => address::origin(text),
@@ -227,7 +231,7 @@ fn list<'said>(item: Item, said: impl Iterator<Item = &'said str>) -> Result<Val
             Item::Argument => ArgumentTemplate::parse(text).map(|template| template.to_string()),
             Item::Workspace => workspace::named_path(text),
             Item::WorkspaceTests => workspace::named_tests(text),
-        };
+        });
         let parsed = parsed.map_err(|detail| format!("entry {}: {detail}", index + 1))?;
         // An option may stand twice, with two values.
         if matches!(item, Item::Argument) || !items.contains(&parsed) {

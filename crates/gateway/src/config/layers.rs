@@ -7,7 +7,9 @@ use super::kind::Value;
 use super::nearest::nearest;
 use super::origins::{Origin, Origins};
 use super::problem::{Problem, Warning};
-use super::table::{CONFIG_VARIABLE, LATER_VARIABLES, OWN_PREFIXES, SETTINGS, Setting};
+use super::table::{
+    CONFIG_VARIABLE, LATER_VARIABLES, OF_THE_CLI, OWN_FAMILIES, OWN_PREFIXES, SETTINGS, Setting,
+};
 use super::{Overrides, file, secret};
 
 /// What all layers said, before one setting is held against another.
@@ -114,11 +116,7 @@ fn refuse_unknown(environment: &Environment, gathered: &mut Gathered) {
             continue;
         }
         if !OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            // It may be somebody else's, and so it is not refused.
-            if let Some(meant) = nearest(name, known.iter().map(String::as_str)) {
-                let detail = format!("is no setting and does nothing; did you mean {meant}?");
-                gathered.warnings.push(Warning::of(name, detail));
-            }
+            note_misspelt(name, &known, gathered);
             continue;
         }
         if is_service_link(name, value.as_encoded_bytes()) {
@@ -141,6 +139,30 @@ fn refuse_unknown(environment: &Environment, gathered: &mut Gathered) {
         };
         let origin = Origin::Variable(name.to_owned());
         gathered.problems.push(Problem::elsewhere(origin, detail));
+    }
+}
+
+/// A name outside our prefixes may be somebody else's, so that only one that is nearly a setting says
+/// anything: a problem in a family of names that is ours, else a warning.
+fn note_misspelt(name: &str, known: &[String], gathered: &mut Gathered) {
+    if OF_THE_CLI.contains(&name) {
+        return;
+    }
+    let family = OWN_FAMILIES
+        .iter()
+        .find(|family| name.starts_with(**family));
+    if let Some(family) = family {
+        // Held against the rest of the name: the family is no likeness.
+        let rest = name.strip_prefix(family).unwrap_or(name);
+        let siblings = known.iter().filter_map(|known| known.strip_prefix(family));
+        if let Some(meant) = nearest(rest, siblings) {
+            let detail = format!("unknown variable; did you mean {family}{meant}?");
+            let origin = Origin::Variable(name.to_owned());
+            gathered.problems.push(Problem::elsewhere(origin, detail));
+        }
+    } else if let Some(meant) = nearest(name, known.iter().map(String::as_str)) {
+        let detail = format!("is no setting and does nothing; did you mean {meant}?");
+        gathered.warnings.push(Warning::of(name, detail));
     }
 }
 

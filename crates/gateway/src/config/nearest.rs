@@ -19,7 +19,8 @@ pub(super) fn nearest<'name>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits from one name to the other; an end left out (`queue_wait` for `queue_wait_sec`) is one.
+/// Edits from one name to the other; an end left out (`queue_wait` for `queue_wait_sec`) is one, a word
+/// too many at the end (`model_name` for `model`) two.
 fn slips(wanted: &str, candidate: &str) -> usize {
     const SHORTEST_STEM: usize = 4;
     let stem = candidate.get(..wanted.len());
@@ -27,7 +28,15 @@ fn slips(wanted: &str, candidate: &str) -> usize {
     if lost_its_end && wanted.len() >= SHORTEST_STEM {
         return 1;
     }
-    edits(wanted, candidate)
+    let all = edits(wanted, candidate);
+    let (stem, rest) = wanted
+        .split_at_checked(candidate.len())
+        .unwrap_or((wanted, ""));
+    let has_a_word_more = rest.starts_with('_') && stem.eq_ignore_ascii_case(candidate);
+    if has_a_word_more && stem.len() >= SHORTEST_STEM {
+        return all.min(2);
+    }
+    all
 }
 
 /// Levenshtein distance, ignoring ASCII case; two neighbours swapped count as one edit.
@@ -78,6 +87,7 @@ mod tests {
             nearest("log_fromat", ["log", "log_format"]),
             Some("log_format")
         );
+        assert_eq!(nearest("model_name", ["model", "bind"]), Some("model"));
     }
 
     #[test]

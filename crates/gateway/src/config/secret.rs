@@ -28,8 +28,8 @@ pub(super) fn from_text(said: &str) -> Result<SecretString, String> {
                 .to_owned(),
         );
     }
-    if text::refuse_quotes(said).is_err() {
-        return Err("holds quotes around the key: leave them out".to_owned());
+    if said.trim_matches(text::QUOTES) != said {
+        return Err("begins or ends with a quote, which no key has: leave it out".to_owned());
     }
     Ok(SecretString::from(said))
 }

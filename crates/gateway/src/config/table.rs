@@ -33,6 +33,12 @@ pub(super) const OWN_PREFIXES: [&str; 7] = [
     "CHAT_ALLOWED_",
 ];
 
+/// Families of names in which a name that is nearly a setting is a slip, and refused.
+pub(super) const OWN_FAMILIES: [&str; 2] = ["CODEX_", "CHAT_"];
+
+/// Variables of the Codex CLI that look like slips of ours.
+pub(super) const OF_THE_CLI: [&str; 1] = ["CODEX_SANDBOX"];
+
 pub(super) const SETTINGS: &[Setting] = &[
     always(
         "server.bind",

@@ -13,11 +13,13 @@ const FIRST_WITH_RESPONSES: &str = "2025-03-01";
 /// Levels of a tracing filter.
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+pub(super) const QUOTES: [char; 3] = ['"', '\'', '`'];
+
 /// Quotes that a shell would take away reach a program from `docker --env-file`, systemd and YAML: no
 /// setting means them.
 pub(super) fn refuse_quotes(said: &str) -> Result<(), String> {
     let said = said.trim();
-    let is_quoted = ['"', '\'', '`']
+    let is_quoted = QUOTES
         .iter()
         .any(|quote| said.len() > 1 && said.starts_with(*quote) && said.ends_with(*quote));
     if is_quoted {

@@ -67,6 +67,10 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest() {
         ("CODEX_POOL_MAX_RSS", "did you mean CODEX_POOL_MAX_RSS_MB?"),
         ("CHAT_MAX_CONTEXT_CHARS", "did you mean CHAT_MAX_CTX_CHARS?"),
         ("CHAT_ALLOWED_MODEL", "did you mean CHAT_ALLOWED_MODELS?"),
+        ("CODEX_TIMEOUT_SECS", "did you mean CODEX_TIMEOUT_SEC?"),
+        ("CODEX_TIMEOUT", "did you mean CODEX_TIMEOUT_SEC?"),
+        ("CODEX_DRIVR", "did you mean CODEX_DRIVER?"),
+        ("CHAT_MAXINPUT_CHARS", "did you mean CHAT_MAX_INPUT_CHARS?"),
         ("PORTCULLIS_COLOUR_OF_THE_GATE", "see docs/settings.md"),
     ];
     for (name, expected) in cases {
@@ -83,7 +87,9 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest() {
 fn a_name_that_is_nearly_a_setting_is_a_warning_wherever_it_begins() {
     for (name, meant) in [
         ("OPENAI_MODLE", "OPENAI_MODEL"),
-        ("CODEX_TIMEOUT_SECS", "CODEX_TIMEOUT_SEC"),
+        ("OPENAI_MODEL_NAME", "OPENAI_MODEL"),
+        ("AZURE_OPENAI_KEY", "AZURE_OPENAI_API_KEY"),
+        ("AZURE_OPENAI_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT"),
         ("LLM_PROVIDR", "LLM_PROVIDER"),
         ("STREAM_ENABLE", "STREAM_ENABLED"),
         ("PORTCULIS_BIND", "PORTCULLIS_BIND"),
@@ -94,7 +100,18 @@ fn a_name_that_is_nearly_a_setting_is_a_warning_wherever_it_begins() {
         };
         assert!(warning.detail.ends_with(&format!("did you mean {meant}?")));
     }
-    for foreign in ["CODEX_HOME", "OPENAI_ORG_ID", "HOME", "HTTPS_PROXY"] {
+    for foreign in [
+        "CODEX_HOME",
+        "CODEX_CI",
+        "CODEX_CLI",
+        "CODEX_API_KEY",
+        "CODEX_SANDBOX",
+        "CODEX_THREAD_ID",
+        "CHAT_ID",
+        "OPENAI_ORG_ID",
+        "HOME",
+        "HTTPS_PROXY",
+    ] {
         assert_eq!(keyed(&[(foreign, "x")]).unwrap().warnings, [], "{foreign}");
     }
 }
@@ -112,6 +129,13 @@ fn quotes_around_a_value_are_not_part_of_it() {
             let problem = problem(keyed(&[(name, quoted)]));
             assert!(problem.contains("stands in quotes"), "{problem}");
         }
+    }
+    let item = problem(keyed(&[("CHAT_ALLOWED_MODELS", "a,\"b\"")]));
+    assert!(item.contains("entry 2: stands in quotes"), "{item}");
+    for half in ["\"hunter2", "hunter2'"] {
+        let problem = problem(with(&[("OPENAI_API_KEY", half)]));
+        assert!(problem.contains("begins or ends with a quote"), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
     }
 }
 
