@@ -444,3 +444,42 @@ fn a_gateway_that_cannot_start_says_what_to_do() {
         assert!(message.contains("CODEX_BIN"), "{message}");
     }
 }
+
+#[test]
+fn skills_that_are_not_there_are_not_valid() {
+    let missing = ("PORTCULLIS_SKILLS_DIR", "/no/such/skills");
+    for arguments in [
+        &["skills", "check"][..],
+        &["skills", "check", "/no/such/skills"],
+    ] {
+        let output = run(arguments, &[missing]);
+        assert!(!output.status.success(), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("/no/such/skills"), "{stderr}");
+    }
+}
+
+/// As behind `head`.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in [
+        &["redact"][..],
+        &["redact", "--findings"],
+        &["config", "check"],
+        &["skills", "list"],
+        &["skills", "list", "--json"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = portcullis(arguments, &[("LLM_PROVIDER", "demo")])
+            .stdin(fs::File::open("/etc/passwd").unwrap())
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    }
+}
