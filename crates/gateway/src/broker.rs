@@ -20,6 +20,7 @@ mod grants;
 mod listener;
 mod meter;
 mod provider;
+mod question;
 mod reach;
 mod refusal;
 mod relay;
@@ -49,7 +50,8 @@ use self::provider::Provider;
 use self::room::Room;
 
 pub use self::failure::{ProviderFailure, ProviderFailureClass};
-pub use self::reach::{Reach, reach};
+pub use self::question::{Asked, ask};
+pub use self::reach::{Reach, probably_meant, reach};
 
 /// The running broker. Cheap to clone; it serves what it is given until its shutdown token fires.
 #[derive(Clone)]

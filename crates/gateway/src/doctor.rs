@@ -47,10 +47,18 @@ mod name {
     pub(super) const MEMORY: &str = "memory";
     pub(super) const SKILLS: &str = "skills";
     pub(super) const PROVIDER: &str = "provider";
+    pub(super) const MODEL_CALL: &str = "model_call";
     pub(super) const ADDRESS: &str = "address";
 
     /// Those that need a program.
     pub(super) const OF_CODEX: [&str; 5] = [CODEX_VERSION, DRIVER, SANDBOX, LIMITS, CODEX_PROCESS];
+}
+
+/// Whether the model is asked something, which costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    None,
+    Tiny,
 }
 
 /// Looks everything over. `launcher` is the file of the program `portcullis`, as for [`app::App::start`].
@@ -58,6 +66,7 @@ mod name {
 pub async fn examine(
     environment: &Environment,
     overrides: &Overrides,
+    question: Question,
     search_path: &OsStr,
     launcher: &Path,
     footprint: &mut Footprint,
@@ -72,6 +81,9 @@ pub async fn examine(
             report.skip(&name::OF_CODEX, why);
             report.skip(&[name::OPEN_FILES, name::MEMORY, name::SKILLS], why);
             report.skip(&[name::PROVIDER, name::ADDRESS], why);
+            if question == Question::Tiny {
+                report.skip(&[name::MODEL_CALL], why);
+            }
             return report;
         }
     };
@@ -116,7 +128,9 @@ pub async fn examine(
     report.add(machine::open_files(&settings));
     report.add(machine::memory(&settings));
     report.add(skills::check(&settings.skills, &state_dir, &data_dir));
-    report.add(provider::check(&settings.provider).await);
+    for check in provider::check(&settings, question).await {
+        report.add(check);
+    }
     report.add(address::check(settings.server.bind).await);
     report
 }

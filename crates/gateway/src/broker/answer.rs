@@ -70,6 +70,26 @@ pub(super) async fn open(response: Response<Incoming>) -> Result<EventStream, Pr
     }
 }
 
+/// The whole of an answer that is no stream.
+pub(super) async fn read_whole(
+    response: Response<Incoming>,
+    limit_bytes: usize,
+) -> Result<Bytes, ProviderFailure> {
+    let (head, body) = response.into_parts();
+    let mut pieces = Pieces::new(body, head.extensions.get().cloned());
+    if !head.status.is_success() {
+        return Err(refused(head.status, &head.headers, Bytes::new(), pieces).await);
+    }
+    let mut whole = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        whole.extend(piece?);
+        if whole.len() > limit_bytes {
+            return Err(too_large());
+        }
+    }
+    Ok(whole.freeze())
+}
+
 /// How much of the beginning says nothing: a byte order mark, whole or not yet, and line breaks.
 fn blank(bytes: &[u8]) -> usize {
     if bytes.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(bytes) {

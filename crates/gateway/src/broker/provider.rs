@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::Authority;
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -129,17 +130,13 @@ impl Endpoint {
         })
     }
 
-    /// Asks for what costs nothing, the list of the models, in the way a model call goes, and gives the
-    /// status. The answer itself is not read.
-    pub(super) async fn list_models(&self, limit: Duration) -> Result<u16, ProviderFailure> {
+    /// Asks for what costs nothing, the list of the models, in the way a model call goes.
+    pub(super) async fn list_models(&self) -> Result<Response<Incoming>, ProviderFailure> {
         let uri =
             models_uri(&self.uri).ok_or_else(|| ProviderFailure::network("connect_failed"))?;
         let request = self.request(Method::GET, uri, Bytes::new());
-        match tokio::time::timeout(limit, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response.status().as_u16()),
-            Ok(Err(error)) => Err(ProviderFailure::network(network_code(&error))),
-            Err(_) => Err(ProviderFailure::network("connect_timeout")),
-        }
+        let response = self.client.request(request).await;
+        response.map_err(|error| not_answered(&error))
     }
 
     /// Scheme, host and port, which hold no secret.
@@ -186,7 +183,7 @@ impl Endpoint {
         }
     }
 
-    async fn ask(&self, body: Bytes) -> Result<EventStream, ProviderFailure> {
+    pub(super) async fn ask(&self, body: Bytes) -> Result<EventStream, ProviderFailure> {
         let mut request = self.request(Method::POST, self.uri.clone(), body.clone());
         let captured = capture_connection(&mut request);
         let response = match self.client.request(request).await {

@@ -9,7 +9,7 @@ use super::{
     hide_memory, launcher, print,
 };
 use crate::config::{Environment, Overrides};
-use crate::doctor::{self, Footprint};
+use crate::doctor::{self, Footprint, Question};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Look at what `serve --demo` would use: no key is needed, no provider is asked.
     #[arg(long)]
     demo: bool,
+    /// Ask the model one tiny question, as Codex would. It costs a few tokens.
+    #[arg(long)]
+    ask: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
@@ -28,6 +31,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let search_path = environment.get("PATH").unwrap_or_default().to_owned();
     let overrides = Overrides {
         demo: arguments.demo,
+    };
+    let question = if arguments.ask {
+        Question::Tiny
+    } else {
+        Question::None
     };
     hide_memory();
     allow_descriptors();
@@ -43,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         let examine = doctor::examine(
             &environment,
             &overrides,
+            question,
             &search_path,
             &launcher,
             &mut footprint,

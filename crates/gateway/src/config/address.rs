@@ -78,6 +78,11 @@ pub(super) fn azure_endpoint(said: &str) -> Result<String, String> {
     base_url(endpoint)
 }
 
+/// Whether an address has no path.
+pub(super) fn is_host_alone(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.path() == "/")
+}
+
 /// The host of an address to which the key would travel in the clear, over the network.
 pub(super) fn host_over_http(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;

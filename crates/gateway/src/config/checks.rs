@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::address::host_over_http;
+use super::address::{host_over_http, is_host_alone};
 use super::kind::Value;
 use super::layers::Gathered;
 use super::origins::{Origin, Origins};
@@ -22,6 +22,7 @@ pub(super) fn check(gathered: &mut Gathered) {
     gathered.problems.extend(refused);
     gathered.warnings.extend(in_the_clear);
     let warnings = [
+        base_url_has_no_path(origins),
         grace_exceeds_timeout(origins),
         queue_wait_exceeds_timeout(origins),
         pool_is_smaller_than_limit(origins),
@@ -95,6 +96,18 @@ fn over_http(origins: &Origins) -> (Vec<Problem>, Vec<Warning>) {
         }
     }
     (problems, warnings)
+}
+
+/// Nearly every API has one.
+fn base_url_has_no_path(origins: &Origins) -> Option<Warning> {
+    let path = "provider.openai.base_url";
+    let Some(Value::Text(url)) = origins.value(path) else {
+        return None;
+    };
+    is_host_alone(url).then(|| {
+        let detail = format!("has no path; the address is probably {url}/v1");
+        Warning::of(path, detail)
+    })
 }
 
 fn grace_exceeds_timeout(origins: &Origins) -> Option<Warning> {

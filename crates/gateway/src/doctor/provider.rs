@@ -1,75 +1,188 @@
-use crate::broker::{ProviderFailure, ProviderFailureClass, Reach, reach};
-use crate::config::ProviderSettings;
+use std::collections::BTreeSet;
 
-use super::name::PROVIDER;
+use crate::broker::{
+    self, Asked, BrokerStartError, ProviderFailure, ProviderFailureClass, Reach, probably_meant,
+    reach,
+};
+use crate::config::{ProviderSettings, Settings};
+
+use super::Question;
+use super::name::{MODEL_CALL, PROVIDER};
 use super::report::Check;
 
-/// Whether the provider can be reached in the way model calls go, and takes the key.
-pub(super) async fn check(settings: &ProviderSettings) -> Check {
-    if matches!(settings, ProviderSettings::Demo) {
-        return Check::skipped(PROVIDER, "the demo model is built in");
+const WITHOUT_LIST: &str = "If the provider has no list of models, `portcullis doctor --ask` finds out whether it answers.";
+
+/// Whether the provider can be reached in the way model calls go, takes the key, and, if it is to be asked,
+/// answers.
+pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check> {
+    let provider = &settings.provider;
+    if matches!(provider, ProviderSettings::Demo) {
+        let names = match question {
+            Question::None => &[PROVIDER][..],
+            Question::Tiny => &[PROVIDER, MODEL_CALL],
+        };
+        let skipped = |name: &&'static str| Check::skipped(name, "the demo model is built in");
+        return names.iter().map(skipped).collect();
     }
-    match reach(settings).await {
-        Ok(reach) => judge(&reach),
-        Err(error) => {
-            let remedy =
-                "Correct the provider's settings: without them the gateway does not start.";
-            Check::failed(PROVIDER, error.to_string(), remedy)
+    let reach = match reach(provider).await {
+        Ok(reach) => reach,
+        Err(error) => return vec![unusable(&error)],
+    };
+    let asked = match question {
+        Question::None => None,
+        Question::Tiny => match broker::ask(provider).await {
+            Ok(asked) => asked,
+            Err(error) => return vec![unusable(&error)],
+        },
+    };
+    let answers = asked.as_ref().is_some_and(|asked| asked.outcome.is_ok());
+    let reached = if answers && has_no_list(&reach) {
+        Check::ok(PROVIDER, "it has no list of models, and answers")
+    } else {
+        let meant = if has_no_list(&reach) {
+            probably_meant(provider).await
+        } else {
+            None
+        };
+        judge(&reach, &missing_models(settings, &reach), meant)
+    };
+    let model = provider.model();
+    let asked = asked.map(|asked| judge_answer(model, &asked));
+    std::iter::once(reached).chain(asked).collect()
+}
+
+fn unusable(error: &BrokerStartError) -> Check {
+    let remedy = "Correct the provider's settings: without them the gateway does not start.";
+    Check::failed(PROVIDER, error.to_string(), remedy)
+}
+
+fn has_no_list(reach: &Reach) -> bool {
+    let failure = reach.outcome.as_ref().err();
+    failure.is_some_and(|failure| {
+        matches!(
+            failure.class(),
+            ProviderFailureClass::Address
+                | ProviderFailureClass::Model
+                | ProviderFailureClass::TooLong
+        )
+    })
+}
+
+/// What may be asked for and is not in the list. Azure lists models, not the deployments of them.
+fn missing_models(settings: &Settings, reach: &Reach) -> Vec<String> {
+    let listed = match (&settings.provider, &reach.outcome) {
+        (ProviderSettings::OpenAi(_), Ok(listed)) if !listed.is_empty() => listed,
+        _ => &BTreeSet::new(),
+    };
+    let allowed = settings.chat.allowed_models.iter();
+    let missing = allowed.filter(|model| !listed.is_empty() && !listed.contains(*model));
+    missing.cloned().collect()
+}
+
+fn judge(reach: &Reach, missing: &[String], meant: Option<String>) -> Check {
+    let origin = reach.origin.as_deref().unwrap_or_default();
+    let took = format!("{} ms", reach.elapsed.as_millis());
+    let answered = format!("{origin} answered in {took}");
+    match &reach.outcome {
+        Ok(_) if missing.is_empty() => Check::ok(PROVIDER, format!("{answered} and takes the key")),
+        Ok(_) => Check::warning(
+            PROVIDER,
+            format!(
+                "{answered} and takes the key, but does not list {}",
+                missing.join(", ")
+            ),
+            "Correct OPENAI_MODEL and CHAT_ALLOWED_MODELS, or let `portcullis doctor --ask` find out whether the model answers.",
+        ),
+        Err(failure) => {
+            if let Some(status) = failure.status {
+                return refused(&answered, failure, status, meant);
+            }
+            let detail = format!("{origin} after {took}: {}", failure.what());
+            Check::failed(PROVIDER, detail, failure.advice())
         }
     }
 }
 
-fn judge(reach: &Reach) -> Check {
-    let origin = reach.origin.as_deref().unwrap_or_default();
-    let took = format!("{} ms", reach.elapsed.as_millis());
-    let status = match &reach.outcome {
-        Ok(status) => *status,
-        Err(failure) => {
-            let detail = format!("{origin} after {took}: {}", failure.what());
-            return Check::failed(PROVIDER, detail, failure.advice());
-        }
+fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option<String>) -> Check {
+    let at_another_address = |detail: String, otherwise: &str| {
+        let remedy = match meant {
+            Some(meant) => format!("It is probably {meant}"),
+            None => otherwise.to_owned(),
+        };
+        Check::failed(PROVIDER, detail, remedy)
     };
-    let answered = format!("{origin} answered in {took}");
-    match status {
-        200..300 => Check::ok(PROVIDER, format!("{answered} and takes the key")),
-        300..400 => Check::warning(
-            PROVIDER,
+    match (failure.class(), status) {
+        (_, 200..=299) if failure.class() == ProviderFailureClass::Address => at_another_address(
+            format!("{answered} with what is no API's, such as a page to log in (HTTP {status})"),
+            "Check the base URL or endpoint: it usually ends in /v1.",
+        ),
+        (_, 300..=399) => at_another_address(
             format!(
                 "{answered} with a redirection (HTTP {status}), which the gateway does not follow"
             ),
             "Check the base URL or endpoint: name the address that it leads to.",
         ),
-        407 => Check::failed(
+        (_, 407) => Check::failed(
             PROVIDER,
             format!("{answered} for its proxy, which wants to know who asks (HTTP 407)"),
-            "Put user and password into the proxy's URL, HTTPS_PROXY.",
+            failure.advice(),
         ),
-        _ => refused(&answered, &ProviderFailure::from_status(status)),
-    }
-}
-
-/// Where the list of models cannot be had, the provider was reached all the same.
-fn refused(answered: &str, failure: &ProviderFailure) -> Check {
-    let status = failure.status.unwrap_or_default();
-    match failure.class() {
-        ProviderFailureClass::Auth => Check::failed(
+        // A line of text without an error object may be the provider's own or a firewall's.
+        (ProviderFailureClass::Network, 401 | 403) => Check::failed(
+            PROVIDER,
+            format!(
+                "{answered}, and refuses the key, or something on the way does (HTTP {status})"
+            ),
+            format!("Check the key. {}", failure.advice()),
+        ),
+        (ProviderFailureClass::Auth, _) => Check::failed(
             PROVIDER,
             format!("{answered}, and refuses the key (HTTP {status})"),
             failure.advice(),
         ),
-        ProviderFailureClass::Model
-        | ProviderFailureClass::Address
-        | ProviderFailureClass::TooLong
-        | ProviderFailureClass::Policy
-        | ProviderFailureClass::Network => Check::ok(
-            PROVIDER,
+        (
+            ProviderFailureClass::Address
+            | ProviderFailureClass::Model
+            | ProviderFailureClass::TooLong,
+            _,
+        ) => at_another_address(
             format!(
-                "{answered}; it has no list of models (HTTP {status}), so the key was not tried"
+                "{answered}, but has no list of models (HTTP {status}), so that nothing shows that it is the API and takes the key"
             ),
+            &format!("{} {WITHOUT_LIST}", failure.advice()),
         ),
-        ProviderFailureClass::Quota | ProviderFailureClass::Rate | ProviderFailureClass::Server => {
+        (
+            ProviderFailureClass::Policy
+            | ProviderFailureClass::Network
+            | ProviderFailureClass::Quota,
+            _,
+        ) => Check::failed(
+            PROVIDER,
+            format!("{answered}: {}", failure.what()),
+            failure.advice(),
+        ),
+        (ProviderFailureClass::Rate | ProviderFailureClass::Server, _) => {
             let detail = format!("{answered}: {}", failure.what());
             Check::warning(PROVIDER, detail, failure.advice())
+        }
+    }
+}
+
+fn judge_answer(model: &str, asked: &Asked) -> Check {
+    let took = format!("{} ms", asked.elapsed.as_millis());
+    match &asked.outcome {
+        Ok(usage) => Check::ok(
+            MODEL_CALL,
+            format!(
+                "{model} answered in {took}, for {} tokens",
+                usage.input_tokens.saturating_add(usage.output_tokens)
+            ),
+        ),
+        Err(failure) => {
+            let class = failure.class().as_str();
+            let what = failure.what();
+            let detail = format!("{model} did not answer ({class}) after {took}: {what}");
+            Check::failed(MODEL_CALL, detail, failure.advice())
         }
     }
 }
@@ -84,22 +197,24 @@ mod tests {
     #[test]
     fn every_status_has_its_meaning() {
         for (status, meaning) in [
-            (200, Status::Ok),
-            (302, Status::Warning),
-            (400, Status::Ok),
+            (302, Status::Failed),
+            (400, Status::Failed),
             (401, Status::Failed),
+            (402, Status::Failed),
             (403, Status::Failed),
-            (404, Status::Ok),
+            (404, Status::Failed),
+            (405, Status::Failed),
             (407, Status::Failed),
             (429, Status::Warning),
             (500, Status::Warning),
             (503, Status::Warning),
         ] {
-            let check = judge(&Reach {
+            let reach = Reach {
                 origin: Some("https://api.example".to_owned()),
                 elapsed: Duration::from_millis(12),
-                outcome: Ok(status),
-            });
+                outcome: Err(ProviderFailure::from_status(status)),
+            };
+            let check = judge(&reach, &[], None);
             assert_eq!(check.status, meaning, "{status}: {check:?}");
             assert!(check.detail.starts_with("https://api.example "));
         }

@@ -9,7 +9,7 @@ use super::known_codes::{Weight, meaning};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Signs {
     /// There was an error object at all.
-    pub(super) is_error: bool,
+    pub(in crate::broker) is_error: bool,
     /// The code that is told.
     pub(super) code: Option<&'static str>,
     pub(super) sure: Option<Cause>,

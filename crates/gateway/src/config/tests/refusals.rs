@@ -339,6 +339,10 @@ fn settings_that_contradict_each_other_are_warned_of() {
             ],
             "codex.kill_grace_sec",
         ),
+        (
+            vec![("OPENAI_BASE_URL", "https://models.example/")],
+            "provider.openai.base_url",
+        ),
         (vec![("CODEX_TIMEOUT_SEC", "10")], "limits.queue_wait_sec"),
         (
             vec![("CODEX_POOL_MAX_PROCESSES", "3")],
