@@ -14,6 +14,7 @@ mod file;
 mod kind;
 mod layers;
 mod markdown;
+mod names;
 mod nearest;
 mod origins;
 mod path;

@@ -10,11 +10,12 @@ use toml::de::{DeTable, DeValue};
 use super::bounded_file;
 use super::kind::Value;
 use super::layers::Gathered;
+use super::names::CONFIG_VARIABLE;
 use super::nearest::nearest;
 use super::origins::Origin;
 use super::path::absolute;
 use super::problem::{Problem, Warning};
-use super::table::{CONFIG_VARIABLE, Presence, SETTINGS, Setting};
+use super::table::{Presence, SETTINGS, Setting};
 
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 const FILE_LIMIT_BYTES: u64 = 1024 * 1024;

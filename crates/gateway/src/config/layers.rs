@@ -4,12 +4,11 @@ use std::ffi::OsStr;
 
 use super::environment::Environment;
 use super::kind::Value;
+use super::names::{CONFIG_VARIABLE, LATER_VARIABLES, OF_THE_CLI, OWN_FAMILIES, OWN_PREFIXES};
 use super::nearest::nearest;
 use super::origins::{Origin, Origins};
 use super::problem::{Problem, Warning};
-use super::table::{
-    CONFIG_VARIABLE, LATER_VARIABLES, OF_THE_CLI, OWN_FAMILIES, OWN_PREFIXES, SETTINGS, Setting,
-};
+use super::table::{SETTINGS, Setting};
 use super::{Overrides, file, secret};
 
 /// What all layers said, before one setting is held against another.

@@ -1,7 +1,8 @@
 //! `docs/settings.md`, from the table and the defaults. A test holds the committed file to it.
 
 use super::file;
-use super::table::{LATER_VARIABLES, SETTINGS, Setting};
+use super::names::LATER_VARIABLES;
+use super::table::{SETTINGS, Setting};
 
 const INTRODUCTION: &str = "\
 # Settings

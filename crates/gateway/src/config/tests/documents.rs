@@ -7,8 +7,9 @@ use toml::de::DeTable;
 use super::*;
 use crate::config::file::DEFAULTS;
 use crate::config::layers::gather;
+use crate::config::names::{LATER_VARIABLES, OWN_PREFIXES};
 use crate::config::render_settings_markdown;
-use crate::config::table::{LATER_VARIABLES, OWN_PREFIXES, SETTINGS};
+use crate::config::table::SETTINGS;
 
 #[test]
 fn the_defaults_cover_the_table_and_nothing_else() {
