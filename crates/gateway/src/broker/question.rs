@@ -10,12 +10,14 @@ use super::events::Events;
 use super::failure::{Cause, ProviderFailure, code};
 use super::meter::{Meter, Metered, Terminal};
 use super::provider::{Endpoint, Provider};
-use super::relay::EventStream;
+use super::relay::{ERROR_TIMEOUT, EventStream};
 use super::{BrokerStartError, Usage};
 use crate::config::ProviderSettings;
 
 /// A model that reasons may take its time even for this.
 const LIMIT: Duration = Duration::from_mins(1);
+
+const ITEM_DONE: &str = "response.output_item.done";
 
 /// What became of the question.
 #[derive(Debug)]
@@ -60,7 +62,13 @@ async fn read(mut stream: EventStream) -> Result<Usage, ProviderFailure> {
     let mut meter = Meter::default();
     let mut seen = Seen::default();
     loop {
-        let piece = stream.next().await.transpose()?;
+        let next = stream.next();
+        let piece = if meter.pending_error().is_some() {
+            let ended = tokio::time::timeout(ERROR_TIMEOUT, next).await;
+            ended.unwrap_or(None).transpose()?
+        } else {
+            next.await.transpose()?
+        };
         let Metered { bytes, terminal } = match &piece {
             Some(piece) => meter.feed(piece),
             None => meter.finish(),
@@ -91,19 +99,21 @@ struct Seen {
 
 impl Seen {
     fn take(&mut self, bytes: &Bytes) {
+        if self.has_text {
+            return;
+        }
         self.events.feed(bytes);
-        while !self.has_text
-            && let Ok(Some(event)) = self.events.next()
-        {
+        while let Ok(Some(event)) = self.events.next() {
             let data = event.data().unwrap_or_default();
             let event = serde_json::from_slice::<Value>(&data).unwrap_or_default();
-            let is_said = |place| {
-                let text = event.pointer(place).and_then(Value::as_str);
-                text.is_some_and(|text| !text.is_empty())
-            };
-            self.has_text = event.get("type").and_then(Value::as_str)
-                == Some("response.output_item.done")
-                && is_said("/item/content/0/text");
+            let is_done = event.get("type").and_then(Value::as_str) == Some(ITEM_DONE);
+            let parts = event.pointer("/item/content").and_then(Value::as_array);
+            let mut texts = parts
+                .into_iter()
+                .flatten()
+                .filter_map(|part| part.get("text"));
+            self.has_text |=
+                is_done && texts.any(|text| text.as_str().is_some_and(|text| !text.is_empty()));
         }
     }
 }

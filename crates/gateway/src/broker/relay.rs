@@ -31,7 +31,7 @@ pub(super) type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, ProviderFa
 const TAIL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// After an `error` event, for an end of the answer that it did not prevent.
-const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pieces of a stream that are taken in one turn of the executor without anything to pass on.
 const MAX_PIECES_AT_ONCE: usize = 32;

@@ -258,6 +258,10 @@ fn a_question_that_is_not_answered_says_whose_fault_it_is() {
     let mut scene = Scene::with(Path::new("/bin/true"));
     let error = |code: &str| json!({ "error": { "code": code, "message": CANARY } }).to_string();
     let cut = stream(&[json!({ "type": "response.created", "response": { "id": "r" } })]);
+    let error_and_silence = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\ndata: {}\n\n",
+        json!({ "type": "error", "code": "insufficient_quota", "message": CANARY })
+    );
     let failed = json!({
         "type": "response.failed",
         "response": { "error": { "code": "insufficient_quota", "message": CANARY } },
@@ -274,6 +278,7 @@ fn a_question_that_is_not_answered_says_whose_fault_it_is() {
         (http("401 X", &error("invalid_api_key")), ["(auth)", "key"]),
         (http("404 X", "<html></html>"), ["(address)", "/v1"]),
         (stream(&[failed]), ["(quota)", "balance"]),
+        (error_and_silence, ["(quota)", "balance"]),
         (cut, ["(server)", "stream_cut"]),
         (answer(""), ["(server)", "empty_answer"]),
     ] {
