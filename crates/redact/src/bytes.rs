@@ -65,6 +65,17 @@ impl ByteSet {
     }
 }
 
+/// Flags of 0 and 1 as bits.
+#[inline]
+pub(crate) fn bits(flags: &[u8; 64]) -> u64 {
+    let eights = flags.as_chunks::<8>().0;
+    let gathered = eights.iter().enumerate().map(|(index, eight)| {
+        // Multiplied, the flag of each byte comes to stand in the highest one.
+        (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (index * 8)
+    });
+    gathered.fold(0, |all, eight| all | eight)
+}
+
 /// Every byte.
 pub(crate) const ANY: ByteSet = ByteSet([u64::MAX; 4]);
 /// `0-9`

@@ -40,6 +40,12 @@ use crate::window::{NeedMore, Window};
 /// Longer runs of digits start no token.
 const MOST_LEAD_BYTES: usize = 48;
 
+/// A token of which less is there is none yet.
+const LEAST_DECIDED_BYTES: usize = 16;
+
+/// What goes on a value of which only the beginning was judged.
+const REST_OF_VALUE: ByteSet = ByteSet::of(b" \t\r\n\"'`<>\0\x1b").inverted();
+
 const MARKER_START: &str = "[REDACTED:";
 
 /// The rules that are switched on, compiled.
@@ -136,11 +142,36 @@ impl RuleSet {
                 .heads
                 .start_with(first, is_token_start(window, position))
             {
-                FirstByte::Secret => outcome.wait(position),
-                FirstByte::Context => outcome.wait(position + 1),
+                FirstByte::Secret => outcome.wait(position, None),
+                FirstByte::Context => outcome.wait(position + 1, None),
                 FirstByte::None => {}
             },
             _ => {}
+        }
+        outcome
+    }
+
+    /// What becomes of a candidate of the reading `read` that still waits for more, when no more will be
+    /// waited for: what is there is judged as if it were all, and a token that was right so far is one.
+    pub(crate) fn decide(&self, read: &[u8], position: usize, waiting: &Outcome) -> Outcome {
+        let mut outcome = self.evaluate(Window::new(read, true), position);
+        let is_token =
+            waiting.hold_from == Some(position) && read.len() - position >= LEAST_DECIDED_BYTES;
+        if let Some(rule) = waiting.held_for.filter(|_| is_token) {
+            outcome.offer(Match {
+                what: Matched::Secret { rule },
+                start: position,
+                end: read.len(),
+                tail: None,
+                priority: self.rules[rule].priority,
+            });
+        }
+        if let Some(found) = outcome
+            .found
+            .as_mut()
+            .filter(|found| found.end == read.len())
+        {
+            found.tail.get_or_insert(Tail::Bytes(REST_OF_VALUE));
         }
         outcome
     }
@@ -158,8 +189,8 @@ impl RuleSet {
             match head.stands_at(window, position) {
                 Ok(false) => {}
                 Ok(true) => self.ask(head, window, position, outcome),
-                Err(NeedMore) if head.is_secret => outcome.wait(position),
-                Err(NeedMore) => outcome.wait(window.bytes().len()),
+                Err(NeedMore) if head.is_secret => outcome.wait(position, None),
+                Err(NeedMore) => outcome.wait(window.bytes().len(), None),
             }
         }
     }
@@ -169,13 +200,13 @@ impl RuleSet {
             match protected_at(window, position, head) {
                 Ok(Some(found)) => outcome.offer(found),
                 Ok(None) => {}
-                Err(NeedMore) => outcome.wait(position),
+                Err(NeedMore) => outcome.wait(position, None),
             }
             return;
         };
         match verdict(rule, head, window, position) {
             Verdict::No => {}
-            Verdict::Wait { hold_from } => outcome.wait(hold_from),
+            Verdict::Wait { hold_from } => outcome.wait(hold_from, Some(head.rule)),
             Verdict::Found(span) => outcome.offer(Match {
                 what: Matched::Secret { rule: head.rule },
                 start: span.start,

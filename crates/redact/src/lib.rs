@@ -18,10 +18,13 @@ mod evaluate;
 mod finding;
 pub mod json;
 mod lines;
+mod reading;
 mod redactor;
 mod rules;
 mod scan;
+mod search;
 mod stream;
+mod tail;
 mod untrusted;
 mod window;
 

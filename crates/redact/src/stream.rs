@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::evaluate::{Match, Matched, Outcome, RuleSet, Tail};
+use crate::evaluate::{Match, Matched, RuleSet, Tail};
 use crate::finding::{Counts, Finding};
+use crate::reading::Reader;
 use crate::redactor::into_text;
 use crate::scan::Candidates;
+use crate::search::Search;
 use crate::untrusted::Untrusted;
-use crate::window::{LOOK_BACK_BYTES, Window};
+use crate::window::LOOK_BACK_BYTES;
 
 /// Large pieces are worked on in blocks that stay in the cache.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -34,6 +36,7 @@ pub struct StreamRedactor {
     scanned: usize,
     mode: Mode,
     candidates: Candidates,
+    reader: Reader,
     findings: Vec<RawFinding>,
 }
 
@@ -63,6 +66,7 @@ impl StreamRedactor {
             scanned: 0,
             mode: Mode::Scanning,
             candidates: Candidates::default(),
+            reader: Reader::default(),
             findings: Vec::new(),
         }
     }
@@ -84,6 +88,7 @@ impl StreamRedactor {
     pub fn feed_bytes(&mut self, piece: &[u8], output: &mut Vec<u8>) {
         for block in piece.chunks(BLOCK_BYTES) {
             self.text.extend_from_slice(block);
+            self.reader.read(&self.text, self.text_offset, self.scanned);
             self.advance(false, output);
             self.forget();
         }
@@ -147,6 +152,7 @@ impl StreamRedactor {
         self.emitted = 0;
         self.scanned = 0;
         self.mode = Mode::Scanning;
+        self.reader.end_text();
     }
 
     fn advance(&mut self, is_complete: bool, output: &mut Vec<u8>) {
@@ -160,7 +166,16 @@ impl StreamRedactor {
                     .mark(&self.text, self.scanned, &mut self.candidates);
                 are_marked = true;
             }
-            let (outcome, revisit) = self.next_match(is_complete);
+            let search = Search {
+                rules: &self.rules,
+                text: &self.text,
+                offset: self.text_offset,
+                candidates: &self.candidates,
+                reading: self.reader.reading(),
+                open: self.reader.open(),
+                is_complete,
+            };
+            let (outcome, revisit) = search.next_match(self.scanned);
             let hold_from = outcome.hold_from.unwrap_or(self.text.len());
             match outcome.found {
                 Some(found)
@@ -177,35 +192,6 @@ impl StreamRedactor {
                 }
             }
         }
-    }
-
-    /// The match that starts first, and the first candidate that has to be asked again.
-    fn next_match(&self, is_complete: bool) -> (Outcome, Option<usize>) {
-        let window = Window::new(&self.text, is_complete);
-        let mut best = Outcome::default();
-        let mut revisit = None;
-        let mut from = self.scanned;
-        while let Some(position) = self.candidates.next(&self.rules.heads, &self.text, from) {
-            if best
-                .found
-                .as_ref()
-                .is_some_and(|found| position > found.start)
-            {
-                break;
-            }
-            let outcome = self.rules.evaluate(window, position);
-            if let Some(hold_from) = outcome.hold_from {
-                best.wait(hold_from);
-                revisit.get_or_insert(position);
-            }
-            if let Some(found) = outcome.found {
-                // It may have to wait for another candidate, and is then found again.
-                revisit.get_or_insert(position);
-                best.offer(found);
-            }
-            from = position + 1;
-        }
-        (best, revisit)
     }
 
     fn commit(&mut self, found: Match, output: &mut Vec<u8>) {
@@ -262,6 +248,8 @@ impl StreamRedactor {
     }
 
     fn forget(&mut self) {
+        self.reader
+            .rest(self.text_offset, self.scanned, self.text.len());
         let needed_from = self
             .emitted
             .min(self.scanned)
@@ -271,32 +259,7 @@ impl StreamRedactor {
             self.text_offset += needed_from as u64;
             self.emitted -= needed_from;
             self.scanned -= needed_from;
-        }
-    }
-}
-
-impl Tail {
-    /// How many of the bytes belong to the tail, and whether it ends there.
-    fn follow(&mut self, bytes: &[u8], is_complete: bool) -> (usize, bool) {
-        match self {
-            Self::Bytes(set) => {
-                let length = bytes
-                    .iter()
-                    .position(|byte| !set.has(*byte))
-                    .unwrap_or(bytes.len());
-                let is_over = length < bytes.len() || is_complete;
-                // The full stop of a sentence stays; whether it is one shows in the next byte.
-                let full_stop = usize::from(bytes[..length].last() == Some(&b'.'));
-                (length - full_stop, is_over)
-            }
-            Self::Key(key) => {
-                let (length, is_over) = key.follow(Window::new(bytes, is_complete));
-                (length, is_over || is_complete)
-            }
-            Self::Body(body) => {
-                let (length, is_over) = body.follow(Window::new(bytes, is_complete));
-                (length, is_over || is_complete)
-            }
+            self.reader.forget_before(needed_from);
         }
     }
 }

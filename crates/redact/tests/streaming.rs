@@ -117,6 +117,12 @@ fn what_the_fuzzer_found_stays_found() {
         " Authorization ~r:izat0U-=+&",
         "Authorization: Bearer -----BEGIN 0[",
         "Bearer %21U411data:image/png;bas2D\n,1 0555imaapi\0key~",
+        // Escapes that are not complete, within escapes, too long, and in front of a footer.
+        "mysql -p%26e%71%75al\\u0073%3bhLu\\C",
+        "비번:@&#1;D ",
+        "비번:a:비번:비번:비번:비번:69OmdsyA8k26rjb71twlpocHTBj2SWPwL\\&#117;&#48;062",
+        "%E2\\u0067hp_0670067h067hp67hp_0067h067hp67hph",
+        "[%35&#53;&#53;\\u0035&#32;\\u0035\\u0035\\u00355\\u0020%355&#53;&#53;&#32;\\u0034\\u0034\\u0034%34<",
     ];
     let words = "nothing to see here ".repeat(20);
     check_all_sizes(
@@ -126,6 +132,18 @@ fn what_the_fuzzer_found_stays_found() {
     );
     for text in texts {
         check_all_sizes(&REDACTOR, text.as_bytes());
+    }
+    for invisible in ["\\u200b", "%E2%80%8B", "\u{1b}]8;;x\u{7}", "\u{1b}]8;;"] {
+        for start in [
+            "19",
+            "ghp_aB3dE5",
+            "password=hu",
+            "&qu",
+            "-----BEGIN PRIVATE KEY-----\n",
+        ] {
+            let text = format!("{start}{}nter2 67hp_0067h067hp67hph", invisible.repeat(60));
+            check_all_sizes(&REDACTOR, text.as_bytes());
+        }
     }
     // The search goes on in the middle of a long word.
     let text = format!(" mysql -p{}", "glpat-".repeat(100));
@@ -181,6 +199,34 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         "\\nComment: \"x\" \\\\\\n",
         "\n12:01 app | ",
         "Private-Lines: 2\n",
+        "\\u0041",
+        "\\u00",
+        "\\",
+        "\\\\\\",
+        "\\x70",
+        "\\101",
+        "\\/",
+        "\\e[0m",
+        "\\u001b[0m",
+        "^[[0m",
+        "[31m",
+        "%41",
+        "%2541",
+        "%E2%80%8B",
+        "%5Cu0041",
+        "&quot;",
+        "&#65;",
+        "&amp;#65;",
+        "&",
+        "%",
+        "[",
+        "\u{1b}",
+        "\u{1b}]8;;x\u{7}",
+        "\u{200b}",
+        "\u{a0}",
+        "ｐａｓｓword",
+        "p\\u0061ssword",
+        "\\u0067hp_",
         "-----",
         "://",
         "https://",

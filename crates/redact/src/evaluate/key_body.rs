@@ -71,7 +71,7 @@ pub(super) fn judge(window: Window<'_>, start: usize) -> Result<Option<Span>, Ne
     Ok(Some(Span {
         start,
         end,
-        tail: Some(Tail::Body(tail)),
+        tail: Some(Tail::Body(Box::new(tail))),
     }))
 }
 

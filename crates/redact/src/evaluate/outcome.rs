@@ -17,6 +17,34 @@ pub(crate) struct Match {
     pub(super) priority: u8,
 }
 
+impl Match {
+    pub(crate) fn is_secret(&self) -> bool {
+        self.what != Matched::Protected
+    }
+
+    /// One match of two of the same candidate: named by the better one, as long as both together.
+    fn joined(self, other: Self) -> Self {
+        let (better, other) = if other.is_before(&self) {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        let goes_on = (other.end, other.tail.is_some()) > (better.end, better.tail.is_some());
+        if !better.is_secret() || !goes_on {
+            return better;
+        }
+        Self {
+            end: other.end,
+            tail: other.tail,
+            ..better
+        }
+    }
+
+    fn is_before(&self, other: &Self) -> bool {
+        (self.start, u8::MAX - self.priority) < (other.start, u8::MAX - other.priority)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Matched {
     Secret {
@@ -32,9 +60,9 @@ pub(crate) enum Tail {
     /// All bytes of a set. A `.` belongs to it only in front of another byte of the set.
     Bytes(ByteSet),
     /// The rest of a PEM block.
-    Key(KeyTail),
+    Key(Box<KeyTail>),
     /// The rest of one whose header is not there.
-    Body(BodyTail),
+    Body(Box<BodyTail>),
 }
 
 /// What an evaluator found, before it is known by whom.
@@ -97,6 +125,8 @@ impl Verdict {
 pub(crate) struct Outcome {
     pub(crate) found: Option<Match>,
     pub(crate) hold_from: Option<usize>,
+    /// The rule that holds first, if one does.
+    pub(crate) held_for: Option<usize>,
 }
 
 impl Outcome {
@@ -104,19 +134,31 @@ impl Outcome {
         self.found.is_none() && self.hold_from.is_none()
     }
 
-    pub(crate) fn wait(&mut self, hold_from: usize) {
-        self.hold_from = Some(
-            self.hold_from
-                .map_or(hold_from, |earlier| earlier.min(hold_from)),
-        );
+    pub(crate) fn wait(&mut self, hold_from: usize, rule: Option<usize>) {
+        if self.hold_from.is_none_or(|earlier| hold_from < earlier) {
+            self.hold_from = Some(hold_from);
+            self.held_for = rule;
+        }
     }
 
     pub(crate) fn offer(&mut self, offered: Match) {
-        let is_better = self.found.as_ref().is_none_or(|best| {
-            (offered.start, u8::MAX - offered.priority) < (best.start, u8::MAX - best.priority)
-        });
-        if is_better {
+        if self
+            .found
+            .as_ref()
+            .is_none_or(|best| offered.is_before(best))
+        {
             self.found = Some(offered);
         }
+    }
+
+    /// Adds what was said of the same candidate in another reading of the text.
+    pub(crate) fn join(&mut self, other: Self) {
+        if let Some(hold_from) = other.hold_from {
+            self.wait(hold_from, other.held_for);
+        }
+        self.found = match (self.found.take(), other.found) {
+            (Some(one), Some(other)) => Some(one.joined(other)),
+            (one, other) => one.or(other),
+        };
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn judge(window: Window<'_>, start: usize) -> Result<Option<Span>, Ne
     Ok(Some(Span {
         start,
         end: header,
-        tail: Some(Tail::Key(KeyTail::new(prefix))),
+        tail: Some(Tail::Key(Box::new(KeyTail::new(prefix)))),
     }))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn verdict(window: Window<'_>, position: usize, after: usize) -> Verd
         Ok((end - start >= LEAST_LINE_BYTES).then(|| Span {
             start,
             end,
-            tail: Some(Tail::Body(BodyTail::new(end - start, prefix))),
+            tail: Some(Tail::Body(Box::new(BodyTail::new(end - start, prefix)))),
         }))
     })
 }

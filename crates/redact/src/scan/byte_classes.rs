@@ -1,10 +1,9 @@
 //! Which bytes of a block are of which class, as bitmaps: one bit a byte.
 //!
-//! Eight bytes are classified at a time in one 64-bit word (no SIMD intrinsics, which would need
-//! `unsafe`), and eight such masks make one word of the bitmap.
+//! No branch depends on a byte, so the compiler classifies many of them at a time (SIMD intrinsics would
+//! need `unsafe`).
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+use crate::bytes::bits;
 
 /// Bitmaps of a text; the bits behind its end are clear.
 #[derive(Debug, Default)]
@@ -33,56 +32,28 @@ impl ByteClasses {
 
     #[inline]
     fn push(&mut self, block: &[u8; 64]) {
-        let (mut words, mut any_digits) = (0, 0);
-        for (index, eight) in block.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*eight);
-            let seven = word & !HIGH;
-            let digits = between(seven, b'0', b'9');
-            let letters = between(seven | (LOW * 0x20), b'a', b'z');
-            let found = (digits | letters | equal(seven, b'-') | equal(seven, b'_')) & !word;
-            any_digits |= digits;
-            words |= gather(found) << (index * 8);
+        let mut flags = [0; 64];
+        let mut any_digit = 0;
+        for (flag, byte) in flags.iter_mut().zip(block) {
+            let digit = u8::from(byte.is_ascii_digit());
+            any_digit |= digit;
+            *flag = digit
+                | u8::from((byte | 0x20).is_ascii_lowercase())
+                | u8::from(*byte == b'-')
+                | u8::from(*byte == b'_');
         }
-        self.words.push(words);
-        let (digits, spaces) = if any_digits == 0 {
+        self.words.push(bits(&flags));
+        let (digits, spaces) = if any_digit == 0 {
             (0, 0)
         } else {
-            digits_and_spaces(block)
+            (
+                bits(&block.map(|byte| u8::from(byte.is_ascii_digit()))),
+                bits(&block.map(|byte| u8::from(byte == b' '))),
+            )
         };
         self.digits.push(digits);
         self.spaces.push(spaces);
     }
-}
-
-fn digits_and_spaces(block: &[u8; 64]) -> (u64, u64) {
-    let (mut digits, mut spaces) = (0, 0);
-    for (index, eight) in block.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*eight);
-        let seven = word & !HIGH;
-        digits |= gather(between(seven, b'0', b'9') & !word) << (index * 8);
-        spaces |= gather(equal(seven, b' ') & !word) << (index * 8);
-    }
-    (digits, spaces)
-}
-
-/// The high bit of each byte from `first` to `last`; the bytes are below 128.
-#[inline]
-const fn between(seven: u64, first: u8, last: u8) -> u64 {
-    let reaches_first = seven + LOW * (0x80 - first as u64);
-    let exceeds_last = seven + LOW * (0x7f - last as u64);
-    reaches_first & !exceeds_last & HIGH
-}
-
-/// The high bit of each byte that equals `byte`; the bytes are below 128.
-#[inline]
-const fn equal(seven: u64, byte: u8) -> u64 {
-    !((seven ^ (LOW * byte as u64)) + LOW * 0x7f) & HIGH
-}
-
-/// The high bits of eight bytes as eight bits.
-#[inline]
-const fn gather(high_bits: u64) -> u64 {
-    (high_bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};
 /// A line shorter than this, with a space and another word behind it, is prose.
 const SHORT_LINE_BYTES: usize = 20;
 const END_LIMIT_BYTES: usize = 64;
+const FOOTER_DASHES: usize = 5;
 
 const BODY: ByteSet = BASE64
     .with(b' ')
@@ -70,7 +71,6 @@ impl KeyTail {
             }
             match self.step(*byte) {
                 Step::Inside => position += 1,
-                Step::Last => return (position + 1, true),
                 Step::Outside => return (position, true),
             }
         }
@@ -85,6 +85,9 @@ impl KeyTail {
     }
 
     fn step(&mut self, byte: u8) -> Step {
+        if self.footer_bytes.is_some() && self.dashes >= FOOTER_DASHES {
+            return Step::Outside;
+        }
         if let Some(length) = self.footer_bytes {
             return self.step_in_footer(byte, length);
         }
@@ -128,11 +131,8 @@ impl KeyTail {
             b'-' if length < 2 => Step::Inside,
             b'-' => {
                 self.dashes += 1;
-                if self.dashes >= 5 {
-                    Step::Last
-                } else {
-                    Step::Inside
-                }
+
+                Step::Inside
             }
             _ if is_label && self.dashes == 0 && length < END_LIMIT_BYTES => Step::Inside,
             _ => Step::Outside,
@@ -142,6 +142,5 @@ impl KeyTail {
 
 enum Step {
     Inside,
-    Last,
     Outside,
 }

@@ -1,0 +1,103 @@
+//! Reads along with a stream, as long as the reading says something else than the text.
+
+use super::Reading;
+use super::starts::{MAY_BEGIN, Start, is_inside, plain_run, start_of};
+use crate::window::LOOK_BACK_BYTES;
+
+/// Of fewer bytes each is looked at by itself.
+const SHORT_BYTES: usize = 32;
+
+/// Most texts have no escape in them: they are their own reading, and nothing is copied.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    reading: Reading,
+    is_reading: bool,
+    /// Up to where in the text no escape begins, while there is no reading.
+    sought: usize,
+    /// Where one may begin, at the end of the text.
+    open: Option<usize>,
+}
+
+impl Reader {
+    /// Reads the end of `text`, which starts at `offset`. Up to `scanned` it is done with.
+    #[inline]
+    pub(crate) fn read(&mut self, text: &[u8], offset: u64, scanned: usize) {
+        if !self.is_reading {
+            self.open = None;
+            let Some(first) = self.find(text) else {
+                return;
+            };
+            let start = scanned.min(first).saturating_sub(LOOK_BACK_BYTES * 2);
+            self.reading.restart(offset + start as u64);
+            self.is_reading = true;
+        }
+        let from = self.reading.written_so_far().saturating_sub(offset);
+        let from = usize::try_from(from).unwrap_or(text.len());
+        self.reading.extend(&text[from..]);
+    }
+
+    /// The first escape, from where none has been found yet.
+    #[inline]
+    fn find(&mut self, text: &[u8]) -> Option<usize> {
+        let new = &text[self.sought..];
+        if new.len() < SHORT_BYTES && !new.iter().any(|byte| MAY_BEGIN[usize::from(*byte)]) {
+            self.sought = text.len();
+            return None;
+        }
+        self.find_start(text)
+    }
+
+    fn find_start(&mut self, text: &[u8]) -> Option<usize> {
+        loop {
+            self.sought += plain_run(&text[self.sought..]);
+            if self.sought == text.len() {
+                return None;
+            }
+            match start_of(&text[self.sought..]) {
+                Start::Plain => self.sought += 1,
+                Start::Escape => return Some(self.sought),
+                Start::Partial if is_inside(text, self.sought) => return Some(self.sought),
+                Start::Partial => {
+                    self.open = Some(self.sought);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The reading, if it may say something else than the text.
+    pub(crate) fn reading(&self) -> Option<&Reading> {
+        self.is_reading.then_some(&self.reading)
+    }
+
+    /// Where in the text an escape begins that is not complete, when there is no reading.
+    pub(crate) fn open(&self) -> Option<usize> {
+        self.open.filter(|_| !self.is_reading)
+    }
+
+    /// Stops to read when the text, of `length` bytes, is its own reading again from `scanned` on.
+    #[inline]
+    pub(crate) fn rest(&mut self, offset: u64, scanned: usize, length: usize) {
+        if self.is_reading {
+            let written = offset + scanned as u64;
+            if self.reading.is_plain_at(written) {
+                self.is_reading = false;
+                self.sought = length;
+            } else {
+                self.reading.forget_before(written);
+            }
+        }
+    }
+
+    /// The first bytes of the text are gone.
+    pub(crate) fn forget_before(&mut self, position: usize) {
+        self.sought = self.sought.saturating_sub(position);
+        self.open = self.open.map(|open| open.saturating_sub(position));
+    }
+
+    pub(crate) fn end_text(&mut self) {
+        self.is_reading = false;
+        self.sought = 0;
+        self.open = None;
+    }
+}
