@@ -66,6 +66,11 @@ struct Open {
     may_be_seen: bool,
 }
 
+/// Whether an escape may begin with the byte.
+pub(crate) fn may_begin(byte: u8) -> bool {
+    escape::may_begin(byte)
+}
+
 /// Whether an escape that begins so may stand for something that is to be seen.
 pub(crate) fn may_be_seen(first: u8) -> bool {
     escape::may_be_seen(first)
@@ -279,15 +284,10 @@ impl Reading {
         self.open.first().map(|open| open.written)
     }
 
-    /// The same of one that may stand for something that is to be seen, or has something in it that does.
+    /// From where on something of a secret may stand in it.
     pub(crate) fn open_character(&self) -> Option<u64> {
         let first = self.open.first()?;
-        let last = self.seams.last();
-        if last.is_some_and(|seam| seam.read > first.read) {
-            return Some(first.written);
-        }
-        let mut open = self.open.iter();
-        open.find(|open| open.may_be_seen).map(|open| open.written)
+        Some(first.written + u64::from(!first.may_be_seen))
     }
 
     pub(crate) fn seams(&self) -> &[Seam] {

@@ -88,6 +88,7 @@ impl Search<'_> {
             best.add(position, outcome);
         }
         if let Some(open) = self.open_escape() {
+            let open = open.max(from);
             best.revisit = Some(best.revisit.map_or(open, |revisit| revisit.min(open)));
         }
         if let Some(open) = self.open_character() {
@@ -276,12 +277,15 @@ impl Search<'_> {
         }
     }
 
-    /// The same of one that may stand for something that is to be seen.
+    /// From where on something of a secret may stand in it.
     fn open_character(&self) -> Option<usize> {
         match self.reading {
             _ if self.is_complete => None,
             Some(reading) => Some(self.position(reading.open_character()?)),
-            None => self.open.filter(|open| may_be_seen(self.text[*open])),
+            None => {
+                let open = self.open?;
+                Some(open + usize::from(!may_be_seen(self.text[open])))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bytes::ByteSet;
 use crate::evaluate::Tail;
-use crate::reading::{LONGEST_COMMAND_BYTES, Reading, Unit, first_unit};
+use crate::reading::{LONGEST_COMMAND_BYTES, Unit, first_unit, may_begin};
 use crate::window::Window;
 
 impl Tail {
@@ -48,21 +48,36 @@ fn follow_bytes(set: ByteSet, text: &[u8], is_complete: bool) -> (usize, bool) {
     (end - full_stop, is_over)
 }
 
-/// Follows what is read of a text.
+/// Follows what is read of a text. It is read escape by escape, each by itself, so that it can be read on from
+/// behind any of them.
 fn follow_read(
     text: &[u8],
     is_complete: bool,
     follow: impl FnOnce(Window<'_>) -> (usize, bool),
 ) -> (usize, bool) {
-    let mut reading = Reading::from(0);
-    reading.extend(text);
-    let certain = reading.certain(is_complete);
-    let (length, is_over) = follow(Window::new(certain, is_complete));
-    let written = if length < certain.len() {
-        Some(reading.written_from(length))
-    } else {
-        reading.open_escape().filter(|_| !is_complete)
-    };
-    let written = written.and_then(|written| usize::try_from(written).ok());
-    (written.unwrap_or(text.len()), is_over || is_complete)
+    let (mut plain, mut written_from) = (Vec::with_capacity(text.len()), Vec::new());
+    let mut position = 0;
+    while let Some(byte) = text.get(position) {
+        let unit = if may_begin(*byte) {
+            first_unit(&text[position..], is_complete)
+        } else {
+            Unit::Plain
+        };
+        let length = match unit {
+            Unit::Partial => break,
+            Unit::Plain => {
+                plain.push(*byte);
+                1
+            }
+            Unit::Read { read, length } => {
+                plain.extend_from_slice(&read);
+                length
+            }
+        };
+        written_from.resize(plain.len(), position);
+        position += length;
+    }
+    let (length, is_over) = follow(Window::new(&plain, is_complete));
+    let end = written_from.get(length).copied().unwrap_or(position);
+    (end, is_over || is_complete)
 }
