@@ -129,12 +129,15 @@ fn check(before: &str, secret: &str, after: &str, inserted: &str) {
         }
     };
     let (shown, secret) = (without(&redacted), without(secret));
+    let around = without(&format!("see {before} {after} and more"));
     let characters: Vec<char> = secret.chars().collect();
     // In front of a prefix may stay what its first character is not a part of.
     let run = (characters.len() * 2 / 5).max(12).min(characters.len());
     for window in characters.windows(run) {
         let window: String = window.iter().collect();
-        assert!(!shown.contains(&window), "{text}\n{redacted}");
+        // Parts of escapes may also stand around the secret.
+        let count = |text: &str| text.matches(&window).count();
+        assert!(count(&shown) <= count(&around), "{text}\n{redacted}");
     }
     for size in [1, 5, 64] {
         let (mut stream, mut output) = (REDACTOR.stream(), Vec::new());

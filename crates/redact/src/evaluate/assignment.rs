@@ -148,8 +148,22 @@ impl Search<'_> {
     }
 }
 
+/// An escaped quote may stand in the value, or be the end of it: the longer value that is a secret is taken.
 fn judge(policy: ValuePolicy, window: Window<'_>, place: &Place) -> Result<Option<Span>, NeedMore> {
-    let end = value_end(window, place)?;
+    let first = window.run_end(place.start, place.end_set.inverted(), JUDGED_BYTES)?;
+    let last = value_end(window, place, first)?;
+    match judge_to(last, policy, window, place)? {
+        None if first < last => judge_to(first, policy, window, place),
+        judged => Ok(judged),
+    }
+}
+
+fn judge_to(
+    end: usize,
+    policy: ValuePolicy,
+    window: Window<'_>,
+    place: &Place,
+) -> Result<Option<Span>, NeedMore> {
     let is_cut = end - place.start == JUDGED_BYTES;
     if !is_cut
         && place.writing != Writing::Quoted
@@ -200,9 +214,10 @@ fn is_other_item(
     Ok(matches!(next, Some(b':' | b'=')) || (is_list && is_word))
 }
 
-fn value_end(window: Window<'_>, place: &Place) -> Result<usize, NeedMore> {
+/// Where the value ends, if no escaped quote is the end of it. `first` is the first quote.
+fn value_end(window: Window<'_>, place: &Place, first: usize) -> Result<usize, NeedMore> {
     let belongs = place.end_set.inverted();
-    let mut end = window.run_end(place.start, belongs, JUDGED_BYTES)?;
+    let mut end = first;
     // A backslash in front of anything but an escape or a quote belongs to a quoted value.
     while place.writing == Writing::Quoted
         && end > place.start
