@@ -31,9 +31,11 @@ pub(super) fn is_head(head: &Head) -> bool {
 ///
 /// Source: `PuTTY`'s manual, appendix C.
 pub(super) fn verdict(window: Window<'_>, position: usize, after: usize) -> Verdict {
-    Verdict::located(window, first_line(window, position, after), |start| {
-        let end = window.run_end(start, BASE64, FIRST_LINE_BYTES)?;
+    // Where the key starts on its line shows late, so all of the line is kept back until then.
+    Verdict::located(window, behind_number(window, after), |behind| {
         let prefix = LinePrefix::before(window, position);
+        let start = first_line(window, &prefix, behind)?;
+        let end = window.run_end(start, BASE64, FIRST_LINE_BYTES)?;
         Ok((end - start >= LEAST_LINE_BYTES).then(|| Span {
             start,
             end,
@@ -42,18 +44,20 @@ pub(super) fn verdict(window: Window<'_>, position: usize, after: usize) -> Verd
     })
 }
 
-fn first_line(
-    window: Window<'_>,
-    position: usize,
-    after: usize,
-) -> Result<Option<usize>, NeedMore> {
-    let count = window.run_end(after, DIGIT, 4)?;
-    let end = window.run_end(count, ByteSet::of(b" \r\\rn"), 8)?;
-    let start = if window.at(end)? == Some(b'\n') {
-        LinePrefix::before(window, position).end(window, end + 1)?
+/// Where the number ends, if anything parts it from what follows.
+fn behind_number(window: Window<'_>, after: usize) -> Result<Option<usize>, NeedMore> {
+    let number = window.run_end(after, DIGIT, 4)?;
+    let end = window.run_end(number, ByteSet::of(b" \r\\rn"), 8)?;
+    let is_parted =
+        (number > after && end > number) || matches!(window.at(end)?, Some(b'\n' | b' ' | b'\t'));
+    Ok(is_parted.then_some(end))
+}
+
+fn first_line(window: Window<'_>, prefix: &LinePrefix, behind: usize) -> Result<usize, NeedMore> {
+    let start = if window.at(behind)? == Some(b'\n') {
+        prefix.end(window, behind + 1)?
     } else {
-        end
+        behind
     };
-    let start = window.run_end(start, ByteSet::of(b" \t"), 16)?;
-    Ok((count > after && end > count || start > end).then_some(start))
+    window.run_end(start, ByteSet::of(b" \t"), 16)
 }
