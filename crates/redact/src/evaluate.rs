@@ -27,6 +27,8 @@ mod word_list;
 pub(crate) use assignment::sensitive_value;
 pub(crate) use outcome::{Match, Matched, Outcome, Span, Tail, Verdict};
 
+use std::ops::Range;
+
 use crate::boundary::is_token_start;
 use crate::bytes::ByteSet;
 use crate::redactor::RuleSummary;
@@ -118,11 +120,20 @@ impl RuleSet {
             })
     }
 
-    /// Marks the candidates of `text` from `from` on.
-    pub(crate) fn mark(&self, text: &[u8], from: usize, candidates: &mut Candidates) {
+    /// Marks the candidates of `text` from `from` on. `is_plain` says whether a range reads as it is written.
+    pub(crate) fn mark(
+        &self,
+        text: &[u8],
+        from: usize,
+        is_plain: impl Fn(Range<usize>) -> bool,
+        candidates: &mut Candidates,
+    ) {
         let window = Window::new(text, false);
-        let is_nothing = |position| {
+        let is_nothing_at = |position| {
             !self.heads.may_stand_at(text, position) || self.evaluate(window, position).is_nothing()
+        };
+        let is_nothing = |repetition, mut sample: Range<usize>| {
+            is_plain(repetition) && sample.all(is_nothing_at)
         };
         self.finder
             .mark(&self.heads, text, from, is_nothing, candidates);

@@ -15,6 +15,8 @@ mod reader;
 mod starts;
 mod unit;
 
+use std::ops::Range;
+
 use escape::Progress;
 pub(crate) use reader::Reader;
 use starts::plain_run;
@@ -298,6 +300,13 @@ impl Reading {
     pub(crate) fn next_escape(&self, written: u64) -> Option<u64> {
         let next = self.seams.partition_point(|seam| seam.before <= written);
         self.seams.get(next).map(|seam| seam.before)
+    }
+
+    /// Whether an escape begins in a range of the text.
+    fn has_escape_in(&self, range: Range<u64>) -> bool {
+        let next = self.seams.partition_point(|seam| seam.before < range.start);
+        let seam = self.seams.get(next);
+        seam.is_some_and(|seam| seam.before < range.end)
     }
 
     /// Whether what stands at `read` and up to `distance` in front of it was written as it is read.

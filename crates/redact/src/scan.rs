@@ -56,14 +56,14 @@ impl Finder {
         }
     }
 
-    /// Marks the candidates of `text` from `from` on. `is_nothing` says of a position that no rule
-    /// wants it.
+    /// Marks the candidates of `text` from `from` on. `is_nothing` says of a repetition that no rule wants a
+    /// position of a sample of it.
     pub(crate) fn mark(
         &self,
         heads: &Heads,
         text: &[u8],
         from: usize,
-        is_nothing: impl Fn(usize) -> bool,
+        is_nothing: impl Fn(Range<usize>, Range<usize>) -> bool,
         candidates: &mut Candidates,
     ) {
         if text.len() - from < WORTH_A_PASS_BYTES || !heads.are_visible {

@@ -162,8 +162,9 @@ impl StreamRedactor {
                 return;
             }
             if !are_marked {
+                let is_plain = |range| self.reader.is_plain(self.text_offset, range);
                 self.rules
-                    .mark(&self.text, self.scanned, &mut self.candidates);
+                    .mark(&self.text, self.scanned, is_plain, &mut self.candidates);
                 are_marked = true;
             }
             let search = Search {

@@ -145,6 +145,13 @@ fn what_the_fuzzer_found_stays_found() {
             check_all_sizes(&REDACTOR, text.as_bytes());
         }
     }
+    // Repetitions: of what only the reading shows, and of a key whose line may have a prefix.
+    let key = "aB3dE5fG7h".repeat(6);
+    let options = format!("password{}", format!("%3Dmysql -p{key}data").repeat(150));
+    assert!(!REDACTOR.redact(&options).text.contains(&key));
+    check_all_sizes(&REDACTOR, options.as_bytes());
+    let lines = format!("tokenPrivate-Lines: 2\n{}", &key[..16]).repeat(300);
+    check_all_sizes(&REDACTOR, format!("password{lines}password").as_bytes());
     // The search goes on in the middle of a long word.
     let text = format!(" mysql -p{}", "glpat-".repeat(100));
     check_all_sizes(&REDACTOR, text.as_bytes());

@@ -1,5 +1,7 @@
 //! Reads along with a stream, as long as the reading says something else than the text.
 
+use std::ops::Range;
+
 use super::Reading;
 use super::starts::{MAY_BEGIN, Start, is_inside, plain_run, start_of};
 use crate::window::LOOK_BACK_BYTES;
@@ -68,6 +70,13 @@ impl Reader {
     /// The reading, if it may say something else than the text.
     pub(crate) fn reading(&self) -> Option<&Reading> {
         self.is_reading.then_some(&self.reading)
+    }
+
+    /// Whether a range of the text, which starts at `offset`, reads as it is written.
+    pub(crate) fn is_plain(&self, offset: u64, range: Range<usize>) -> bool {
+        let range = offset + range.start as u64..offset + range.end as u64;
+        self.reading()
+            .is_none_or(|reading| !reading.has_escape_in(range))
     }
 
     /// Where in the text an escape begins that is not complete, when there is no reading.

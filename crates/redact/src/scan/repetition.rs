@@ -23,13 +23,14 @@ const LEAST_SAVED_BYTES: usize = 1024;
 
 /// Adds the ranges of `text` behind `from` in which there is no candidate, in order.
 ///
-/// `is_nothing` says whether all rules say no at a position; it is asked where the answer does not
-/// depend on what comes behind `text`. `longest_head` is added to how far rules look ahead.
+/// `is_nothing` says of a repetition whether all rules say no in a sample of it, by all that they look at; it
+/// is asked where the answer does not depend on what comes behind `text`. `longest_head` is added to how far
+/// rules look ahead.
 pub(super) fn find(
     text: &[u8],
     from: usize,
     longest_head: usize,
-    is_nothing: impl Fn(usize) -> bool,
+    is_nothing: impl Fn(Range<usize>, Range<usize>) -> bool,
     settled: &mut Vec<Range<usize>>,
 ) {
     settled.clear();
@@ -51,7 +52,7 @@ pub(super) fn find(
         let range = sample.end..end.saturating_sub(LOOK_AHEAD_BYTES + longest_head);
         if range.len() >= LEAST_SAVED_BYTES
             && range.start < range.end
-            && sample.into_iter().all(&is_nothing)
+            && is_nothing(start..end, sample)
         {
             settled.push(range);
         }
@@ -112,7 +113,7 @@ mod tests {
             .collect();
         let text = [&lead[..1], &words, &b"key key_".repeat(2000), &words].concat();
         let mut settled = Vec::new();
-        find(&text, 0, 10, |_| true, &mut settled);
+        find(&text, 0, 10, |_, _| true, &mut settled);
         let (start, end) = (1 + words.len(), 1 + words.len() + 16_000);
         assert_eq!(settled.len(), 1);
         assert!(
@@ -125,7 +126,7 @@ mod tests {
             &text,
             0,
             10,
-            |position| text[position] != b'_',
+            |_, sample| !text[sample].contains(&b'_'),
             &mut settled,
         );
         assert!(settled.is_empty(), "one candidate a unit is enough");
