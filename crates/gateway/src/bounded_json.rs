@@ -20,6 +20,8 @@ pub struct JsonLimits {
     pub max_depth: usize,
     /// Values altogether, lists and objects included.
     pub max_values: usize,
+    /// Of one list, and members of one object.
+    pub max_items: usize,
 }
 
 /// Why a text did not become what was asked for.
@@ -29,6 +31,8 @@ pub enum JsonRefusal {
     Malformed(Place),
     TooDeep,
     TooManyValues,
+    /// In one list or object.
+    TooManyItems,
     /// It is JSON and no object.
     NotAnObject,
 }
@@ -160,6 +164,15 @@ impl Tree<'_> {
             ..self
         })
     }
+
+    /// Whether there is room for one beside `items`.
+    fn check_items<E: serde::de::Error>(self, items: usize) -> Result<(), E> {
+        if items < self.budget.limits.max_items {
+            Ok(())
+        } else {
+            Err(self.budget.exceed(JsonRefusal::TooManyItems))
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Tree<'_> {
@@ -210,6 +223,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let inner = self.inner()?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(inner)? {
+            self.check_items(list.len())?;
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -219,6 +233,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let inner = self.inner()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            self.check_items(object.len())?;
             object.insert(name, members.next_value_seed(inner)?);
         }
         Ok(Value::Object(object))
@@ -256,6 +271,7 @@ mod tests {
     const LIMITS: JsonLimits = JsonLimits {
         max_depth: 3,
         max_values: 8,
+        max_items: 7,
     };
 
     #[test]
@@ -279,9 +295,16 @@ mod tests {
         assert_eq!(tree("[[[1]]]", LIMITS), Ok(json!([[[1]]])));
         assert_eq!(tree("[[[[", LIMITS), Err(JsonRefusal::TooDeep));
         assert_eq!(
-            tree("[1,2,3,4,5,6,7,8,", LIMITS),
+            tree("[[1,2,3],[4,5,6,", LIMITS),
             Err(JsonRefusal::TooManyValues)
         );
+        let few = JsonLimits {
+            max_items: 2,
+            ..LIMITS
+        };
+        assert_eq!(tree("[1,2,3,", few), Err(JsonRefusal::TooManyItems));
+        let members = r#"{"a":1,"b":2,"c":3,"#;
+        assert_eq!(tree(members, few), Err(JsonRefusal::TooManyItems));
         let deep = "[".repeat(1_000_000);
         assert_eq!(tree(&deep, LIMITS), Err(JsonRefusal::TooDeep));
     }

@@ -182,11 +182,6 @@ async fn a_list_without_end_is_one_mistake() {
     let extra = json!({ "pattern": "x", "globs": vec![0; 1_000_000] });
     let answer = skilled.call("code-search", &extra).await;
     let problem = answer.problem(422, "invalid_extra");
-    let too_many = "/extra: has more than 4096 values altogether";
-    assert_eq!(problem["detail"], too_many);
-    let extra = json!({ "pattern": "x", "globs": vec![0; 1000] });
-    let answer = skilled.call("code-search", &extra).await;
-    let problem = answer.problem(422, "invalid_extra");
     assert_eq!(problem["detail"], "/extra/globs: has more than 256 items");
     skilled.stop().await;
 }

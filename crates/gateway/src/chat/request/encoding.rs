@@ -7,8 +7,7 @@ use crate::error::{ErrorCode, Problem};
 const COMPRESSED: [&[u8]; 2] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd"];
 const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// JSON travels in UTF-8 (RFC 8259, section 8.1), with or without the mark that some programs put
-/// before it. What can be told from its first bytes to be something else is told so.
+/// JSON travels in UTF-8 without a byte order mark (RFC 8259, section 8.1). What can be told from its first bytes to be something else is told so.
 pub(super) fn text_of(body: &[u8]) -> Result<&str, Problem> {
     let begins_with = |marks: &[&[u8]]| marks.iter().any(|mark| body.starts_with(mark));
     if begins_with(&COMPRESSED) {
@@ -19,11 +18,10 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, Problem> {
     if begins_with(&UTF_16) {
         return Err(unsupported("The body is in UTF-16. Send it in UTF-8."));
     }
-    let text = std::str::from_utf8(body).map_err(|error| {
+    std::str::from_utf8(body).map_err(|error| {
         let valid = body.get(..error.valid_up_to()).unwrap_or_default();
         super::malformed(Place::after(valid))
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    })
 }
 
 fn unsupported(detail: &str) -> Problem {

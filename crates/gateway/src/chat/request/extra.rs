@@ -24,16 +24,19 @@ const MAX_OUTPUT_SCHEMA_BYTES: usize = 64 * 1024;
 const OUTPUT_SCHEMA: JsonLimits = JsonLimits {
     max_depth: 64,
     max_values: 4096,
+    max_items: 4096,
 };
 
 const NAME: JsonLimits = JsonLimits {
     max_depth: 0,
     max_values: 1,
+    max_items: 0,
 };
 
 const SKILLS: JsonLimits = JsonLimits {
     max_depth: 1,
     max_values: 1 + MAX_LENT_SKILLS,
+    max_items: MAX_LENT_SKILLS,
 };
 
 /// Names in `meta.ignored_extra`.
@@ -77,6 +80,10 @@ pub(super) fn of_tool(
         let tree = budget.tree(value.get()).map_err(|refusal| match refusal {
             JsonRefusal::Malformed(place) => malformed(place.within(body, value.get())),
             JsonRefusal::TooDeep => wrong(&["extra", &name], "is nested too deeply".to_owned()),
+            JsonRefusal::TooManyItems => {
+                let most = PARAMETER_LIMITS.max_items;
+                wrong(&["extra", &name], format!("has more than {most} items"))
+            }
             JsonRefusal::TooManyValues | JsonRefusal::NotAnObject => {
                 let most = PARAMETER_LIMITS.max_values;
                 wrong(
@@ -190,6 +197,7 @@ fn output_schema(value: Option<Value>) -> Result<Value, String> {
         let JsonLimits {
             max_depth,
             max_values,
+            ..
         } = OUTPUT_SCHEMA;
         return Err(format!(
             "must have at most {max_values} values, nested at most {max_depth} deep"

@@ -173,8 +173,8 @@ fn a_body_in_another_encoding_is_told_so() {
         "{}",
         broken.detail
     );
-    // Some programs put the mark before UTF-8, too.
-    assert!(parse("\u{feff}{\"message\":\"hi\"}").is_ok());
+    let marked = parse("\u{feff}{\"message\":\"hi\"}").unwrap_err();
+    assert_eq!(marked.code, ErrorCode::MalformedJson);
 }
 
 #[test]
@@ -195,7 +195,12 @@ fn what_is_honoured_has_a_depth_and_a_number() {
         assert_eq!(code, ErrorCode::InvalidExtra);
         assert_eq!(pointers, ["/extra/output_schema"]);
     }
-    for (value, pointer) in [(deep, "/extra/a"), (format!("[{wide}]"), "/extra")] {
+    let lists = vec![format!("[{}]", vec!["0"; 200].join(",")); 30].join(",");
+    for (value, pointer) in [
+        (deep, "/extra/a"),
+        (format!("[{wide}]"), "/extra/a"),
+        (format!("[{lists}]"), "/extra"),
+    ] {
         let body = format!("{{\"mode\":\"tool\",\"skill\":\"s\",\"extra\":{{\"a\":{value}}}}}");
         assert_eq!(refused(&body).1, [pointer]);
     }

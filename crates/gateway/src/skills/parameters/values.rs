@@ -29,6 +29,7 @@ const MAX_DEPTH: usize = 16;
 pub(crate) const LIMITS: JsonLimits = JsonLimits {
     max_depth: MAX_DEPTH,
     max_values: MAX_VALUES,
+    max_items: MAX_ITEMS,
 };
 
 /// Something is too large, too deep or too much: the values are not to be looked at any further.
