@@ -44,7 +44,7 @@ async fn exec_is_judged_by_its_last_word_and_its_exit_code_together() {
         ("fake:kill", Err("signal 9")),
         ("fake:garbage fake:bad-utf8 fake:huge-line:40000000", Ok(())),
         ("fake:huge-line:100000000", Err("more than a turn may")),
-        ("fake:flood-stderr:64", Ok(())),
+        ("fake:flood-stderr:32", Ok(())),
         ("fake:linger", Ok(())),
         ("fake:reasoning", Ok(())),
     ] {
