@@ -1,6 +1,5 @@
 //! What belongs to a call whatever it asks for.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use runner::Deadline;
@@ -40,18 +39,6 @@ impl Call {
             accepted: Instant::now(),
             deadline: Deadline::after(timeout),
         }
-    }
-}
-
-/// Of a key that the caller chose; nobody needs more of one to find it.
-const MAX_KEY_CHARS: usize = 64;
-
-/// A caller's key, as it may be shown: whole, or its length. Cut in two, a secret would not be known for
-/// one by the redactor, which what is shown passes later.
-pub fn shown_key(key: &str) -> Cow<'_, str> {
-    match key.chars().count() {
-        ..=MAX_KEY_CHARS => Cow::Borrowed(key),
-        count => Cow::Owned(format!("({count} characters)")),
     }
 }
 

@@ -4,7 +4,6 @@
 //! ARCHITECTURE.md walks through one.
 
 pub mod app;
-pub mod bounded_json;
 pub mod broker;
 pub mod call;
 pub mod chat;

@@ -7,10 +7,10 @@ mod encoding;
 mod extra;
 mod known;
 
+use bounded_json::{JsonRefusal, Place};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::bounded_json::{self, JsonRefusal, Place};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::skills::ToolRequest;

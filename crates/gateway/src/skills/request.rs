@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bounded_json::shown_key;
 use rustix::io::Errno;
 use serde_json::{Map, Value};
 
@@ -14,7 +15,6 @@ use super::makefile;
 use super::parameters::Arguments;
 use super::tests_report;
 use super::workspace::{Workspace, Workspaces};
-use crate::call::shown_key;
 use crate::error::{ErrorCode, FieldError, Problem};
 
 /// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.

@@ -1,6 +1,7 @@
 //! From the bytes of a body to its text.
 
-use crate::bounded_json::Place;
+use bounded_json::Place;
+
 use crate::error::{ErrorCode, Problem};
 
 /// What compressed bodies begin with: gzip, zstd.

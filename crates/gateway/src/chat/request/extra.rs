@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
+use bounded_json::{JsonBudget, JsonLimits, JsonRefusal, shown_key};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::known::{Known, is_null};
 use super::malformed;
-use crate::bounded_json::{self, JsonBudget, JsonLimits, JsonRefusal};
-use crate::call::shown_key;
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::skills::PARAMETER_LIMITS;

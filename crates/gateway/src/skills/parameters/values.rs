@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use bounded_json::JsonLimits;
 use serde_json::{Map, Value};
 
 use super::super::field_errors::FieldErrors;
 use super::Parameter;
-use crate::bounded_json::JsonLimits;
 use crate::error::FieldError;
 
 /// A string in an argument.

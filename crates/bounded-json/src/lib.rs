@@ -147,6 +147,28 @@ impl Place {
     }
 }
 
+/// Of a key that somebody outside chose; nobody needs more of one to find it.
+const MAX_KEY_CHARS: usize = 64;
+
+/// A key from outside, as it may be shown: whole, or its length. Cut in two, a secret would not be known
+/// for one by the redactor, which what is shown passes later.
+pub fn shown_key(key: &str) -> Cow<'_, str> {
+    match key.chars().count() {
+        ..=MAX_KEY_CHARS => Cow::Borrowed(key),
+        count => Cow::Owned(format!("({count} characters)")),
+    }
+}
+
+/// The JSON pointer (RFC 6901) of these steps, each as [`shown_key`] shows it.
+pub fn pointer<'step>(steps: impl IntoIterator<Item = &'step str>) -> String {
+    let mut pointer = String::new();
+    for step in steps {
+        pointer.push('/');
+        pointer.push_str(&shown_key(step).replace('~', "~0").replace('/', "~1"));
+    }
+    pointer
+}
+
 /// Builds one value, and counts it first.
 #[derive(Clone, Copy)]
 struct Tree<'budget> {
@@ -326,6 +348,12 @@ mod tests {
                 ..
             }))
         ));
+    }
+
+    #[test]
+    fn a_pointer_is_escaped_and_bounded() {
+        assert_eq!(pointer(["extra", "a/b~c"]), "/extra/a~1b~0c");
+        assert_eq!(pointer([&*"x".repeat(1000)]), "/(1000 characters)");
     }
 
     proptest! {
