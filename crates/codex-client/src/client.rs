@@ -15,9 +15,9 @@ use crate::home;
 use crate::pool::{Pool, PoolLimits, PoolStatus};
 use crate::tool_call::ThreadProfile;
 use crate::turn::{Turn, TurnFailure};
-use crate::turn_process::{TurnPlace, TurnProcesses};
+use crate::turn_process::{ProcessLease, TurnProcesses};
 use crate::turn_stream::TurnStream;
-use crate::worker::Place;
+use crate::worker::ThreadLease;
 
 /// What the client needs to know; every value has been checked by whoever made it.
 #[derive(Clone)]
@@ -106,16 +106,14 @@ impl CodexClient {
         profile: &ThreadProfile,
         deadline: Deadline,
     ) -> Result<TurnLease, LeaseError> {
-        let place = match &self.processes {
-            Processes::Warm(pool) => {
-                LeasedPlace::Warm(pool.lease(tenant, profile, deadline).await?)
-            }
+        let lease = match &self.processes {
+            Processes::Warm(pool) => Lease::Warm(pool.lease(tenant, profile, deadline).await?),
             Processes::PerTurn(_) if !profile.tools.is_empty() => return Err(LeaseError::NoTools),
             Processes::PerTurn(processes) => {
-                LeasedPlace::PerTurn(Box::new(processes.lease(profile, deadline).await?))
+                Lease::PerTurn(Box::new(processes.lease(profile, deadline).await?))
             }
         };
-        Ok(TurnLease { place })
+        Ok(TurnLease { lease })
     }
 
     pub fn status(&self) -> ClientStatus {
@@ -165,33 +163,33 @@ impl ClientStatus {
 /// that is dropped gives its place back.
 #[derive(Debug)]
 pub struct TurnLease {
-    place: LeasedPlace,
+    lease: Lease,
 }
 
 #[derive(Debug)]
-enum LeasedPlace {
-    Warm(Place),
-    PerTurn(Box<TurnPlace>),
+enum Lease {
+    Warm(ThreadLease),
+    PerTurn(Box<ProcessLease>),
 }
 
 impl TurnLease {
     /// What the process will show to the broker in this turn.
     pub fn credential(&self) -> &SecretString {
-        match &self.place {
-            LeasedPlace::Warm(place) => place.credential(),
-            LeasedPlace::PerTurn(place) => place.credential(),
+        match &self.lease {
+            Lease::Warm(lease) => lease.credential(),
+            Lease::PerTurn(lease) => lease.credential(),
         }
     }
 
     /// Starts the turn. From here on, dropping the future or the stream ends it.
     pub async fn start_turn(self, turn: &Turn) -> Result<TurnStream, TurnFailure> {
-        match self.place {
-            LeasedPlace::Warm(place) => {
-                let warm = place.start_turn(turn).await?;
+        match self.lease {
+            Lease::Warm(lease) => {
+                let warm = lease.start_turn(turn).await?;
                 Ok(TurnStream::warm(warm))
             }
-            LeasedPlace::PerTurn(place) => {
-                let process = place.start_turn(turn).await?;
+            Lease::PerTurn(lease) => {
+                let process = lease.start_turn(turn).await?;
                 Ok(TurnStream::of_process(process))
             }
         }

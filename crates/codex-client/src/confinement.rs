@@ -101,7 +101,7 @@ impl SandboxSettings {
     pub(crate) fn sandbox(
         &self,
         private: PrivateDirectory,
-        meeting_dir: PathBuf,
+        handshake_dir: PathBuf,
         bridge_port: Option<u16>,
     ) -> Sandbox {
         Sandbox::Bubblewrap(Box::new(BubblewrapSpec {
@@ -111,7 +111,7 @@ impl SandboxSettings {
             hidden_paths: self.hidden_paths.clone(),
             private,
             binds: Vec::new(),
-            meeting_dir,
+            handshake_dir,
             bridge_port,
             limits: self.limits,
             control_groups: self.control_groups.clone(),

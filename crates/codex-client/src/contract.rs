@@ -18,7 +18,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::home::Home;
 use crate::turn::SEPARATOR;
-use crate::turn_process::{Brief, TurnCommand};
+use crate::turn_process::{TurnCommand, TurnContext};
 
 pub use arguments::ArgumentTemplate;
 use arguments::Values;
@@ -43,9 +43,9 @@ pub struct ContractOptions {
 pub(crate) fn command(
     settings: &ContractSettings,
     home: &mut Home,
-    brief: &Brief<'_>,
+    context: &TurnContext<'_>,
 ) -> io::Result<TurnCommand> {
-    let turn = brief.turn;
+    let turn = context.turn;
     let output_schema_file = match &turn.output_schema {
         Some(schema) => Some(home.add_file("output-schema.json", &schema.to_string())?),
         None => None,
@@ -58,7 +58,7 @@ pub(crate) fn command(
     };
     let templates = settings.chat_arguments.iter();
     // It has instructions of its own, and takes others with the question.
-    let instructions = brief.instructions.into_iter();
+    let instructions = context.instructions.into_iter();
     let texts: Vec<&str> = instructions
         .chain(turn.input.iter().map(String::as_str))
         .collect();
@@ -66,22 +66,25 @@ pub(crate) fn command(
         arguments: templates
             .filter_map(|template| template.fill(&values))
             .collect(),
-        environment: environment(home.path(), brief),
+        environment: environment(home.path(), context),
         input: texts.join(SEPARATOR),
     })
 }
 
 /// The whole environment of the child.
-fn environment(home: &Path, brief: &Brief<'_>) -> BTreeMap<OsString, OsString> {
+fn environment(home: &Path, context: &TurnContext<'_>) -> BTreeMap<OsString, OsString> {
     [
         ("HOME", home.as_os_str()),
         ("CODEX_HOME", home.as_os_str()),
         ("TMPDIR", home.as_os_str()),
-        ("PATH", brief.search_path),
+        ("PATH", context.search_path),
         ("LANG", "C.UTF-8".as_ref()),
-        ("OPENAI_BASE_URL", brief.broker_base_url.as_ref()),
-        ("OPENAI_API_KEY", brief.credential.expose_secret().as_ref()),
-        ("OPENAI_MODEL", brief.turn.model.as_ref()),
+        ("OPENAI_BASE_URL", context.broker_base_url.as_ref()),
+        (
+            "OPENAI_API_KEY",
+            context.credential.expose_secret().as_ref(),
+        ),
+        ("OPENAI_MODEL", context.turn.model.as_ref()),
     ]
     .into_iter()
     .map(|(name, value)| (name.into(), value.to_owned()))

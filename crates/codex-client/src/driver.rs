@@ -33,7 +33,7 @@ impl Driver {
     }
 
     /// Whether the model can be lent tools.
-    pub fn lends_tools(&self) -> bool {
+    pub fn supports_tools(&self) -> bool {
         matches!(self, Self::AppServer)
     }
 

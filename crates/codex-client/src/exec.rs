@@ -13,20 +13,20 @@ use crate::turn::{
     CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, SEPARATOR, TurnEnd, TurnEvent,
     TurnFailure,
 };
-use crate::turn_process::{Brief, Step, TurnCommand, UselessLines};
+use crate::turn_process::{Step, TurnCommand, TurnContext, UselessLines};
 
 /// The question goes to standard input (`-`); whatever else the turn needs, to files in the process's
 /// home. Nothing that a caller sent is in the arguments.
-pub(crate) fn command(home: &mut Home, brief: &Brief<'_>) -> io::Result<TurnCommand> {
-    let turn = brief.turn;
-    let instructions = brief.instructions.unwrap_or(BASE_INSTRUCTIONS);
+pub(crate) fn command(home: &mut Home, context: &TurnContext<'_>) -> io::Result<TurnCommand> {
+    let turn = context.turn;
+    let instructions = context.instructions.unwrap_or(BASE_INSTRUCTIONS);
     let instructions = home.add_file("instructions.md", instructions)?;
     let own = OwnTurn {
-        credential: brief.credential,
+        credential: context.credential,
         instructions: &instructions,
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
-    let config = profile::config_toml(&turn.model, brief.broker_base_url, Some(&own));
+    let config = profile::config_toml(&turn.model, context.broker_base_url, Some(&own));
     home.add_file("config.toml", &config)?;
     let mut arguments = ["exec", "--json", "--ephemeral", STRICT_CONFIG]
         .map(Into::into)
@@ -40,7 +40,7 @@ pub(crate) fn command(home: &mut Home, brief: &Brief<'_>) -> io::Result<TurnComm
     arguments.push("-".into());
     Ok(TurnCommand {
         arguments,
-        environment: profile::environment(home.path(), brief.search_path),
+        environment: profile::environment(home.path(), context.search_path),
         input: turn.input.join(SEPARATOR),
     })
 }

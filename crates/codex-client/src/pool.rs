@@ -1,6 +1,6 @@
 //! The pool of warm app-servers: who gets which process, and when one is started or replaced.
 
-mod keeper;
+mod maintainer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::{ClientSettings, LeaseError};
 use crate::tool_call::ThreadProfile;
-use crate::worker::{Blueprint, Condition, Place, Slot, Worker};
+use crate::worker::{Condition, Slot, ThreadLease, Worker, WorkerConfig};
 
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
@@ -39,7 +39,7 @@ pub(crate) struct Pool {
 }
 
 struct Shared {
-    blueprint: Arc<Blueprint>,
+    config: Arc<WorkerConfig>,
     limits: PoolLimits,
     state: Mutex<State>,
     closing: CancellationToken,
@@ -86,7 +86,7 @@ impl Pool {
     /// Begins to start processes. The pool's tasks run on `tracker` until [`Pool::shutdown`].
     pub(crate) fn start(settings: ClientSettings, tracker: &TaskTracker) -> Self {
         let closing = CancellationToken::new();
-        let blueprint = Blueprint {
+        let config = WorkerConfig {
             program: settings.program,
             search_path: settings.search_path,
             state_dir: settings.state_dir,
@@ -100,12 +100,12 @@ impl Pool {
             changed: watch::Sender::new(0),
         };
         let shared = Arc::new(Shared {
-            blueprint: Arc::new(blueprint),
+            config: Arc::new(config),
             limits: settings.pool,
             state: Mutex::default(),
             closing,
         });
-        tracker.spawn(keeper::keep(Arc::clone(&shared)));
+        tracker.spawn(maintainer::maintain(Arc::clone(&shared)));
         Self { shared }
     }
 
@@ -115,8 +115,8 @@ impl Pool {
         tenant: &str,
         profile: &ThreadProfile,
         deadline: Deadline,
-    ) -> Result<Place, LeaseError> {
-        let mut changed = self.shared.blueprint.changed.subscribe();
+    ) -> Result<ThreadLease, LeaseError> {
+        let mut changed = self.shared.config.changed.subscribe();
         let mut waiting = None;
         loop {
             changed.mark_unchanged();
@@ -124,8 +124,8 @@ impl Pool {
                 return Err(LeaseError::Closing);
             }
             if let Some(slot) = self.shared.take_slot(tenant) {
-                match timeout_at(deadline.instant(), slot.furnish(profile)).await {
-                    Ok(Ok(place)) => return Ok(place),
+                match timeout_at(deadline.instant(), slot.prepare(profile)).await {
+                    Ok(Ok(lease)) => return Ok(lease),
                     // It is what was asked for that is refused: another process would do the same.
                     Ok(Err(error)) if error.is_refusal() && !profile.is_plain() => {
                         return Err(LeaseError::Refused);
@@ -186,7 +186,7 @@ impl Pool {
     /// Refuses new leases, stops every process, and returns when none is left.
     pub(crate) async fn shutdown(&self) {
         self.shared.closing.cancel();
-        let mut changed = self.shared.blueprint.changed.subscribe();
+        let mut changed = self.shared.config.changed.subscribe();
         loop {
             changed.mark_unchanged();
             {
@@ -236,7 +236,7 @@ impl Shared {
         if !member.stopping {
             member.stopping = true;
             let worker = Arc::clone(&member.worker);
-            self.blueprint
+            self.config
                 .tracker
                 .spawn(async move { worker.stop().await });
         }
@@ -265,7 +265,7 @@ impl Member {
     }
 }
 
-/// A call that waits, counted so that the keeper can start a process for it.
+/// A call that waits, counted so that the maintainer can start a process for it.
 struct Waiting<'call> {
     pool: &'call Shared,
     tenant: &'call str,
@@ -274,7 +274,7 @@ struct Waiting<'call> {
 impl<'call> Waiting<'call> {
     fn new(pool: &'call Shared, tenant: &'call str) -> Self {
         pool.state.lock().waiting.push(tenant.to_owned());
-        pool.blueprint.announce();
+        pool.config.announce();
         Self { pool, tenant }
     }
 }

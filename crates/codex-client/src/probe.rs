@@ -173,7 +173,7 @@ impl Probe<'_> {
 
     /// The lines that it prints, as far as they are text. Ends with the program, or with the time.
     async fn answer_to(&self, arguments: &[&str]) -> Result<Vec<String>, ProbeError> {
-        let sandbox = self.sandbox.map(|(settings, meeting_dir)| {
+        let sandbox = self.sandbox.map(|(settings, handshake_dir)| {
             let private = PrivateDirectory {
                 // Not /home, where the program itself may lie: this is mounted over it.
                 path: PathBuf::from("/probe-home"),
@@ -181,7 +181,7 @@ impl Probe<'_> {
                 files: Vec::new(),
                 size_bytes: settings.scratch_bytes,
             };
-            settings.sandbox(private, meeting_dir.to_owned(), None)
+            settings.sandbox(private, handshake_dir.to_owned(), None)
         });
         let environment = [
             ("HOME", OsString::from("/nonexistent")),

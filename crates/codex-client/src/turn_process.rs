@@ -18,10 +18,10 @@ use crate::contract;
 use crate::exec;
 use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
-pub(crate) use places::{TurnPlace, TurnProcesses};
+pub(crate) use places::{ProcessLease, TurnProcesses};
 
 /// All that a process has to be told.
-pub(crate) struct Brief<'turn> {
+pub(crate) struct TurnContext<'turn> {
     pub(crate) turn: &'turn Turn,
     pub(crate) instructions: Option<&'turn str>,
     pub(crate) credential: &'turn SecretString,

@@ -34,15 +34,15 @@ use crate::turn::{TurnEnd, TurnFailure};
 pub(crate) use calls::CallError;
 use calls::Reply;
 use outgoing::{Outgoing, outgoing};
-pub(crate) use threads::Place;
 use threads::PreparedThread;
+pub(crate) use threads::ThreadLease;
 pub(crate) use turns::{Slot, WarmTurn};
 
 /// The longest line that is believed: a whole answer is repeated in `turn/completed`.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
 /// What every worker is made from.
-pub(crate) struct Blueprint {
+pub(crate) struct WorkerConfig {
     pub(crate) program: PathBuf,
     pub(crate) search_path: OsString,
     pub(crate) state_dir: PathBuf,
@@ -59,7 +59,7 @@ pub(crate) struct Blueprint {
 }
 
 pub(crate) struct Worker {
-    blueprint: Arc<Blueprint>,
+    config: Arc<WorkerConfig>,
     process: ChildHandle,
     outgoing: Outgoing,
     working_dir: PathBuf,
@@ -116,7 +116,7 @@ pub(crate) enum LaunchError {
     Closing,
 }
 
-impl Blueprint {
+impl WorkerConfig {
     /// Wakes whoever waits for a change of the pool or of one of its workers.
     pub(crate) fn announce(&self) {
         self.changed.send_modify(|version| *version += 1);
@@ -131,28 +131,28 @@ impl fmt::Debug for Worker {
 
 impl Worker {
     /// Starts a process and brings it to the point where a turn can begin at once.
-    pub(crate) async fn launch(blueprint: Arc<Blueprint>) -> Result<Arc<Self>, LaunchError> {
-        let broker = blueprint.confinement.broker_base_url();
-        let config = profile::config_toml(&blueprint.model, &broker, None);
-        let mut home = Home::create(&blueprint.state_dir)?;
-        home.add_file("config.toml", &config)?;
+    pub(crate) async fn launch(config: Arc<WorkerConfig>) -> Result<Arc<Self>, LaunchError> {
+        let broker = config.confinement.broker_base_url();
+        let config_toml = profile::config_toml(&config.model, &broker, None);
+        let mut home = Home::create(&config.state_dir)?;
+        home.add_file("config.toml", &config_toml)?;
         let spec = CommandSpec {
-            program: blueprint.program.clone(),
+            program: config.program.clone(),
             args: vec!["app-server".into(), profile::STRICT_CONFIG.into()],
-            env: profile::environment(home.path(), &blueprint.search_path),
+            env: profile::environment(home.path(), &config.search_path),
             current_dir: home.working_dir(),
             stdin: Stdin::Open,
-            sandbox: blueprint.confinement.around(&home),
+            sandbox: config.confinement.around(&home),
         };
         let limits = Limits {
             max_line_bytes: MAX_LINE_BYTES,
-            kill_grace: blueprint.kill_grace,
+            kill_grace: config.kill_grace,
             output: OutputLimit::default(),
         };
-        let child = runner::spawn(spec, limits, None, &blueprint.tracker)?;
+        let child = runner::spawn(spec, limits, None, &config.tracker)?;
         let (outgoing, lines_out) = outgoing();
         let worker = Arc::new(Self {
-            blueprint,
+            config,
             process: child.handle,
             outgoing,
             working_dir: home.working_dir(),
@@ -165,7 +165,7 @@ impl Worker {
 
         let outcome = tokio::select! {
             biased;
-            () = worker.blueprint.closing.cancelled() => Err(LaunchError::Closing),
+            () = worker.config.closing.cancelled() => Err(LaunchError::Closing),
             outcome = worker.get_ready(child.bridge) => outcome,
         };
         if let Err(error) = outcome {
@@ -180,7 +180,7 @@ impl Worker {
     async fn get_ready(&self, bridge: Option<Bridge>) -> Result<(), LaunchError> {
         if let Some(bridge) = bridge {
             let listener = bridge.open().await?;
-            let confinement = &self.blueprint.confinement;
+            let confinement = &self.config.confinement;
             let handed_over = confinement.hand_over(listener, self.gone.clone());
             handed_over.await.map_err(|Closing| LaunchError::Closing)?;
         }
@@ -285,12 +285,12 @@ impl Worker {
         }
         let process = self.process.clone();
         let ending = async move { process.shutdown(Interrupt::None).await };
-        self.blueprint.tracker.spawn(ending);
+        self.config.tracker.spawn(ending);
     }
 
     /// A request was not answered in time. Who has said nothing at all meanwhile does not listen; who has
     /// said something is slow, or does not want to.
-    fn judge_silence(&self, since: Instant, reason: &str) {
+    fn handle_silence(&self, since: Instant, reason: &str) {
         let last_heard = Duration::from_millis(self.last_heard_ms.load(Ordering::Relaxed));
         if self.born + last_heard > since {
             self.quarantine(reason);
@@ -317,6 +317,6 @@ impl Worker {
     }
 
     fn announce(&self) {
-        self.blueprint.announce();
+        self.config.announce();
     }
 }

@@ -141,7 +141,7 @@ impl App {
             bubblewrap: sandbox.bubblewrap.clone(),
             launcher: sandbox.launcher.clone(),
             control_groups: sandbox.control_groups.clone(),
-            meeting_dir: state_dir.clone(),
+            handshake_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];
         let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden, &roots);

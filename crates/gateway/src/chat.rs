@@ -214,7 +214,7 @@ impl ChatParts {
             let detail = "cannot be given to the CLI of this gateway: CODEX_CHAT_ARGS has no {output_schema_file}";
             errors.push(FieldError::new(&["extra", "output_schema"], detail));
         }
-        if !request.skills.is_empty() && !driver.lends_tools() {
+        if !request.skills.is_empty() && !driver.supports_tools() {
             let detail = "cannot be called by the model with the driver of this gateway; CODEX_DRIVER=app-server can lend them";
             errors.push(FieldError::new(&["extra", "skills"], detail));
         }

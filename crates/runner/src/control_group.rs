@@ -150,8 +150,8 @@ fn own_directory() -> Result<PathBuf, NoControlGroups> {
 fn mount_of(line: &str) -> Option<(&str, &str)> {
     let (mount, kind) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
-    let place = (fields.next()?, fields.next()?);
-    kind.starts_with("cgroup2 ").then_some(place)
+    let mounted = (fields.next()?, fields.next()?);
+    kind.starts_with("cgroup2 ").then_some(mounted)
 }
 
 fn make(path: &Path) -> io::Result<()> {

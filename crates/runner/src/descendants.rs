@@ -8,16 +8,16 @@ use std::{
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
-use crate::leaders;
+use crate::child_registry;
 
 /// The variable that every child has, with a value of its own that cannot be guessed.
-pub(crate) const MARK_VARIABLE: &str = "PORTCULLIS_RUN";
+pub(crate) const TAG_VARIABLE: &str = "PORTCULLIS_RUN";
 
 /// How long what an earlier run has left gets to die of `SIGKILL`.
 const LEFT_BEHIND_LIMIT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Finds what a child has started, wherever it went: by group and session, by the child's mark in the
+/// Finds what a child has started, wherever it went: by group and session, by the child's tag in the
 /// environment, by its parent, and what has come to this process as an orphan.
 ///
 /// Weaker than a process namespace: a descendant that has left the group, cleared its environment and
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// starts new processes all the time may be one ahead.
 pub(crate) struct Descendants {
     leader: Pid,
-    mark: String,
+    tag: String,
 }
 
 /// One process; the time of its start tells it from a later one with the same number.
@@ -36,7 +36,7 @@ struct Process {
 }
 
 /// What `/proc/PID/stat` says.
-struct Entry {
+struct ProcessStat {
     process: Process,
     parent: i32,
     group: i32,
@@ -45,9 +45,9 @@ struct Entry {
 }
 
 impl Descendants {
-    /// `mark` is the value of [`MARK_VARIABLE`] in the environment of the child, the process `leader`.
-    pub(crate) fn of(leader: Pid, mark: String) -> Self {
-        Self { leader, mark }
+    /// `tag` is the value of [`TAG_VARIABLE`] in the environment of the child, the process `leader`.
+    pub(crate) fn of(leader: Pid, tag: String) -> Self {
+        Self { leader, tag }
     }
 
     /// Kills every one that is found, the child itself included if it lives, and gives their number.
@@ -55,19 +55,19 @@ impl Descendants {
     /// Reads all of `/proc`, so it blocks for some milliseconds on a busy machine.
     pub(crate) fn kill(&self) -> u32 {
         let leader = self.leader.as_raw_nonzero().get();
-        let marked = format!("{MARK_VARIABLE}={}", self.mark);
+        let tagged = format!("{TAG_VARIABLE}={}", self.tag);
         let table = read_table();
         let roots = table.values().filter(|entry| {
             let pid = entry.process.pid;
             pid == leader
                 || entry.group == leader
                 || entry.session == leader
-                || has_variable(pid, &marked)
+                || has_variable(pid, &tagged)
         });
         let mut found: BTreeSet<i32> = roots.map(|entry| entry.process.pid).collect();
         add_children(&table, &mut found);
         let killed = kill_all(&table, &found);
-        killed + leaders::kill_orphans_if_alone(leader)
+        killed + child_registry::kill_orphans_if_alone(leader)
     }
 }
 
@@ -99,7 +99,7 @@ pub fn end_left_behind(variable: &str, home: &Path) -> io::Result<u32> {
     }
 }
 
-/// Kills the children of this process that are in none of `known`, and buries the dead ones.
+/// Kills the children of this process that are in none of `known`, and reaps the dead ones.
 pub(crate) fn kill_children_but(known: &BTreeSet<i32>) -> u32 {
     let own = getpid().as_raw_nonzero().get();
     let table = read_table();
@@ -153,7 +153,7 @@ pub(crate) fn shared_bytes(pid: i32) -> Option<u64> {
     Some(kibibytes << 10)
 }
 
-fn add_children(table: &BTreeMap<i32, Entry>, found: &mut BTreeSet<i32>) {
+fn add_children(table: &BTreeMap<i32, ProcessStat>, found: &mut BTreeSet<i32>) {
     loop {
         let before = found.len();
         let children = table
@@ -169,7 +169,7 @@ fn add_children(table: &BTreeMap<i32, Entry>, found: &mut BTreeSet<i32>) {
 }
 
 /// How many of them were alive.
-fn kill_all(table: &BTreeMap<i32, Entry>, found: &BTreeSet<i32>) -> u32 {
+fn kill_all(table: &BTreeMap<i32, ProcessStat>, found: &BTreeSet<i32>) -> u32 {
     let entries = found.iter().filter_map(|pid| table.get(pid));
     let killed = entries.filter(|entry| entry.is_alive && entry.process.kill());
     u32::try_from(killed.count()).unwrap_or(u32::MAX)
@@ -184,33 +184,33 @@ impl Process {
         let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else {
             return false;
         };
-        let is_same = read_entry(self.pid).is_some_and(|entry| entry.process == self);
+        let is_same = read_stat(self.pid).is_some_and(|entry| entry.process == self);
         is_same && pidfd_send_signal(&descriptor, Signal::KILL).is_ok()
     }
 }
 
-fn read_table() -> BTreeMap<i32, Entry> {
+fn read_table() -> BTreeMap<i32, ProcessStat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, read_entry(pid)?)))
+        .filter_map(|pid| Some((pid, read_stat(pid)?)))
         .collect()
 }
 
-fn read_entry(pid: i32) -> Option<Entry> {
+fn read_stat(pid: i32) -> Option<ProcessStat> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The fields behind the name, which stands in parentheses and may hold any character: state, parent,
 /// group, session, … and as the twentieth the time of the start (proc(5)).
-fn parse_stat(pid: i32, stat: &str) -> Option<Entry> {
+fn parse_stat(pid: i32, stat: &str) -> Option<ProcessStat> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let is_alive = !matches!(fields.next()?, "Z" | "X" | "x");
     let mut number = || fields.next()?.parse().ok();
     let (parent, group, session) = (number()?, number()?, number()?);
     let start_ticks = fields.nth(15)?.parse().ok()?;
-    Some(Entry {
+    Some(ProcessStat {
         process: Process { pid, start_ticks },
         parent,
         group,
@@ -233,12 +233,12 @@ fn has_variable(pid: i32, variable: &str) -> bool {
 /// for such an orphan.
 pub fn adopt_orphans() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(getpid()))?;
-    leaders::expect_orphans();
+    child_registry::expect_orphans();
     Ok(())
 }
 
 /// 128 bits from the system, in hexadecimal.
-pub(crate) fn new_mark() -> io::Result<String> {
+pub(crate) fn new_tag() -> io::Result<String> {
     let random = || getrandom::u64().map_err(io::Error::other);
     Ok(format!("{:016x}{:016x}", random()?, random()?))
 }
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn no_mark_is_like_another() {
-        assert_ne!(new_mark().unwrap(), new_mark().unwrap());
-        assert_eq!(new_mark().unwrap().len(), 32);
+        assert_ne!(new_tag().unwrap(), new_tag().unwrap());
+        assert_eq!(new_tag().unwrap().len(), 32);
     }
 }

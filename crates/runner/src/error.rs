@@ -39,7 +39,7 @@ pub enum SpawnError {
     #[error("the limit on open files is reached: raise it (ulimit -n), or run fewer turns at once")]
     OutOfDescriptors { source: io::Error },
     #[error("the system gives no randomness")]
-    Mark { source: io::Error },
+    Tag { source: io::Error },
     #[error("a child can only be started from within a tokio runtime")]
     NoRuntime,
     #[error(
@@ -47,7 +47,7 @@ pub enum SpawnError {
     )]
     Unwatchable { source: io::Error },
     #[error("{} cannot be used to meet the sandbox's launcher: {source}", path.display())]
-    MeetingPlace { path: PathBuf, source: io::Error },
+    HandshakeSocket { path: PathBuf, source: io::Error },
     #[error("no control group for the sandbox can be made: {source}")]
     ControlGroup { source: io::Error },
     #[error("there is no user namespace for the sandbox: {source}")]

@@ -83,11 +83,11 @@ impl ChildHandle {
         (pages > 0).then(|| pages * rustix::param::page_size() as u64)
     }
 
-    /// What lies in the file system at `place`, as the child sees it: for an overlay, what the child has
+    /// What lies in the file system at `path`, as the child sees it: for an overlay, what the child has
     /// written. Each file counts a page beside its bytes, as it costs the kernel memory. `None` once it
     /// has ended.
-    pub fn written_bytes(&self, place: &Path) -> Option<u64> {
-        let inner = place.strip_prefix("/").ok()?;
+    pub fn written_bytes(&self, path: &Path) -> Option<u64> {
+        let inner = path.strip_prefix("/").ok()?;
         self.shared.group.while_held(|pid| {
             let root = format!("/proc/{}/root", pid.as_raw_nonzero());
             let found = rustix::fs::statvfs(Path::new(&root).join(inner)).ok()?;

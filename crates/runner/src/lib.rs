@@ -10,6 +10,7 @@
 //!
 //! Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
+mod child_registry;
 mod control_group;
 mod deadline;
 mod descendants;
@@ -18,13 +19,12 @@ mod error;
 mod exit;
 mod group;
 mod handle;
-mod leaders;
 mod lines;
-mod nursery;
 mod output_meter;
 mod pipe;
 mod sandbox;
 mod spawn;
+mod spawner;
 mod spec;
 mod stderr;
 mod stdin;

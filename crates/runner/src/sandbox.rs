@@ -1,11 +1,11 @@
 //! The sandbox that a child may be started in, and everything of it that can be set.
 
 mod arguments;
-mod entry;
+mod handshake;
 mod inside;
 mod launch;
 mod launcher;
-mod meeting;
+mod startup;
 mod user;
 mod user_namespace;
 
@@ -13,16 +13,16 @@ use std::{io, path::PathBuf};
 
 use crate::control_group::{ControlGroup, ControlGroups, GroupLimits};
 
-pub use entry::{Bridge, SandboxError};
 pub use launch::{LAUNCH_ARGUMENT, launch};
 pub use launcher::{Launcher, LauncherError};
+pub use startup::{Bridge, SandboxError};
 pub use user::ProgramUser;
 pub use user_namespace::{NAMESPACE_ARGUMENT, hold_user_namespace};
 
 pub(crate) use arguments::{PROGRAM_VARIABLE, command_line};
-pub(crate) use entry::Entry;
+pub(crate) use handshake::LaunchHandshake;
 pub(crate) use inside::Inside;
-pub(crate) use meeting::Meeting;
+pub(crate) use startup::Startup;
 
 /// What a file in memory counts: a page, or if it is empty, about half of one of the kernel's memory.
 pub(crate) const BYTES_PER_INODE: u64 = 4096;
@@ -61,7 +61,7 @@ pub struct BubblewrapSpec {
     /// looks empty there too.
     pub binds: Vec<Bind>,
     /// A directory of the host that no other user can enter, where the launcher reports to the runner.
-    pub meeting_dir: PathBuf,
+    pub handshake_dir: PathBuf,
     /// The port on the sandbox's own 127.0.0.1 that is listened on before the program runs; whoever
     /// holds the [`Bridge`] accepts there. Without one, nothing answers inside.
     pub bridge_port: Option<u16>,
@@ -85,9 +85,9 @@ impl BubblewrapSpec {
     fn group_limits(&self) -> GroupLimits {
         let is_overlay = |bind: &&Bind| bind.mode == BindMode::Overlay;
         let overlays = self.binds.iter().filter(is_overlay).count();
-        let places = 1 + SHARED_SCRATCH.len() + overlays;
-        let places = u64::try_from(places).unwrap_or(u64::MAX);
-        let scratch = self.private.size_bytes.saturating_mul(places);
+        let targets = 1 + SHARED_SCRATCH.len() + overlays;
+        let targets = u64::try_from(targets).unwrap_or(u64::MAX);
+        let scratch = self.private.size_bytes.saturating_mul(targets);
         GroupLimits {
             memory_bytes: self.limits.memory_bytes.saturating_add(scratch),
             processes: self.limits.processes,
@@ -102,7 +102,7 @@ pub struct PrivateDirectory {
     pub path: PathBuf,
     /// Made in it.
     pub directories: Vec<PathBuf>,
-    /// Files of the host that stand in it, read-only: the source, and the place inside.
+    /// Files of the host that stand in it, read-only: the source, and the target inside.
     pub files: Vec<(PathBuf, PathBuf)>,
     /// Of it, of `/tmp`, and of `/dev/shm`. Files count, even empty ones.
     pub size_bytes: u64,
@@ -113,7 +113,7 @@ pub struct PrivateDirectory {
 pub struct Bind {
     /// Without symbolic links, so that it can be compared with the hidden paths.
     pub source: PathBuf,
-    pub place: PathBuf,
+    pub target: PathBuf,
     pub mode: BindMode,
 }
 

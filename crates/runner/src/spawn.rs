@@ -22,18 +22,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    child_registry,
     control_group::ControlGroup,
     deadline::Deadline,
-    descendants::{self, Descendants, MARK_VARIABLE},
+    descendants::{self, Descendants, TAG_VARIABLE},
     error::SpawnError,
     group::Group,
     handle::{ChildHandle, Phase},
-    leaders,
     lines::Lines,
-    nursery,
     output_meter::OutputMeter,
     pipe::Pipe,
-    sandbox::{self, Bridge, Entry, Meeting, PROGRAM_VARIABLE, ProgramUser, Sandbox},
+    sandbox::{self, Bridge, LaunchHandshake, PROGRAM_VARIABLE, ProgramUser, Sandbox, Startup},
+    spawner,
     spec::{CommandSpec, Limits, Stdin},
     stderr::StderrRecord,
     stdin::ChildStdin,
@@ -95,16 +95,16 @@ fn start(
 ) -> Result<Child, SpawnError> {
     let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
     check(&spec)?;
-    let meeting = arrange_meeting(&spec)?;
+    let handshake = open_handshake(&spec)?;
     let user_namespace = user_namespace(&spec)?;
     let control_group = control_group(&spec)?;
-    let mark = descendants::new_mark().map_err(|source| SpawnError::Mark { source })?;
+    let tag = descendants::new_tag().map_err(|source| SpawnError::Tag { source })?;
     let mut command = command(
         &spec,
-        meeting.as_ref(),
+        handshake.as_ref(),
         user_namespace.as_ref().map(AsFd::as_fd),
     );
-    command.env(MARK_VARIABLE, &mark);
+    command.env(TAG_VARIABLE, &tag);
     let program = PathBuf::from(command.as_std().get_program());
     let incomplete = |source| SpawnError::Other {
         program: spec.program.clone(),
@@ -115,7 +115,7 @@ fn start(
         Outputs::Joined => Some(join_outputs(&mut command).map_err(incomplete)?),
     };
     let is_other_user = user_namespace.is_some();
-    let mut leader = nursery::start(command, user_namespace, runtime.clone())
+    let mut leader = spawner::start(command, user_namespace, runtime.clone())
         .map_err(|source| SpawnError::classify(&spec, &program, source))?;
     // From here on an early return kills the leader, by `kill_on_drop`.
     let pid = leader
@@ -124,7 +124,7 @@ fn start(
         .and_then(Pid::from_raw)
         .ok_or_else(|| incomplete(io::Error::other("no process id")))?;
     let leader_exit = LeaderExit::of(pid).map_err(|source| {
-        leaders::remove(pid.as_raw_nonzero().get());
+        child_registry::remove(pid.as_raw_nonzero().get());
         SpawnError::Unwatchable { source }
     })?;
     let (Some(stdout), stderr) = (joined.or(leader.stdout.take()), leader.stderr.take()) else {
@@ -135,7 +135,7 @@ fn start(
         give_pipes(leader.stdin.as_ref(), &stdout, stderr.as_ref()).map_err(incomplete)?;
     }
     let group = Arc::new(Group::new(pid));
-    let descendants = Arc::new(Descendants::of(pid, mark));
+    let descendants = Arc::new(Descendants::of(pid, tag));
     let group_dead = CancellationToken::new();
     let stderr_record = Arc::new(StderrRecord::default());
     let meter = Arc::new(OutputMeter::new(limits.output));
@@ -175,16 +175,16 @@ fn start(
         stderr_task,
         exit: exit_sender,
     };
-    let bridge = meeting.map(|meeting| {
-        let entry = Entry {
-            meeting,
+    let bridge = handshake.map(|handshake| {
+        let startup = Startup {
+            handshake,
             control_group,
             group: Arc::clone(&group),
             exit: exit.clone(),
             stderr: Arc::clone(&stderr_record),
         };
         let (sender, outcome) = oneshot::channel();
-        tracker.spawn(async move { drop(sender.send(entry.outcome().await)) });
+        tracker.spawn(async move { drop(sender.send(startup.outcome().await)) });
         Bridge { outcome }
     });
     tracker.spawn(supervisor.run());
@@ -246,18 +246,18 @@ fn check(spec: &CommandSpec) -> Result<(), SpawnError> {
     Err(SpawnError::NulByte { what })
 }
 
-fn arrange_meeting(spec: &CommandSpec) -> Result<Option<Meeting>, SpawnError> {
+fn open_handshake(spec: &CommandSpec) -> Result<Option<LaunchHandshake>, SpawnError> {
     let Sandbox::Bubblewrap(sandbox) = &spec.sandbox else {
         return Ok(None);
     };
     let needs_listener = sandbox.bridge_port.is_some();
-    let meeting = Meeting::arrange(&sandbox.meeting_dir, needs_listener);
-    let path = || sandbox.meeting_dir.clone();
-    let meeting = meeting.map_err(|source| SpawnError::MeetingPlace {
+    let handshake = LaunchHandshake::open(&sandbox.handshake_dir, needs_listener);
+    let path = || sandbox.handshake_dir.clone();
+    let handshake = handshake.map_err(|source| SpawnError::HandshakeSocket {
         path: path(),
         source,
     })?;
-    Ok(Some(meeting))
+    Ok(Some(handshake))
 }
 
 fn user_namespace(spec: &CommandSpec) -> Result<Option<OwnedFd>, SpawnError> {
@@ -301,13 +301,13 @@ fn give_pipes(
 /// it closes at its own start, by [`close_inherited_descriptors`](crate::close_inherited_descriptors).
 fn command(
     spec: &CommandSpec,
-    meeting: Option<&Meeting>,
+    handshake: Option<&LaunchHandshake>,
     user_namespace: Option<BorrowedFd<'_>>,
 ) -> Command {
-    let (program, arguments, current_dir) = match (&spec.sandbox, meeting) {
-        (Sandbox::Bubblewrap(sandbox), Some(meeting)) => (
+    let (program, arguments, current_dir) = match (&spec.sandbox, handshake) {
+        (Sandbox::Bubblewrap(sandbox), Some(handshake)) => (
             &sandbox.program,
-            sandbox::command_line(spec, sandbox, meeting.path(), user_namespace),
+            sandbox::command_line(spec, sandbox, handshake.path(), user_namespace),
             Path::new("/"),
         ),
         _ => (&spec.program, spec.args.clone(), &*spec.current_dir),

@@ -12,17 +12,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    child_registry,
     deadline::Deadline,
     descendants::Descendants,
     exit::{Exit, Signal},
     group::Group,
     handle::Phase,
-    leaders,
     output_meter::OutputMeter,
     stderr::StderrRecord,
 };
 
-/// How long the kernel has to bury what `SIGKILL` hit. Only a process that hangs in the kernel needs it.
+/// How long the kernel has to reap what `SIGKILL` hit. Only a process that hangs in the kernel needs it.
 const VERIFY_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(1);
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(50);
@@ -72,7 +72,7 @@ impl Supervisor {
         };
         let (left_behind, survivors) = self.kill_rest(has_exited).await;
         let status = self.reap().await;
-        let (code, signal) = self.told_by(status);
+        let (code, signal) = self.code_and_signal(status);
         // The pipe is empty or nobody of the group writes to it: this ends at once.
         let _ = (&mut self.stderr_task).await;
         let exit = Exit {
@@ -161,12 +161,12 @@ impl Supervisor {
             return 0;
         };
         let is_gone = time::timeout(VERIFY_LIMIT, init_exit.wait()).await.is_ok();
-        inside.bury_init();
+        inside.reap_init();
         u32::from(!is_gone)
     }
 
     /// Bubblewrap tells by its code of the signal that ended the program, as a shell does.
-    fn told_by(&self, status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
+    fn code_and_signal(&self, status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
         match (code, self.group.inside()) {
@@ -199,7 +199,7 @@ impl Drop for Supervisor {
         self.group.signal(Signal::Kill);
         self.group.release();
         self.group_dead.cancel();
-        leaders::remove(self.group.leader().as_raw_nonzero().get());
+        child_registry::remove(self.group.leader().as_raw_nonzero().get());
     }
 }
 

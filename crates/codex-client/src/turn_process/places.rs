@@ -24,7 +24,7 @@ use crate::home::Home;
 use crate::tool_call::ThreadProfile;
 use crate::turn::{Turn, TurnFailure};
 
-use super::{Brief, Reader, Stage, StartError, TurnProcess};
+use super::{Reader, Stage, StartError, TurnContext, TurnProcess};
 
 /// The longest line that is believed: a whole answer may be one.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -44,19 +44,19 @@ struct Shared {
     kill_grace: Duration,
     max_unread_bytes: usize,
     tracker: TaskTracker,
-    /// A place is taken until its process is gone, so one that takes long to die holds up the next.
-    places: Arc<Semaphore>,
-    max_places: usize,
+    /// A permit is held until its process is gone, so one that takes long to die holds up the next.
+    permits: Arc<Semaphore>,
+    max_processes: usize,
     running: Mutex<Vec<Arc<AtomicU32>>>,
     closing: CancellationToken,
 }
 
-/// A place for one process, and the credential that it will have.
-pub(crate) struct TurnPlace {
+/// A permit for one process, and the credential that it will have.
+pub(crate) struct ProcessLease {
     shared: Arc<Shared>,
     instructions: Option<String>,
     credential: SecretString,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl TurnProcesses {
@@ -71,8 +71,8 @@ impl TurnProcesses {
                 kill_grace: settings.kill_grace,
                 max_unread_bytes: settings.max_unread_bytes,
                 tracker: tracker.clone(),
-                places: Arc::new(Semaphore::new(settings.max_turn_processes)),
-                max_places: settings.max_turn_processes,
+                permits: Arc::new(Semaphore::new(settings.max_turn_processes)),
+                max_processes: settings.max_turn_processes,
                 running: Mutex::default(),
                 closing: CancellationToken::new(),
             }),
@@ -83,31 +83,31 @@ impl TurnProcesses {
         &self,
         profile: &ThreadProfile,
         deadline: Deadline,
-    ) -> Result<TurnPlace, LeaseError> {
+    ) -> Result<ProcessLease, LeaseError> {
         let shared = Arc::clone(&self.shared);
         let waiting = timeout_at(
             deadline.instant(),
-            Arc::clone(&shared.places).acquire_owned(),
+            Arc::clone(&shared.permits).acquire_owned(),
         );
-        let place = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = shared.closing.cancelled() => return Err(LeaseError::Closing),
-            place = waiting => place.map_err(|_| LeaseError::Busy)?,
+            permit = waiting => permit.map_err(|_| LeaseError::Busy)?,
         };
-        let place = place.map_err(|_| LeaseError::Closing)?;
+        let permit = permit.map_err(|_| LeaseError::Closing)?;
         let credential = new_credential().map_err(|error| LeaseError::Unavailable {
             reason: format!("the system gives no random numbers: {error}"),
         })?;
-        Ok(TurnPlace {
+        Ok(ProcessLease {
             shared,
             instructions: profile.instructions.clone(),
             credential,
-            place,
+            permit,
         })
     }
 
     pub(crate) fn active_turns(&self) -> usize {
-        self.shared.max_places - self.shared.places.available_permits()
+        self.shared.max_processes - self.shared.permits.available_permits()
     }
 
     pub(crate) fn process_ids(&self) -> Vec<u32> {
@@ -116,16 +116,16 @@ impl TurnProcesses {
         known.filter(|pid| *pid != 0).collect()
     }
 
-    /// Returns when every place is free: each turn has been dropped by now, or will be.
+    /// Returns when every permit is back: each turn has been dropped by now, or will be.
     pub(crate) async fn shutdown(&self) {
         self.shared.closing.cancel();
-        let all = u32::try_from(self.shared.max_places).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.shared.max_processes).unwrap_or(u32::MAX);
         // The semaphore is never closed, so this only waits.
-        let _ = self.shared.places.acquire_many(all).await;
+        let _ = self.shared.permits.acquire_many(all).await;
     }
 }
 
-impl TurnPlace {
+impl ProcessLease {
     pub(crate) fn credential(&self) -> &SecretString {
         &self.credential
     }
@@ -143,10 +143,10 @@ impl TurnPlace {
             shared,
             instructions,
             credential,
-            place,
+            permit,
         } = self;
         let mut home = Home::create(&shared.state_dir)?;
-        let brief = Brief {
+        let context = TurnContext {
             turn,
             instructions: instructions.as_deref(),
             credential: &credential,
@@ -155,14 +155,14 @@ impl TurnPlace {
         };
         let (command, reader) = match &shared.driver {
             Driver::Contract(settings) => (
-                contract::command(settings, &mut home, &brief)?,
+                contract::command(settings, &mut home, &context)?,
                 Reader::Contract(contract::Reader::new(
                     settings.options,
                     shared.max_unread_bytes,
                 )),
             ),
             Driver::Exec | Driver::AppServer => (
-                exec::command(&mut home, &brief)?,
+                exec::command(&mut home, &context)?,
                 Reader::Exec(exec::Reader::default()),
             ),
         };
@@ -192,7 +192,7 @@ impl TurnPlace {
             tracker: shared.tracker.clone(),
         };
         let gone = CancellationToken::new();
-        let pid = shared.bury(&process, home, place, gone.clone());
+        let pid = shared.reap(&process, home, permit, gone.clone());
         if let Some(bridge) = child.bridge {
             let listener = bridge.open().await?;
             let handed_over = shared.confinement.hand_over(listener, gone).await;
@@ -205,13 +205,13 @@ impl TurnPlace {
 }
 
 impl Shared {
-    /// Waits for the end of the process, then removes its home and frees its place. Gives where its id is
+    /// Waits for the end of the process, then removes its home and gives its permit back. Gives where its id is
     /// to be noted.
-    fn bury(
+    fn reap(
         self: &Arc<Self>,
         process: &TurnProcess,
         home: Home,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         gone: CancellationToken,
     ) -> Arc<AtomicU32> {
         let shared = Arc::clone(self);
@@ -226,14 +226,14 @@ impl Shared {
             running.retain(|other| !Arc::ptr_eq(other, &noted));
             drop(running);
             drop(home);
-            drop(place);
+            drop(permit);
         });
         pid
     }
 }
 
-impl std::fmt::Debug for TurnPlace {
+impl std::fmt::Debug for ProcessLease {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "TurnPlace")
+        write!(formatter, "ProcessLease")
     }
 }

@@ -33,10 +33,10 @@ pub(super) fn attach(
     stdout: Lines,
     outgoing: OutgoingLines,
 ) {
-    let tracker = worker.blueprint.tracker.clone();
+    let tracker = worker.config.tracker.clone();
     tracker.spawn(write_lines(Arc::clone(worker), stdin, outgoing));
     tracker.spawn(read_lines(Arc::clone(worker), stdout));
-    tracker.spawn(bury(Arc::clone(worker), home));
+    tracker.spawn(reap(Arc::clone(worker), home));
 }
 
 async fn write_lines(worker: Arc<Worker>, stdin: Option<ChildStdin>, mut outgoing: OutgoingLines) {
@@ -100,7 +100,7 @@ async fn read_lines(worker: Arc<Worker>, mut lines: Lines) {
 }
 
 /// Waits for the end of the process, ends what still waits for it, and removes its home.
-async fn bury(worker: Arc<Worker>, home: Home) {
+async fn reap(worker: Arc<Worker>, home: Home) {
     let exit = worker.process.exited().await;
     worker.gone.cancel();
     let expected = {

@@ -30,7 +30,7 @@ struct OwnedThread {
 
 /// What a turn needs of a worker: a thread, and the slot that is free again once the thread is gone.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ThreadLease {
     thread: OwnedThread,
     /// The names of those that the thread's turn may call.
     tools: Vec<String>,
@@ -42,14 +42,14 @@ impl Worker {
     pub(crate) fn prepare_threads(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
-            let full = state.prepared.len() >= self.blueprint.turns_per_process;
+            let full = state.prepared.len() >= self.config.turns_per_process;
             if full || state.preparing || state.condition != Condition::Ready {
                 return;
             }
             state.preparing = true;
         }
         let worker = Arc::clone(self);
-        self.blueprint.tracker.spawn(async move {
+        self.config.tracker.spawn(async move {
             let asked = Instant::now();
             let outcome = worker.start_thread(&ThreadProfile::default()).await;
             worker.state.lock().preparing = false;
@@ -59,7 +59,7 @@ impl Worker {
                     worker.announce();
                     worker.prepare_threads();
                 }
-                Err(error) => worker.judge_failed_thread(asked, &error),
+                Err(error) => worker.handle_failed_thread(asked, &error),
             }
         });
     }
@@ -78,13 +78,13 @@ impl Worker {
         let profile = profile.clone();
         // In a task of its own: when the caller leaves meanwhile, the thread is known all the same, and
         // dropped with the task's outcome.
-        let starting = self.blueprint.tracker.spawn(async move {
+        let starting = self.config.tracker.spawn(async move {
             let asked = Instant::now();
             let started = worker.start_thread(&profile).await;
             if let Err(error) = &started
                 && (profile.is_plain() || !error.is_refusal())
             {
-                worker.judge_failed_thread(asked, error);
+                worker.handle_failed_thread(asked, error);
             }
             started.map(|prepared| OwnedThread::new(worker, prepared))
         });
@@ -112,13 +112,13 @@ impl Worker {
         })
     }
 
-    /// A process that ended is buried anyway, and one that has too much to do does as it should.
-    fn judge_failed_thread(&self, asked: Instant, error: &CallError) {
+    /// A process that ended is reaped anyway, and one that has too much to do does as it should.
+    fn handle_failed_thread(&self, asked: Instant, error: &CallError) {
         let reason = format!("a thread could not be started: {error}");
         match error {
             CallError::Gone => {}
             _ if error.is_overload() => {}
-            CallError::Timeout => self.judge_silence(asked, &reason),
+            CallError::Timeout => self.handle_silence(asked, &reason),
             CallError::Refused(_) | CallError::Malformed | CallError::Random(_) => {
                 self.quarantine(&reason);
             }
@@ -143,10 +143,10 @@ impl Drop for OwnedThread {
 
 impl Slot {
     /// The slot with a thread for its turn.
-    pub(crate) async fn furnish(self, profile: &ThreadProfile) -> Result<Place, CallError> {
+    pub(crate) async fn prepare(self, profile: &ThreadProfile) -> Result<ThreadLease, CallError> {
         let thread = self.worker().take_thread(profile).await?;
         let tools = profile.tools.iter().map(|tool| tool.name.clone());
-        Ok(Place {
+        Ok(ThreadLease {
             thread,
             tools: tools.collect(),
             slot: self,
@@ -154,7 +154,7 @@ impl Slot {
     }
 }
 
-impl Place {
+impl ThreadLease {
     pub(crate) fn worker(&self) -> &Arc<Worker> {
         self.slot.worker()
     }

@@ -10,7 +10,7 @@ use crate::protocol::{self, TurnStarted};
 use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
 use super::calls::CallError;
-use super::threads::Place;
+use super::threads::ThreadLease;
 use super::{Condition, Worker};
 
 /// One of the turns that a worker takes at once; free again when dropped.
@@ -25,26 +25,26 @@ pub(crate) struct Slot {
 pub(crate) struct WarmTurn {
     worker: Arc<Worker>,
     queue: Arc<EventQueue>,
-    /// Taken when the turn is settled; the place on the worker is free only then.
-    place: Option<Place>,
+    /// Taken when the turn is settled; the slot is free only then.
+    lease: Option<ThreadLease>,
     fetched_any: bool,
 }
 
-impl Place {
-    /// Starts the turn on the thread of this place. From here on, dropping the future or what it gives
+impl ThreadLease {
+    /// Starts the turn on the thread of this lease. From here on, dropping the future or what it gives
     /// interrupts it.
     pub(crate) async fn start_turn(self, turn: &Turn) -> Result<WarmTurn, TurnFailure> {
         let worker = Arc::clone(self.worker());
         let thread_id = self.thread_id().to_owned();
         let queue = Arc::new(EventQueue::new(
             thread_id,
-            worker.blueprint.max_unread_bytes,
+            worker.config.max_unread_bytes,
             self.tools().to_vec(),
         ));
         let warm = WarmTurn {
             worker: Arc::clone(&worker),
             queue: Arc::clone(&queue),
-            place: Some(self),
+            lease: Some(self),
             fetched_any: false,
         };
         worker.start_turn(&queue, turn).await?;
@@ -71,8 +71,8 @@ impl WarmTurn {
 
 impl Drop for WarmTurn {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.worker.settle(Arc::clone(&self.queue), place);
+        if let Some(lease) = self.lease.take() {
+            self.worker.settle(Arc::clone(&self.queue), lease);
         }
     }
 }
@@ -82,8 +82,8 @@ impl Worker {
     pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
         {
             let mut state = self.state.lock();
-            let free = state.active < self.blueprint.turns_per_process;
-            // A process that cannot be written to is dead, a moment before its burial.
+            let free = state.active < self.config.turns_per_process;
+            // A process that cannot be written to is dead, a moment before its reaping.
             if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
                 return None;
             }
@@ -103,7 +103,7 @@ impl Worker {
         queue: &Arc<EventQueue>,
         turn: &Turn,
     ) -> Result<(), TurnFailure> {
-        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.blueprint.model);
+        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.config.model);
         self.state
             .lock()
             .turns
@@ -111,7 +111,7 @@ impl Worker {
         let (worker, queue) = (Arc::clone(self), Arc::clone(queue));
         // In a task of its own: when the caller leaves meanwhile, the queue is told all the same whether
         // there is a turn to interrupt.
-        let starting = self.blueprint.tracker.spawn(async move {
+        let starting = self.config.tracker.spawn(async move {
             let outcome = worker.request_turn(&queue, &parameters).await;
             if let Err(failure) = &outcome {
                 queue.settle(TurnEnd::Failed(failure.clone()));
@@ -139,7 +139,7 @@ impl Worker {
             Err(error) if error.is_overload() => Err(TurnFailure::Overloaded),
             Err(CallError::Refused(error)) => Err(TurnFailure::Refused { code: error.code }),
             Err(CallError::Timeout) => {
-                self.judge_silence(asked, "turn/start was not answered");
+                self.handle_silence(asked, "turn/start was not answered");
                 Err(TurnFailure::Unresponsive)
             }
             Err(CallError::Malformed | CallError::Random(_)) => {
@@ -150,21 +150,21 @@ impl Worker {
         }
     }
 
-    /// Ends what is left of a turn whose stream was dropped, then frees its place. A turn that the
+    /// Ends what is left of a turn whose stream was dropped, then gives its slot back. A turn that the
     /// process does not end within the grace takes the process with it.
-    fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, place: Place) {
+    fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, lease: ThreadLease) {
         if queue.is_settled() {
             // The lean profile starts nothing, so whatever runs beside the CLI is not to be trusted.
             if self.process.has_descendants() {
                 self.quarantine("it has started another process");
             }
-            self.release(&queue, place);
+            self.release(&queue, lease);
             return;
         }
         queue.abandon();
         let worker = Arc::clone(self);
-        self.blueprint.tracker.spawn(async move {
-            let interrupted = timeout(worker.blueprint.kill_grace, async {
+        self.config.tracker.spawn(async move {
+            let interrupted = timeout(worker.config.kill_grace, async {
                 queue.turn_id_or_settled().await;
                 if let Some(turn_id) = queue.turn_id() {
                     worker.send_request(
@@ -183,15 +183,15 @@ impl Worker {
                     .kill("an interrupted turn has left a process running")
                     .await;
             }
-            worker.release(&queue, place);
+            worker.release(&queue, lease);
         });
     }
 
-    fn release(&self, queue: &EventQueue, place: Place) {
+    fn release(&self, queue: &EventQueue, lease: ThreadLease) {
         let removed = self.state.lock().turns.remove(queue.thread_id());
         // Not under the lock: what is unread in it may have something to say to the process.
         drop(removed);
-        drop(place);
+        drop(lease);
     }
 }
 

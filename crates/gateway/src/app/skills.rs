@@ -144,11 +144,11 @@ async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker
             size_bytes: MEGABYTE,
         },
         binds: vec![Bind {
-            source: sandbox.meeting_dir.clone(),
-            place: "/workspace".into(),
+            source: sandbox.handshake_dir.clone(),
+            target: "/workspace".into(),
             mode: BindMode::Overlay,
         }],
-        meeting_dir: sandbox.meeting_dir.clone(),
+        handshake_dir: sandbox.handshake_dir.clone(),
         bridge_port: None,
         limits: ResourceLimits {
             memory_bytes: 1024 * MEGABYTE,

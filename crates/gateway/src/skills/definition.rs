@@ -263,7 +263,7 @@ impl Skill {
     /// Why it cannot be run here, if so.
     pub fn hindrance(&self, driver: &Driver) -> Option<&'static str> {
         match &self.run {
-            Run::Codex(run) if !run.skills.is_empty() && !driver.lends_tools() => {
+            Run::Codex(run) if !run.skills.is_empty() && !driver.supports_tools() => {
                 Some("it lends skills to the model, which takes CODEX_DRIVER=app-server")
             }
             Run::Cli(_) if !matches!(driver, Driver::Contract(_)) => {

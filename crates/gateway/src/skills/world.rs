@@ -62,7 +62,7 @@ pub struct SandboxParts {
     pub launcher: Launcher,
     pub control_groups: Option<ControlGroups>,
     /// A directory that no other user can enter.
-    pub meeting_dir: PathBuf,
+    pub handshake_dir: PathBuf,
 }
 
 /// A command in its world, and what of the host belongs to it.
@@ -151,7 +151,7 @@ pub(super) fn make(
     };
     let bind = root.map(|source| Bind {
         source,
-        place: WORKSPACE.into(),
+        target: WORKSPACE.into(),
         mode,
     });
     let plugins = surroundings.test_plugins.as_deref();
@@ -310,7 +310,7 @@ impl Surroundings {
 
     fn current_dir(&self, bind: Option<&Bind>, directory: Option<&RunDirectory>) -> PathBuf {
         match (bind, &self.sandbox, directory) {
-            (Some(bind), Some(_), _) => bind.place.clone(),
+            (Some(bind), Some(_), _) => bind.target.clone(),
             (Some(bind), None, _) => bind.source.clone(),
             (None, None, Some(directory)) => directory.home(),
             (None, _, _) => HOME.into(),
@@ -346,7 +346,7 @@ impl Surroundings {
                 size_bytes: limits.scratch_bytes,
             },
             binds: bind.into_iter().collect(),
-            meeting_dir: parts.meeting_dir.clone(),
+            handshake_dir: parts.handshake_dir.clone(),
             bridge_port: None,
             limits: limits.resources,
             control_groups: parts.control_groups.clone(),

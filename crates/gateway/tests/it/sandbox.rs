@@ -237,7 +237,7 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
             size_bytes: megabyte,
         },
         binds: Vec::new(),
-        meeting_dir: directory.path().to_owned(),
+        handshake_dir: directory.path().to_owned(),
         bridge_port: None,
         limits: ResourceLimits {
             memory_bytes: 1024 * megabyte,

@@ -89,10 +89,10 @@ impl CommandLine {
         self.arguments.extend(arguments.into_iter().map(Into::into));
     }
 
-    /// The directories in which `place` is, which the program's user must be able to enter. Bubblewrap
+    /// The directories in which `target` is, which the program's user must be able to enter. Bubblewrap
     /// would make them by itself, some for root alone.
-    fn way_to(&mut self, place: &Path) {
-        let above: Vec<_> = place.ancestors().skip(1).collect();
+    fn way_to(&mut self, target: &Path) {
+        let above: Vec<_> = target.ancestors().skip(1).collect();
         for directory in above.into_iter().rev().skip(1) {
             if self.directories.insert(directory.to_owned()) {
                 self.add(["--perms", "0755", "--dir"]);
@@ -116,7 +116,7 @@ impl CommandLine {
         for capability in CAPABILITIES {
             self.add(["--cap-add", capability]);
         }
-        // The death of the thread that starts it; see `nursery`.
+        // The death of the thread that starts it; see `spawner`.
         self.add(["--die-with-parent", "--new-session"]);
     }
 
@@ -124,8 +124,8 @@ impl CommandLine {
         let private = &sandbox.private;
         self.add(["--proc", "/proc", "--dev", "/dev"]);
         // First, because what else is shown may lie in them.
-        for place in SHARED_SCRATCH {
-            self.in_memory(Path::new(place), "1777", private.size_bytes);
+        for target in SHARED_SCRATCH {
+            self.in_memory(Path::new(target), "1777", private.size_bytes);
         }
         for path in &sandbox.read_paths {
             self.read_path(path);
@@ -141,8 +141,8 @@ impl CommandLine {
             self.add(["--dir"]);
             self.add([directory]);
         }
-        for (source, place) in &private.files {
-            self.read_only(source, place);
+        for (source, target) in &private.files {
+            self.read_only(source, target);
         }
     }
 
@@ -156,20 +156,20 @@ impl CommandLine {
     fn binds(&mut self, sandbox: &BubblewrapSpec) {
         for Bind {
             source,
-            place,
+            target,
             mode,
         } in &sandbox.binds
         {
             match mode {
-                BindMode::ReadOnly => self.read_only(source, place),
+                BindMode::ReadOnly => self.read_only(source, target),
                 BindMode::Writable => {
-                    self.way_to(place);
-                    self.add(["--bind".as_ref(), source.as_os_str(), place.as_os_str()]);
+                    self.way_to(target);
+                    self.add(["--bind".as_ref(), source.as_os_str(), target.as_os_str()]);
                 }
                 BindMode::Overlay => {
-                    self.way_to(place);
+                    self.way_to(target);
                     self.add(["--overlay-src".as_ref(), source.as_os_str()]);
-                    self.add(["--tmp-overlay".as_ref(), place.as_os_str()]);
+                    self.add(["--tmp-overlay".as_ref(), target.as_os_str()]);
                 }
             }
         }
@@ -186,7 +186,7 @@ impl CommandLine {
         self.add([&private.path]);
         let overlays = sandbox.binds.iter();
         let overlays = overlays.filter(|bind| bind.mode == BindMode::Overlay);
-        let overlays: Vec<_> = overlays.map(|bind| &bind.place).collect();
+        let overlays: Vec<_> = overlays.map(|bind| &bind.target).collect();
         self.add([overlays.len().to_string()]);
         self.add(overlays);
         self.add([private.directories.len().to_string()]);
@@ -216,15 +216,15 @@ impl CommandLine {
 
     fn launcher(&mut self, sandbox: &BubblewrapSpec, socket: &Path) {
         let directory = PathBuf::from(LAUNCHER_DIR);
-        for (source, place) in sandbox.launcher.files_inside(&directory) {
-            self.read_only(&source, &place);
+        for (source, target) in sandbox.launcher.files_inside(&directory) {
+            self.read_only(&source, &target);
         }
         self.read_only(socket, &launcher::socket_inside(&directory));
     }
 
-    fn read_only(&mut self, source: &Path, place: &Path) {
-        self.way_to(place);
-        let bind: [&OsStr; 3] = ["--ro-bind".as_ref(), source.as_os_str(), place.as_os_str()];
+    fn read_only(&mut self, source: &Path, target: &Path) {
+        self.way_to(target);
+        let bind: [&OsStr; 3] = ["--ro-bind".as_ref(), source.as_os_str(), target.as_os_str()];
         self.add(bind);
     }
 }
@@ -234,7 +234,7 @@ fn is_shown(path: &Path, sandbox: &BubblewrapSpec) -> bool {
     read_paths.any(|read_path| path.starts_with(read_path))
 }
 
-/// Those of the hidden paths that would be seen: the place of a mount must exist.
+/// Those of the hidden paths that would be seen: the target of a mount must exist.
 fn hidden_places(sandbox: &BubblewrapSpec) -> impl Iterator<Item = &PathBuf> {
     let hidden = sandbox.hidden_paths.iter();
     hidden.filter(|path| is_shown(path, sandbox) && path.is_dir())
@@ -246,7 +246,7 @@ fn hidden_in_binds(sandbox: &BubblewrapSpec) -> impl Iterator<Item = PathBuf> {
     hidden.flat_map(|path| {
         sandbox.binds.iter().filter_map(|bind| {
             let inner = path.strip_prefix(&bind.source).ok()?;
-            Some(bind.place.join(inner))
+            Some(bind.target.join(inner))
         })
     })
 }

@@ -72,8 +72,8 @@ impl Inside {
     }
 
     /// Where this process is the one that orphans go to (process 1 of a container), the init is its to
-    /// bury; elsewhere this does nothing.
-    pub(crate) fn bury_init(&self) {
+    /// reap; elsewhere this does nothing.
+    pub(crate) fn reap_init(&self) {
         use std::os::fd::AsFd as _;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let _ = waitid(WaitId::PidFd(self.init.as_fd()), options);

@@ -30,7 +30,7 @@ use rustix::{
 
 use self::{identity::Identity, mounts::Scratch};
 use super::arguments::PROGRAM_VARIABLE;
-use crate::{descendants::MARK_VARIABLE, descriptors::close_inherited_descriptors};
+use crate::{descendants::TAG_VARIABLE, descriptors::close_inherited_descriptors};
 
 /// The first argument by which a program knows that it is wanted as the launcher.
 pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";
@@ -203,7 +203,7 @@ impl Task {
     }
 }
 
-/// What the child gets is named by its spec alone, and then there is its mark.
+/// What the child gets is named by its spec alone, and then there is its tag.
 fn environment() -> BTreeMap<OsString, OsString> {
     #[expect(
         clippy::disallowed_methods,
@@ -211,7 +211,7 @@ fn environment() -> BTreeMap<OsString, OsString> {
     )]
     let variables = env::vars_os();
     let named = variables.filter_map(|(name, value)| {
-        if name == MARK_VARIABLE {
+        if name == TAG_VARIABLE {
             return Some((name, value));
         }
         let own = name.as_bytes().strip_prefix(PROGRAM_VARIABLE.as_bytes())?;

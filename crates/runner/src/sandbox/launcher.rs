@@ -172,7 +172,7 @@ mod tests {
         let names: Vec<_> = launcher
             .files_inside(Path::new("/x"))
             .into_iter()
-            .map(|(_, place)| place)
+            .map(|(_, target)| target)
             .collect();
         assert!(names.contains(&PathBuf::from("/x/launcher")));
         assert_eq!(

@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::user::{IdentityMap, new_user_namespace};
-use crate::leaders;
+use crate::child_registry;
 
 /// The first argument by which a program knows that it is wanted for a user namespace.
 pub const NAMESPACE_ARGUMENT: &str = "sandbox-users";
@@ -74,9 +74,9 @@ impl Holder {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut leaders = leaders::lock();
+        let mut registry = child_registry::lock();
         let child = command.spawn()?;
-        leaders.add(child.id());
+        registry.add(child.id());
         Ok(Self(child))
     }
 
@@ -97,7 +97,7 @@ impl Drop for Holder {
         let _ = self.0.kill();
         let _ = self.0.wait();
         if let Ok(pid) = i32::try_from(self.0.id()) {
-            leaders::remove(pid);
+            child_registry::remove(pid);
         }
     }
 }

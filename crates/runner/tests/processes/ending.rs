@@ -6,7 +6,7 @@ use runner::{Deadline, Exit, Interrupt, Limits, Signal, Stdin, spawn};
 use tokio::time;
 use tokio_util::task::TaskTracker;
 
-use crate::scene::{
+use crate::support::{
     LIMITS, PATIENCE, exit_of, is_alive, next_pid, next_text, shell, start, start_within,
 };
 

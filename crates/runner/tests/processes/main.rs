@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod environment;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
-mod scene;
-#[cfg(test)]
-mod world;
+mod support;

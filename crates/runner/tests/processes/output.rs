@@ -6,7 +6,7 @@ use runner::{Block, Interrupt, Limits, Line, OutputLimit, Stdin, spawn_joined};
 use tokio::time;
 use tokio_util::task::TaskTracker;
 
-use crate::scene::{
+use crate::support::{
     LIMITS, PATIENCE, exit_of, next_pid, next_text, rest_of, shell, start, start_within,
 };
 

@@ -77,12 +77,12 @@ impl Identity {
         Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)
     }
 
-    fn write(&self, place: &str, text: &str) -> io::Result<()> {
-        let told = |error: io::Error| io::Error::other(format!("/proc/{place}: {error}"));
+    fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        let described = |error: io::Error| io::Error::other(format!("/proc/{path}: {error}"));
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(&self.proc, place, flags, Mode::empty());
-        let mut file = File::from(file.map_err(|error| told(error.into()))?);
-        file.write_all(text.as_bytes()).map_err(told)
+        let file = openat(&self.proc, path, flags, Mode::empty());
+        let mut file = File::from(file.map_err(|error| described(error.into()))?);
+        file.write_all(text.as_bytes()).map_err(described)
     }
 }
 

@@ -68,8 +68,8 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Bubblewrap limits the bytes of a file system in memory, and not the number of its files.
     pub(super) fn limit(&self) -> io::Result<()> {
-        for place in SHARED_SCRATCH {
-            limit(place.as_ref(), self.bytes)?;
+        for path in SHARED_SCRATCH {
+            limit(path.as_ref(), self.bytes)?;
         }
         limit(&self.private, self.bytes)?;
         let overlay = if self.has_overlay {
@@ -81,28 +81,25 @@ impl Scratch {
     }
 }
 
-fn limit(place: &Path, bytes: u64) -> io::Result<()> {
+fn limit(path: &Path, bytes: u64) -> io::Result<()> {
     let inodes = bytes.div_ceil(BYTES_PER_INODE);
     let limits = format!("size={bytes},nr_inodes={inodes}");
-    told(
-        mount_remount(place, PLAIN, limits),
-        &place.to_string_lossy(),
-    )
+    describe(mount_remount(path, PLAIN, limits), &path.to_string_lossy())
 }
 
 /// The kernel's files can be read, but for those that are hidden, and written by nobody: neither what
 /// belongs to root of the host (`/proc/sys`, `/proc/sysrq-trigger`) nor what a later kernel adds.
 pub(super) fn close_proc() -> io::Result<()> {
     let nothing = CString::new("size=4096,nr_inodes=2,mode=0555")?;
-    for place in HIDDEN_DIRECTORIES.into_iter().filter(|place| exists(place)) {
+    for path in HIDDEN_DIRECTORIES.into_iter().filter(|path| exists(path)) {
         let flags = PLAIN | MountFlags::NOEXEC | MountFlags::RDONLY;
-        told(
-            mount("tmpfs", place, "tmpfs", flags, nothing.as_c_str()),
-            place,
+        describe(
+            mount("tmpfs", path, "tmpfs", flags, nothing.as_c_str()),
+            path,
         )?;
     }
-    for place in HIDDEN_FILES.into_iter().filter(|place| exists(place)) {
-        told(mount_bind("/dev/null", place), place)?;
+    for path in HIDDEN_FILES.into_iter().filter(|path| exists(path)) {
+        describe(mount_bind("/dev/null", path), path)?;
     }
     read_only("/proc", PLAIN | MountFlags::NOEXEC)
 }
@@ -113,15 +110,15 @@ pub(super) fn close_root() -> io::Result<()> {
     read_only("/", PLAIN)
 }
 
-fn read_only(place: &str, flags: MountFlags) -> io::Result<()> {
+fn read_only(path: &str, flags: MountFlags) -> io::Result<()> {
     let flags = flags | MountFlags::BIND | MountFlags::RDONLY;
-    told(mount_remount(place, flags, ""), place)
+    describe(mount_remount(path, flags, ""), path)
 }
 
-fn exists(place: &str) -> bool {
-    Path::new(place).symlink_metadata().is_ok()
+fn exists(path: &str) -> bool {
+    Path::new(path).symlink_metadata().is_ok()
 }
 
-fn told(outcome: rustix::io::Result<()>, place: &str) -> io::Result<()> {
-    outcome.map_err(|error| io::Error::other(format!("{place} could not be closed: {error}")))
+fn describe(outcome: rustix::io::Result<()>, path: &str) -> io::Result<()> {
+    outcome.map_err(|error| io::Error::other(format!("{path} could not be closed: {error}")))
 }

@@ -15,7 +15,7 @@ use tokio::{
     runtime::Handle,
 };
 
-use crate::leaders;
+use crate::child_registry;
 
 /// Starts that may wait for the one before them; each takes a millisecond.
 const WAITING_STARTS: usize = 16;
@@ -39,14 +39,14 @@ pub(crate) fn start(
     let job: Job = Box::new(move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let _entered = runtime.enter();
-            let mut leaders = leaders::lock();
+            let mut registry = child_registry::lock();
             if let Some(descriptor) = &descriptor {
                 fcntl_setfd(descriptor, FdFlags::empty())?;
             }
             let child = command.spawn();
             drop(descriptor);
             let child = child?;
-            leaders.add(child.id().unwrap_or_default());
+            registry.add(child.id().unwrap_or_default());
             Ok(child)
         }));
         let ended = |_| Err(io::Error::other("the runtime is ending"));
@@ -64,7 +64,7 @@ fn jobs() -> io::Result<&'static SyncSender<Job>> {
         return Ok(jobs);
     }
     let (sender, receiver) = sync_channel::<Job>(WAITING_STARTS);
-    let thread = thread::Builder::new().name("runner-nursery".to_owned());
+    let thread = thread::Builder::new().name("runner-spawner".to_owned());
     thread.spawn(move || receiver.into_iter().for_each(|job| job()))?;
     // Two first starts at once make two threads; the second one's ends here, unused.
     Ok(JOBS.get_or_init(|| sender))

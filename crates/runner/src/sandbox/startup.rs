@@ -5,7 +5,7 @@ use tokio::{
     time,
 };
 
-use super::{Inside, Meeting};
+use super::{Inside, LaunchHandshake};
 use crate::{
     control_group::ControlGroup,
     exit::{Exit, Signal},
@@ -42,15 +42,15 @@ impl Bridge {
 }
 
 /// The start of one child in its sandbox, from bubblewrap's to the program's.
-pub(crate) struct Entry {
-    pub(crate) meeting: Meeting,
+pub(crate) struct Startup {
+    pub(crate) handshake: LaunchHandshake,
     pub(crate) control_group: Option<ControlGroup>,
     pub(crate) group: Arc<Group>,
     pub(crate) exit: watch::Receiver<Option<Exit>>,
     pub(crate) stderr: Arc<StderrRecord>,
 }
 
-impl Entry {
+impl Startup {
     /// Kills the child unless its sandbox stands: nothing runs in half of one.
     pub(crate) async fn outcome(mut self) -> Result<Option<TcpListener>, SandboxError> {
         let mut exit = self.exit.clone();
@@ -69,7 +69,7 @@ impl Entry {
 
     async fn enter(&mut self) -> Result<Option<TcpListener>, SandboxError> {
         let refused = |error: io::Error| SandboxError::Refused(error.to_string());
-        let report = self.meeting.hold().await.map_err(refused)??;
+        let report = self.handshake.hold().await.map_err(refused)??;
         let inside = Inside::find(
             report.launcher,
             self.group.leader(),

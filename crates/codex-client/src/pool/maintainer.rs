@@ -1,4 +1,4 @@
-//! The keeper: one task that starts, replaces and buries the pool's processes.
+//! The maintainer: one task that starts, replaces and reaps the pool's processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ const IDLE_LIMIT: Duration = Duration::from_mins(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-pub(super) async fn keep(pool: Arc<Shared>) {
-    let mut changed = pool.blueprint.changed.subscribe();
+pub(super) async fn maintain(pool: Arc<Shared>) {
+    let mut changed = pool.config.changed.subscribe();
     let mut measured: Option<Instant> = None;
     loop {
         changed.mark_unchanged();
@@ -27,14 +27,14 @@ pub(super) async fn keep(pool: Arc<Shared>) {
             measured = Some(Instant::now());
             pool.measure_memory();
         }
-        pool.bury_the_dead();
+        pool.reap_ended();
         if pool.closing.is_cancelled() {
             let state = pool.state.lock();
             if state.members.is_empty() && state.starting == 0 {
                 return;
             }
         } else {
-            pool.retire_the_worn();
+            pool.retire_expired();
             pool.start_what_is_needed();
         }
         let pause = pool.next_look();
@@ -57,7 +57,7 @@ impl Shared {
     }
 
     /// Removes processes that are gone, and stops retired ones whose last turn has ended.
-    fn bury_the_dead(&self) {
+    fn reap_ended(&self) {
         let mut state = self.state.lock();
         state.forget_failures_once_proven();
         let (gone, members): (Vec<_>, Vec<_>) = std::mem::take(&mut state.members)
@@ -69,7 +69,7 @@ impl Shared {
             if !member.stopping && member.worker.turns_completed() == 0 {
                 state.count_failure("a Codex process ended before its first turn did".to_owned());
                 // A call that waits may have to be refused now.
-                self.blueprint.announce();
+                self.config.announce();
             }
         }
         for member in &mut state.members {
@@ -83,7 +83,7 @@ impl Shared {
 
     /// Retires processes over a limit, once another one can take their place; and spares that have
     /// had nothing to do for long.
-    fn retire_the_worn(&self) {
+    fn retire_expired(&self) {
         let mut state = self.state.lock();
         let now = Instant::now();
         for member in &mut state.members {
@@ -93,22 +93,22 @@ impl Shared {
         let ready: Vec<_> = state.ready().collect();
         let fresh = ready
             .iter()
-            .filter(|member| !is_worn(&member.worker, &self.limits))
+            .filter(|member| !is_expired(&member.worker, &self.limits))
             .count();
         let mut spare = ready.len();
         for member in ready {
-            let worn = is_worn(&member.worker, &self.limits) && fresh > 0;
+            let expired = is_expired(&member.worker, &self.limits) && fresh > 0;
             let idle = member
                 .idle_since
                 .is_some_and(|since| now - since > IDLE_LIMIT);
-            if worn || (idle && spare > 1) {
+            if expired || (idle && spare > 1) {
                 spare -= 1;
                 member.worker.retire();
             }
         }
     }
 
-    /// One process more while calls wait or the free places run low, and one to follow a worn one.
+    /// One process more while calls wait or the free places run low, and one to follow an expired one.
     fn start_what_is_needed(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -119,9 +119,9 @@ impl Shared {
             {
                 return;
             }
-            let (worn, fresh): (Vec<_>, Vec<_>) = state
+            let (expired, fresh): (Vec<_>, Vec<_>) = state
                 .ready()
-                .partition(|member| is_worn(&member.worker, &self.limits));
+                .partition(|member| is_expired(&member.worker, &self.limits));
             let free: usize = fresh
                 .iter()
                 .map(|member| self.limits.turns_per_process - member.worker.active_turns())
@@ -129,9 +129,9 @@ impl Shared {
             let unclaimed = fresh.iter().any(|member| member.tenant.is_none());
             let needed = free < self.limits.turns_per_process.div_ceil(2)
                 || (!state.waiting.is_empty() && !unclaimed);
-            // A worn process is still at work while its successor starts, so it does not count.
+            // An expired process is still at work while its successor starts, so it does not count.
             let room = fresh.len() < self.limits.max_processes;
-            let replace = !worn.is_empty() && fresh.is_empty();
+            let replace = !expired.is_empty() && fresh.is_empty();
             if !(needed && room || replace) {
                 self.make_room(&state);
                 return;
@@ -139,7 +139,7 @@ impl Shared {
             state.starting += 1;
         }
         let pool = Arc::clone(self);
-        self.blueprint
+        self.config
             .tracker
             .spawn(async move { pool.launch().await });
     }
@@ -166,7 +166,7 @@ impl Shared {
 
     async fn launch(self: Arc<Self>) {
         let begun = Instant::now();
-        let outcome = Worker::launch(Arc::clone(&self.blueprint)).await;
+        let outcome = Worker::launch(Arc::clone(&self.config)).await;
         {
             let mut state = self.state.lock();
             state.starting -= 1;
@@ -192,7 +192,7 @@ impl Shared {
                 }
             }
         }
-        self.blueprint.announce();
+        self.config.announce();
     }
 
     fn next_look(&self) -> Duration {
@@ -239,7 +239,7 @@ impl State {
 
 /// Memory counts only once a process has worked: where the limit is below what a new one needs, its
 /// successor would be over it too, and so on without end.
-fn is_worn(worker: &Worker, limits: &PoolLimits) -> bool {
+fn is_expired(worker: &Worker, limits: &PoolLimits) -> bool {
     let is_too_large = || {
         let rss = worker.rss_bytes();
         rss.is_some_and(|bytes| bytes > limits.max_rss_bytes)

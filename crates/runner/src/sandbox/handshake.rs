@@ -19,15 +19,15 @@ use tokio::{
 };
 
 use super::{
-    entry::SandboxError,
     launch::{GO, READY},
+    startup::SandboxError,
 };
 
 const REPORT_BYTES: usize = 512;
 
 /// The socket on which the runner waits for the launcher. Removed when the two have met, so that what
 /// runs inside after the launcher finds nobody there.
-pub(crate) struct Meeting {
+pub(crate) struct LaunchHandshake {
     listener: UnixListener,
     path: PathBuf,
     needs_listener: bool,
@@ -41,8 +41,8 @@ pub(crate) struct Report {
     stream: UnixStream,
 }
 
-impl Meeting {
-    pub(crate) fn arrange(directory: &Path, needs_listener: bool) -> io::Result<Self> {
+impl LaunchHandshake {
+    pub(crate) fn open(directory: &Path, needs_listener: bool) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("launch-{}-{count}.socket", std::process::id());
@@ -98,7 +98,7 @@ impl Report {
     }
 }
 
-impl Drop for Meeting {
+impl Drop for LaunchHandshake {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }

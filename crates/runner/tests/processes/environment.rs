@@ -5,7 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 use runner::{CommandSpec, SpawnError, Stdin, inheritable_descriptors, spawn};
 use tokio_util::task::TaskTracker;
 
-use crate::scene::{LIMITS, next_text, rest_of, shell, start};
+use crate::support::{LIMITS, next_text, rest_of, shell, start};
 
 #[tokio::test]
 async fn the_environment_is_exactly_ours() {
@@ -16,11 +16,11 @@ async fn the_environment_is_exactly_ours() {
         .map(|(name, value)| (name.into(), value.into()))
         .into();
     let environment = rest_of(start(spec).stdout).await;
-    let [ours @ .., mark] = &environment[..] else {
+    let [ours @ .., tag] = &environment[..] else {
         panic!("no environment")
     };
     assert_eq!(ours, ["A=1", "B=two words", "EMPTY="]);
-    assert!(mark.starts_with("PORTCULLIS_RUN="), "{mark}");
+    assert!(tag.starts_with("PORTCULLIS_RUN="), "{tag}");
 }
 
 #[tokio::test]
