@@ -20,16 +20,17 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::broker::{Broker, BrokerStartError};
-use crate::chat::{Chat, ChatParts};
+use crate::calls::chat::{Chat, ChatParts};
+use crate::calls::turn::Turns;
 use crate::config::{CodexSettings, PoolSettings, ProviderSettings, Settings};
 use crate::descriptors;
-use crate::guard::Guard;
 use crate::health::Health;
-use crate::http::{self, Bodies, BodyLimits, ConnectionLimits, Face, Parsing};
+use crate::http::server::ConnectionLimits;
+use crate::http::{self, AppState, Bodies, BodyLimits, Parsing};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
 use crate::skills::{Catalogue, CatalogueError, SandboxParts, Skills, WorkspaceError};
-use crate::turns::Turns;
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -41,7 +42,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub struct App {
     address: SocketAddr,
     listener: TcpListener,
-    face: Arc<Face>,
+    state: Arc<AppState>,
     client: CodexClient,
     demo: bool,
     connections: ConnectionLimits,
@@ -119,7 +120,7 @@ impl App {
         let catalogue = Catalogue::read(&settings.skills.dir)?;
         let Established {
             installation,
-            standing,
+            status,
             sandbox,
         } = sandbox::establish(Surroundings {
             settings: &settings.codex,
@@ -147,7 +148,7 @@ impl App {
         let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden, &roots);
         let confinement = confine(sandbox, &broker, &settings.codex.pool, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
-        let guard = Guard::new(settings.limits.clone(), shutdown.draining.clone());
+        let admission = Admission::new(settings.limits.clone(), shutdown.draining.clone());
         let turns = Turns {
             broker,
             client: client.clone(),
@@ -158,7 +159,7 @@ impl App {
             &settings,
             catalogue,
             skills,
-            &guard,
+            &admission,
             turns.clone(),
             &shutdown,
         )
@@ -166,7 +167,7 @@ impl App {
         let chat = Chat::new(ChatParts {
             model: settings.provider.model().to_owned(),
             redactor: settings.redactor.clone(),
-            guard: guard.clone(),
+            admission: admission.clone(),
             turns,
             skills: skills.clone(),
             settings: settings.chat,
@@ -176,10 +177,10 @@ impl App {
         let health = Health {
             installation,
             client: client.clone(),
-            guard,
-            sandbox: standing,
+            admission,
+            sandbox: status,
         };
-        let face = Arc::new(Face {
+        let state = Arc::new(AppState {
             chat,
             skills,
             health,
@@ -194,7 +195,7 @@ impl App {
         Ok(Self {
             address,
             listener,
-            face,
+            state,
             client,
             demo: matches!(settings.provider, ProviderSettings::Demo),
             connections,
@@ -209,7 +210,7 @@ impl App {
     }
 
     pub fn skills(&self) -> &Skills {
-        &self.face.skills
+        &self.state.skills
     }
 
     pub fn client(&self) -> &CodexClient {
@@ -225,7 +226,7 @@ impl App {
         } else {
             ""
         };
-        let skill = match self.face.skills.example() {
+        let skill = match self.state.skills.example() {
             Some(body) => format!(
                 "  curl http://{address}/chat -H 'Content-Type: application/json' \\\n       -d '{body}'\n\n"
             ),
@@ -243,20 +244,20 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             listener,
-            face,
+            state,
             client,
             shutdown,
             kill_grace,
             connections,
             ..
         } = self;
-        let drain = face.settings.drain;
+        let drain = state.settings.drain;
         let serving = shutdown.tasks.spawn({
             let tasks = shutdown.tasks.clone();
             let closing = shutdown.closing.clone();
-            let router = http::router(face);
+            let router = http::router(state);
             async move {
-                http::accept::serve(listener, router, connections, &tasks, closing).await;
+                http::server::serve(listener, router, connections, &tasks, closing).await;
             }
         });
         stop.await;

@@ -5,7 +5,7 @@ use codex_client::DriverChoice;
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Settings;
-use crate::http::{ConnectionLimits, PROBE_RESERVE};
+use crate::http::server::{ConnectionLimits, PROBE_RESERVE};
 
 /// The log, the listeners, the runtime's own; a copy of a workspace, which goes down into it.
 const OWN: usize = 192;

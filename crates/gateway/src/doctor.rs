@@ -162,7 +162,7 @@ async fn examine_codex(
     report.add(codex::version(installation, settings.codex.version_strict));
     report.add(codex::driver(installation, settings.codex.driver));
     let sandbox = established.sandbox.as_ref().map(|(sandbox, _)| sandbox);
-    report.add(sandbox::check(&established.standing, sandbox));
+    report.add(sandbox::check(&established.status, sandbox));
     report.add(machine::limits(sandbox.map(|sandbox| sandbox.limits)));
     report.add(codex::process(settings, established, state_dir, shutdown).await);
 }

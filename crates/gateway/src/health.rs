@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use codex_client::{ClientStatus, CodexClient, Driver, Installation, PINNED_VERSION};
 
-use crate::guard::Guard;
+use crate::admission::Admission;
 use crate::logging::{self, Flow};
-use crate::sandbox::Standing;
+use crate::sandbox::SandboxStatus;
 
 /// Answers whether work should be sent here. Reads what is known; starts and asks nothing.
 pub struct Health {
     pub installation: Installation,
     pub client: CodexClient,
-    pub guard: Guard,
-    pub sandbox: Standing,
+    pub admission: Admission,
+    pub sandbox: SandboxStatus,
 }
 
 /// One condition of readiness.
@@ -41,7 +41,7 @@ impl Outcome {
 impl Health {
     pub fn checks(&self) -> Vec<Check> {
         let status = self.client.status();
-        let draining = self.guard.is_draining();
+        let draining = self.admission.is_draining();
         vec![
             Check {
                 name: "codex_version",

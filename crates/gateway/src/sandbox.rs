@@ -31,7 +31,7 @@ const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
 /// How Codex processes are confined, as it was found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SandboxStatus {
     /// Without control groups, the limits hold for each process alone.
     Enforced {
         control_groups: Result<(), NoControlGroups>,
@@ -62,7 +62,7 @@ pub struct Surroundings<'start> {
 /// The CLI has answered, within the sandbox if there is one.
 pub struct Established {
     pub installation: Installation,
-    pub standing: Standing,
+    pub status: SandboxStatus,
     /// With the bridges that its processes will open.
     pub sandbox: Option<(SandboxSettings, mpsc::Receiver<BrokerBridge>)>,
 }
@@ -90,7 +90,7 @@ pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, Es
     let mode = surroundings.settings.sandbox.mode;
     if mode == SandboxMode::Off {
         tracing::warn!("the sandbox is off (PORTCULLIS_SANDBOX=off): {NOT_ENFORCED}");
-        return outside(surroundings, Standing::Off).await;
+        return outside(surroundings, SandboxStatus::Off).await;
     }
     let unusable = match inside(&surroundings).await? {
         Ok(established) => return Ok(established),
@@ -104,7 +104,7 @@ pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, Es
         remedy = %unusable.remedy,
         "THERE IS NO SANDBOX (PORTCULLIS_SANDBOX=auto): {NOT_ENFORCED}"
     );
-    outside(surroundings, Standing::Unusable(unusable)).await
+    outside(surroundings, SandboxStatus::Unusable(unusable)).await
 }
 
 const NOT_ENFORCED: &str = "Codex processes can reach the network, read what this user can read, and \
@@ -112,12 +112,12 @@ const NOT_ENFORCED: &str = "Codex processes can reach the network, read what thi
 
 async fn outside(
     surroundings: Surroundings<'_>,
-    standing: Standing,
+    status: SandboxStatus,
 ) -> Result<Established, EstablishError> {
     let installation = ask(&surroundings, None).await?;
     Ok(Established {
         installation,
-        standing,
+        status,
         sandbox: None,
     })
 }
@@ -135,7 +135,7 @@ async fn inside(
     match ask(surroundings, Some(&sandbox)).await {
         Ok(installation) => Ok(Ok(Established {
             installation,
-            standing: Standing::Enforced {
+            status: SandboxStatus::Enforced {
                 control_groups: groups.map(drop),
             },
             sandbox: Some((sandbox, waiting)),
@@ -266,7 +266,7 @@ fn limits(settings: &SandboxSection, is_static: bool) -> ResourceLimits {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for SandboxStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Enforced { control_groups } => {

@@ -40,12 +40,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::{Call, TENANT, milliseconds};
+use crate::admission::{self, Admission, Permit};
+use crate::calls::call::{Call, TENANT, milliseconds};
+use crate::calls::prompt::PromptCaps;
+use crate::calls::run::{RunEvent, RunFollower, RunWriter, new_run};
+use crate::calls::turn::Turns;
 use crate::error::{ErrorCode, Problem};
-use crate::guard::{self, Guard, Permit};
-use crate::prompt::PromptCaps;
-use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
-use crate::turns::Turns;
 
 use execution::{Ended, Execution};
 use record::ToolRecord;
@@ -85,7 +85,7 @@ pub struct SkillParts {
     pub workspaces: Workspaces,
     pub surroundings: Surroundings,
     pub redactor: Redactor,
-    pub guard: Guard,
+    pub admission: Admission,
     pub turn: TurnParts,
     /// The longest call.
     pub timeout: Duration,
@@ -247,7 +247,7 @@ impl Skills {
                 // What ends a call from outside goes before what it still has to say.
                 biased;
                 () = writer.cancelled() => Err(Problem::new(ErrorCode::ClientGone, "")),
-                () = self.parts.stopping.cancelled() => Err(guard::draining()),
+                () = self.parts.stopping.cancelled() => Err(admission::draining()),
                 () = tokio::time::sleep_until(call.deadline.instant()) => {
                     Err(Problem::deadline_exceeded(self.parts.timeout))
                 }
@@ -297,7 +297,7 @@ impl Skills {
         record.skill = Some(name.clone());
         record.kind = Some(kind);
         record.workspace.clone_from(&workspace);
-        let _permit: Permit = self.parts.guard.admit(TENANT, call.deadline).await?;
+        let _permit: Permit = self.parts.admission.admit(TENANT, call.deadline).await?;
         record.admitted();
         let item = |status| RunEvent::Item {
             kind: "skill",

@@ -12,14 +12,14 @@ use runner::{
 use tokio_util::task::TaskTracker;
 
 use super::Shutdown;
+use crate::admission::Admission;
+use crate::calls::prompt::PromptCaps;
+use crate::calls::turn::Turns;
 use crate::config::Settings;
-use crate::guard::Guard;
-use crate::prompt::PromptCaps;
 use crate::skills::{
     Catalogue, SandboxParts, SkillParts, Skills, Surroundings, TurnParts, WorkspaceError,
     WorkspaceMode, Workspaces,
 };
-use crate::turns::Turns;
 
 /// A program in an overlay that is not through by then has none.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ pub(super) async fn start(
     settings: &Settings,
     catalogue: Catalogue,
     mut surroundings: Surroundings,
-    guard: &Guard,
+    admission: &Admission,
     turns: Turns,
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
@@ -89,7 +89,7 @@ pub(super) async fn start(
             workspaces,
             surroundings,
             redactor: settings.redactor.clone(),
-            guard: guard.clone(),
+            admission: admission.clone(),
             turn: TurnParts {
                 turns,
                 model: settings.provider.model().to_owned(),

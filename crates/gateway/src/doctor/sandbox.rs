@@ -1,7 +1,7 @@
 use codex_client::SandboxSettings;
 use runner::{NoControlGroups, ProgramUser, ResourceLimits};
 
-use crate::sandbox::{Standing, Unusable};
+use crate::sandbox::{SandboxStatus, Unusable};
 
 use super::name::SANDBOX;
 use super::report::Check;
@@ -21,15 +21,15 @@ pub(super) fn refused(unusable: &Unusable) -> Check {
     )
 }
 
-pub(super) fn check(standing: &Standing, sandbox: Option<&SandboxSettings>) -> Check {
-    match standing {
-        Standing::Off => Check::warning(
+pub(super) fn check(status: &SandboxStatus, sandbox: Option<&SandboxSettings>) -> Check {
+    match status {
+        SandboxStatus::Off => Check::warning(
             SANDBOX,
             "off, by PORTCULLIS_SANDBOX: Codex can reach the network, read what this user can read, and \
              has no limits",
             "Set PORTCULLIS_SANDBOX=required wherever the gateway serves anyone but yourself.",
         ),
-        Standing::Unusable(unusable) => Check::warning(
+        SandboxStatus::Unusable(unusable) => Check::warning(
             SANDBOX,
             format!(
                 "NOT ENFORCED, as PORTCULLIS_SANDBOX=auto allows: {}",
@@ -37,7 +37,7 @@ pub(super) fn check(standing: &Standing, sandbox: Option<&SandboxSettings>) -> C
             ),
             format!("{} {REQUIREMENTS}", unusable.remedy),
         ),
-        Standing::Enforced { control_groups } => match ProgramUser::here() {
+        SandboxStatus::Enforced { control_groups } => match ProgramUser::here() {
             ProgramUser::Own => Check::ok(
                 SANDBOX,
                 format!("enforced{}", enforced(sandbox, control_groups)),

@@ -1,5 +1,8 @@
 //! Bodies of requests: bounded each, bounded together, and no slower than a rate.
 
+pub(super) mod parsing;
+mod room;
+
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
@@ -12,8 +15,9 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::body_room::{BodyRoom, RoomTaken};
 use crate::error::{ErrorCode, Problem};
+
+use room::{BodyRoom, RoomTaken};
 
 /// A body that is not here after this time will not come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use redact::Redactor;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::run::{NumberedEvent, RunEvent, RunFollower};
+use crate::calls::run::{NumberedEvent, RunEvent, RunFollower};
 
 use super::problem;
 

@@ -15,12 +15,12 @@ use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
 use super::request::Prepared;
 use super::{Skills, TurnParts};
 use crate::broker::{TurnToken, Usage};
-use crate::call::{Call, FinishReason, TENANT, milliseconds};
+use crate::calls::call::{Call, FinishReason, TENANT, milliseconds};
+use crate::calls::caps::Truncation;
+use crate::calls::prompt::Question;
+use crate::calls::run::{RunEvent, RunWriter};
+use crate::calls::turn::{self as turns, Said, StartedTurn, TurnOrder};
 use crate::error::{ErrorCode, FieldError, Problem};
-use crate::guard::caps::Truncation;
-use crate::prompt::Question;
-use crate::run::{RunEvent, RunWriter};
-use crate::turns::{self, Said, StartedTurn, TurnOrder};
 
 /// Skills that are lent to such a turn and may be called in all; it is given them to look around.
 const MAX_CALLS: u32 = 24;

@@ -20,7 +20,7 @@ use super::request::Prepared;
 use super::run_directory::RunDirectory;
 use super::tests_report;
 use super::world::{self, Surroundings, World};
-use crate::call::milliseconds;
+use crate::calls::call::milliseconds;
 use crate::error::{ErrorCode, FieldError, Problem};
 
 /// How often the size of what was written to an overlay is looked at.

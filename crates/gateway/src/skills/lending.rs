@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 
 use super::definition::{Run, Skill, WorkspaceMode};
 use super::{Skills, unknown_skill};
-use crate::call::milliseconds;
+use crate::calls::call::milliseconds;
+use crate::calls::caps::{Keep, cap};
 use crate::error::{ErrorCode, FieldError, Problem};
-use crate::guard::caps::{Keep, cap};
 use crate::logging::RECORD;
 
 /// What of one result the model is shown; more would fill its context.

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::execution::Ended;
-use crate::call::{Call, milliseconds};
+use crate::calls::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::logging::RECORD;
 

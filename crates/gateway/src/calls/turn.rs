@@ -8,10 +8,10 @@ use codex_client::{
 };
 use runner::Deadline;
 
+use crate::admission;
 use crate::broker::{Broker, Finish, Grant, TurnToken};
-use crate::call::FinishReason;
+use crate::calls::call::FinishReason;
 use crate::error::{ErrorCode, Problem};
-use crate::guard;
 
 /// Starts turns. Cheap to clone.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ impl Turns {
             LeaseError::NoTools | LeaseError::Refused => {
                 Problem::new(ErrorCode::CodexFailed, format!("{error}."))
             }
-            LeaseError::Closing => guard::draining(),
+            LeaseError::Closing => admission::draining(),
         })
     }
 }

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
 use crate::broker::Usage;
-use crate::call::{Call, milliseconds};
+use crate::calls::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::logging::RECORD;
 
-use super::request::ChatRequest;
+use crate::calls::request::ChatRequest;
 
 /// What is recorded of a call: sizes, times and outcome, never content. One log line, when it is
 /// dropped: whatever happens to the call, a panic included, it leaves exactly one.

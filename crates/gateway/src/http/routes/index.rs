@@ -1,5 +1,5 @@
 /// `GET /`: what there is, for a person who has just started the gateway.
-pub(super) async fn show() -> &'static str {
+pub(in crate::http) async fn show() -> &'static str {
     concat!(
         "Portcullis ",
         env!("CARGO_PKG_VERSION"),

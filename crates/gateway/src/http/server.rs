@@ -1,5 +1,10 @@
 //! The accept loop: a place for each connection, time limits for what it may wait, and a drain.
 
+mod connections;
+mod socket;
+mod watched_body;
+mod write_timeout;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -19,10 +24,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::connections::{ConnectionLimits, Connections, End, Place};
-use super::socket::{Socket, peer_left};
-use super::watched_body::{RequestBody, ResponseBody};
-use super::write_timeout::WriteTimeout;
+use connections::{Connections, End, Place};
+use socket::{Socket, peer_left};
+use watched_body::{RequestBody, ResponseBody};
+use write_timeout::WriteTimeout;
+
+pub use connections::ConnectionLimits;
+pub(in crate::http) use connections::Crowded;
+pub(crate) use connections::PROBE_RESERVE;
 
 /// A client that takes nothing of its answer for this long is not there any more.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);

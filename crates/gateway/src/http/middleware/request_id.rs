@@ -11,15 +11,16 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 
-use super::{Face, problem};
+use crate::http::problem;
+use crate::http::state::AppState;
 
-pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::http) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_REQUEST_ID_CHARS: usize = 128;
 
 /// The name of a request in every answer, log line and record.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(pub(super) String);
+pub(in crate::http) struct RequestId(pub(in crate::http) String);
 
 impl RequestId {
     /// The caller's own if it is 1–128 visible characters and no secret, else a new UUIDv7: it stands in
@@ -54,13 +55,13 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 }
 
 /// Names the request, answers with the name, renders the problem if the answer is one, and logs its head.
-pub(super) async fn assign(
-    State(face): State<Arc<Face>>,
+pub(in crate::http) async fn assign(
+    State(state): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let begun = Instant::now();
-    let id = RequestId::of(request.headers(), &face.redactor);
+    let id = RequestId::of(request.headers(), &state.redactor);
     let method = request.method().clone();
     // The pattern, not the path: what a caller wrote there may be content.
     let route = request
@@ -74,7 +75,7 @@ pub(super) async fn assign(
     }
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
-        *response.body_mut() = problem::document(problem, &id.0, &face.redactor)
+        *response.body_mut() = problem::document(problem, &id.0, &state.redactor)
             .to_string()
             .into();
     }

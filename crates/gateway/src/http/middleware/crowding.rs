@@ -8,12 +8,12 @@ use http::header::CONNECTION;
 
 use crate::error::{ErrorCode, Problem};
 
-use super::connections::Crowded;
-use super::problem;
+use crate::http::problem;
+use crate::http::server::Crowded;
 
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
-pub(super) async fn keep_reserve(
+pub(in crate::http) async fn keep_reserve(
     Extension(Crowded(is_crowded)): Extension<Crowded>,
     request: Request,
     next: Next,

@@ -34,7 +34,7 @@ pub struct ConnectionLimits {
 }
 
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(in crate::http) struct Connections {
     limits: ConnectionLimits,
     state: Mutex<State>,
     /// A place has come free.
@@ -78,7 +78,7 @@ struct Signals {
 
 /// A connection's place, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::http) struct Place {
     connections: Arc<Connections>,
     number: u64,
     signals: Arc<Signals>,
@@ -87,7 +87,7 @@ pub(super) struct Place {
 
 /// Why a connection has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::http) enum End {
     /// In the middle of nothing: what there is to say has been said.
     Idle,
     /// Before the whole of a request was there.
@@ -96,10 +96,10 @@ pub(super) enum End {
 
 /// More requests are being answered than there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Crowded(pub(super) bool);
+pub(in crate::http) struct Crowded(pub(in crate::http) bool);
 
 impl Connections {
-    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+    pub(in crate::http) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
             state: Mutex::default(),
@@ -108,12 +108,12 @@ impl Connections {
     }
 
     /// Returns when there may be one more.
-    pub(super) async fn room(&self) {
+    pub(in crate::http) async fn room(&self) {
         self.at_most(self.limits.max + PROBE_RESERVE - 1).await;
     }
 
     /// Returns when all have ended.
-    pub(super) async fn ended(&self) {
+    pub(in crate::http) async fn ended(&self) {
         self.at_most(0).await;
     }
 
@@ -128,7 +128,7 @@ impl Connections {
     }
 
     /// A place for a new connection; `None` if its address has too many.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(in crate::http) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = counted_as(address);
         let mut state = self.state.lock();
         if !self.limits.trusted_addresses.contains(&address) {
@@ -192,12 +192,12 @@ impl State {
 
 impl Place {
     /// Bytes have come: of the next head, if no request is being answered.
-    pub(super) fn received(&self) {
+    pub(in crate::http) fn received(&self) {
         self.change(|phase| (phase == Phase::Idle).then_some(Phase::Head));
     }
 
     /// A request's head is here, with a body or without.
-    pub(super) fn request_begun(&self, has_body: bool) -> Crowded {
+    pub(in crate::http) fn request_begun(&self, has_body: bool) -> Crowded {
         self.unread_body.store(has_body, Ordering::Relaxed);
         let phase = if has_body {
             Phase::Body
@@ -210,27 +210,27 @@ impl Place {
     }
 
     /// More of the body is here.
-    pub(super) fn body_progressed(&self) {
+    pub(in crate::http) fn body_progressed(&self) {
         self.change(|phase| (phase == Phase::Body).then_some(Phase::Body));
     }
 
     /// The whole of the body is here.
-    pub(super) fn body_read(&self) {
+    pub(in crate::http) fn body_read(&self) {
         self.unread_body.store(false, Ordering::Relaxed);
         self.change(|phase| (phase == Phase::Body).then_some(Phase::Serving));
     }
 
     /// Whether the client may still be sending what nobody will read.
-    pub(super) fn has_unread_body(&self) -> bool {
+    pub(in crate::http) fn has_unread_body(&self) -> bool {
         self.unread_body.load(Ordering::Relaxed)
     }
 
-    pub(super) fn answered(&self) {
+    pub(in crate::http) fn answered(&self) {
         let is_answer = |phase| matches!(phase, Phase::Body | Phase::Serving);
         self.change(|phase| is_answer(phase).then_some(Phase::Idle));
     }
 
-    pub(super) fn has_request(&self) -> bool {
+    pub(in crate::http) fn has_request(&self) -> bool {
         matches!(self.phase(), Some(Phase::Body | Phase::Serving))
     }
 
@@ -256,7 +256,7 @@ impl Place {
     }
 
     /// Returns when no body is coming.
-    pub(super) async fn no_body_comes(&self) {
+    pub(in crate::http) async fn no_body_comes(&self) {
         loop {
             let changed = self.signals.changed.notified();
             if self.phase() != Some(Phase::Body) {
@@ -267,7 +267,7 @@ impl Place {
     }
 
     /// Returns when the connection has waited too long, or when another one needs its place.
-    pub(super) async fn must_end(&self) -> End {
+    pub(in crate::http) async fn must_end(&self) -> End {
         tokio::select! {
             () = self.signals.closing.notified() => {}
             () = self.waited_too_long() => {}

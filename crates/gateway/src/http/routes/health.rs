@@ -10,17 +10,17 @@ use serde_json::{Map, Value, json};
 
 use crate::health::Outcome;
 
-use super::Face;
+use crate::http::state::AppState;
 
 /// The process runs and answers. Says nothing of whether it should be sent work.
-pub(super) async fn live() -> Json<Value> {
+pub(in crate::http) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
 /// Whether work should be sent here: every check by its name, 503 if one fails. A check that is only
 /// degraded is not `ok`, and no reason to send the work elsewhere.
-pub(super) async fn ready(State(face): State<Arc<Face>>) -> Response {
-    let checks = face.health.checks();
+pub(in crate::http) async fn ready(State(state): State<Arc<AppState>>) -> Response {
+    let checks = state.health.checks();
     let is_ready = checks.iter().all(|check| check.outcome != Outcome::Failed);
     let checks: Map<String, Value> = checks
         .into_iter()

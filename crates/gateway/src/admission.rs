@@ -1,7 +1,6 @@
 //! Who gets in: a bounded number of turns at once, a bounded queue before them, a bounded wait, and
 //! fairness between tenants.
 
-pub mod caps;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -20,13 +19,13 @@ use queue::{Entry, TurnQueue};
 
 /// Admits calls to the work. It holds no text and knows nothing of HTTP.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub struct Admission {
     queue: Arc<TurnQueue>,
     limits: LimitSettings,
     draining: CancellationToken,
 }
 
-impl Guard {
+impl Admission {
     /// `draining` is cancelled when the gateway begins to shut down.
     pub fn new(limits: LimitSettings, draining: CancellationToken) -> Self {
         Self {

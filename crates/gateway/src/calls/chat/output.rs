@@ -2,12 +2,12 @@ use codex_client::{ItemKind, ItemStatus};
 use redact::{StreamRedactor, Untrusted};
 
 use crate::broker::Usage;
-use crate::call::FinishReason;
-use crate::guard::caps::OutputCap;
-use crate::run::{RunEvent, RunWriter};
+use crate::calls::call::FinishReason;
+use crate::calls::caps::OutputCap;
+use crate::calls::run::{RunEvent, RunWriter};
 
-use super::call_record::CallRecord;
 use super::meta::Meta;
+use super::record::CallRecord;
 
 /// The answer on its way to the caller: redacted, then capped, and begun with `start`.
 ///

@@ -7,13 +7,13 @@ use super::*;
 
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
-fn guard(turns: usize, depth: usize, draining: &CancellationToken) -> Guard {
+fn admission(turns: usize, depth: usize, draining: &CancellationToken) -> Admission {
     let limits = LimitSettings {
         max_concurrent_turns: turns,
         queue_depth: depth,
         queue_wait: QUEUE_WAIT,
     };
-    Guard::new(limits, draining.clone())
+    Admission::new(limits, draining.clone())
 }
 
 fn in_a_minute() -> Deadline {
@@ -22,36 +22,36 @@ fn in_a_minute() -> Deadline {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_a_turn_and_no_longer_than_allowed() {
-    let guard = guard(1, 1, &CancellationToken::new());
-    let first = guard.admit("a", in_a_minute()).await.unwrap();
+    let admission = admission(1, 1, &CancellationToken::new());
+    let first = admission.admit("a", in_a_minute()).await.unwrap();
     let begun = Instant::now();
-    let refused = guard.admit("a", in_a_minute()).await.unwrap_err();
+    let refused = admission.admit("a", in_a_minute()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Overloaded);
     assert!(refused.retry_after.is_some());
     assert_eq!(begun.elapsed(), QUEUE_WAIT);
 
-    let waiting = guard.admit("a", in_a_minute());
+    let waiting = admission.admit("a", in_a_minute());
     let (second, ()) = tokio::join!(waiting, async { drop(first) });
     assert!(second.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_does_not_wait_beyond_its_own_deadline() {
-    let guard = guard(1, 1, &CancellationToken::new());
-    let _first = guard.admit("a", in_a_minute()).await.unwrap();
+    let admission = admission(1, 1, &CancellationToken::new());
+    let _first = admission.admit("a", in_a_minute()).await.unwrap();
     let begun = Instant::now();
     let soon = Duration::from_secs(3);
-    let refused = guard.admit("a", Deadline::after(soon)).await;
+    let refused = admission.admit("a", Deadline::after(soon)).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::Overloaded);
     assert_eq!(begun.elapsed(), soon);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_at_once() {
-    let guard = guard(1, 0, &CancellationToken::new());
-    let _first = guard.admit("a", in_a_minute()).await.unwrap();
+    let admission = admission(1, 0, &CancellationToken::new());
+    let _first = admission.admit("a", in_a_minute()).await.unwrap();
     let begun = Instant::now();
-    let refused = guard.admit("b", in_a_minute()).await.unwrap_err();
+    let refused = admission.admit("b", in_a_minute()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Overloaded);
     assert!(refused.retry_after.is_some());
     assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -59,11 +59,11 @@ async fn a_full_queue_refuses_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_gives_way_is_told_at_once_and_how() {
-    let guard = guard(1, 1, &CancellationToken::new());
-    let first = guard.admit("greedy", in_a_minute()).await.unwrap();
+    let admission = admission(1, 1, &CancellationToken::new());
+    let first = admission.admit("greedy", in_a_minute()).await.unwrap();
     let begun = Instant::now();
-    let (refused, served) = tokio::join!(guard.admit("greedy", in_a_minute()), async {
-        let waiting = guard.admit("modest", in_a_minute());
+    let (refused, served) = tokio::join!(admission.admit("greedy", in_a_minute()), async {
+        let waiting = admission.admit("modest", in_a_minute());
         let (served, ()) = tokio::join!(waiting, async { drop(first) });
         served
     });
@@ -77,26 +77,26 @@ async fn a_call_that_gives_way_is_told_at_once_and_how() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_comes_when_its_call_has_given_up_is_not_lost() {
-    let guard = guard(1, 2, &CancellationToken::new());
-    let first = guard.admit("a", in_a_minute()).await.unwrap();
-    let mut late = Box::pin(guard.admit("a", in_a_minute()));
+    let admission = admission(1, 2, &CancellationToken::new());
+    let first = admission.admit("a", in_a_minute()).await.unwrap();
+    let mut late = Box::pin(admission.admit("a", in_a_minute()));
     assert!(late.as_mut().now_or_never().is_none());
     drop(first);
     // The turn is its own, and nobody asks for it any more.
     drop(late);
-    assert!(guard.admit("b", in_a_minute()).now_or_never().is_some());
+    assert!(admission.admit("b", in_a_minute()).now_or_never().is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn draining_refuses_new_calls_and_those_that_wait() {
     let token = CancellationToken::new();
-    let guard = guard(1, 1, &token);
-    let first = guard.admit("a", in_a_minute()).await.unwrap();
-    let (waiting, ()) = tokio::join!(guard.admit("b", in_a_minute()), async {
+    let admission = admission(1, 1, &token);
+    let first = admission.admit("a", in_a_minute()).await.unwrap();
+    let (waiting, ()) = tokio::join!(admission.admit("b", in_a_minute()), async {
         drop(first);
         token.cancel();
     });
     assert_eq!(waiting.unwrap_err().code, ErrorCode::Draining);
-    let refused = guard.admit("a", in_a_minute()).await.unwrap_err();
+    let refused = admission.admit("a", in_a_minute()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Draining);
 }

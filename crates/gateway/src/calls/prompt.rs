@@ -10,8 +10,8 @@ use redact::{Counts, Redactor};
 use sha2::{Digest as _, Sha256};
 use tokio_util::task::TaskTracker;
 
+use crate::calls::caps::{Keep, Truncation, cap};
 use crate::error::{ErrorCode, Problem};
-use crate::guard::caps::{Keep, Truncation, cap};
 
 /// A text that may go to the model.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct BodyRoom {
+pub(in crate::http) struct BodyRoom {
     state: Mutex<State>,
 }
 
 /// What one body takes, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct RoomTaken {
+pub(in crate::http) struct RoomTaken {
     room: Arc<BodyRoom>,
     number: u64,
     lost: CancellationToken,
@@ -31,7 +31,7 @@ pub(super) struct RoomTaken {
 
 /// There is none, and nobody who would have to give way.
 #[derive(Debug)]
-pub(super) struct NoRoom;
+pub(in crate::http) struct NoRoom;
 
 #[derive(Debug)]
 struct State {
@@ -50,7 +50,7 @@ struct Body {
 }
 
 impl BodyRoom {
-    pub(super) fn new(bytes: usize) -> Arc<Self> {
+    pub(in crate::http) fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 free_bytes: bytes,
@@ -61,7 +61,7 @@ impl BodyRoom {
     }
 
     /// A body begins to arrive, and takes no room yet.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> RoomTaken {
+    pub(in crate::http) fn enter(self: &Arc<Self>, address: IpAddr) -> RoomTaken {
         let lost = CancellationToken::new();
         let mut state = self.state.lock();
         let number = state.next;
@@ -83,7 +83,7 @@ impl BodyRoom {
 
 impl RoomTaken {
     /// Takes as much as makes it `bytes` altogether, if need be from another body.
-    pub(super) fn grow_to(&self, bytes: usize) -> Result<(), NoRoom> {
+    pub(in crate::http) fn grow_to(&self, bytes: usize) -> Result<(), NoRoom> {
         let mut state = self.room.state.lock();
         let Some(own) = state.bodies.get(&self.number) else {
             return Err(NoRoom);
@@ -103,21 +103,21 @@ impl RoomTaken {
         Ok(())
     }
 
-    pub(super) fn progressed(&self) {
+    pub(in crate::http) fn progressed(&self) {
         if let Some(own) = self.room.state.lock().bodies.get_mut(&self.number) {
             own.progressed = Some(Instant::now());
         }
     }
 
     /// The body is here.
-    pub(super) fn keep(&self) {
+    pub(in crate::http) fn keep(&self) {
         if let Some(own) = self.room.state.lock().bodies.get_mut(&self.number) {
             own.progressed = None;
         }
     }
 
     /// Returns when its room has gone to another body.
-    pub(super) async fn lost(&self) {
+    pub(in crate::http) async fn lost(&self) {
         self.lost.cancelled().await;
     }
 }

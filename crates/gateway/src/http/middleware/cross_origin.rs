@@ -8,11 +8,11 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 /// Whether a browser asks what a page may do, before the page's own request.
-pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-pub(super) fn preflight() -> Response {
+pub(in crate::http) fn preflight() -> Response {
     let headers = [
         (
             ACCESS_CONTROL_ALLOW_METHODS,
@@ -29,7 +29,7 @@ pub(super) fn preflight() -> Response {
 }
 
 /// Lets a page of `origin` read the answer.
-pub(super) fn allow(response: &mut Response, origin: &HeaderValue) {
+pub(in crate::http) fn allow(response: &mut Response, origin: &HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(

@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep};
 ///
 /// A write that makes no progress for the time limit fails, and with it the connection: a client that
 /// asks and never reads would otherwise hold its answer, and its place, for ever.
-pub(super) struct WriteTimeout<S> {
+pub(in crate::http) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Runs while a write waits.
@@ -18,7 +18,7 @@ pub(super) struct WriteTimeout<S> {
 }
 
 impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(in crate::http) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
             limit,

@@ -1,9 +1,8 @@
 //! `mode=chat`: a question through Codex, from a checked request to the run's terminal event.
 
-mod call_record;
 mod meta;
 mod output;
-pub mod request;
+mod record;
 
 use std::sync::Arc;
 
@@ -12,20 +11,20 @@ use redact::Redactor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::{self, Admission, Permit};
 use crate::broker::TurnToken;
-use crate::call::{Call, TENANT};
+use crate::calls::call::{Call, TENANT};
+use crate::calls::prompt::{PromptCaps, Question};
+use crate::calls::run::{RunEvent, RunFollower, RunWriter, new_run};
+use crate::calls::turn::{self as turns, Said, StartedTurn, TurnOrder, Turns};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
-use crate::guard::{self, Guard, Permit};
-use crate::prompt::{PromptCaps, Question};
-use crate::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::skills::{Borrower, Lending, Skills};
-use crate::turns::{self, Said, StartedTurn, TurnOrder, Turns};
 
-use call_record::CallRecord;
+use crate::calls::request::ChatRequest;
 use meta::Meta;
 use output::Output;
-use request::ChatRequest;
+use record::CallRecord;
 
 /// Answers chat calls. It knows nothing of HTTP: a call comes in as a [`ChatRequest`], and what
 /// becomes of it is read from the [`RunFollower`].
@@ -40,7 +39,7 @@ pub struct ChatParts {
     /// The model of a call that names none.
     pub model: String,
     pub redactor: Redactor,
-    pub guard: Guard,
+    pub admission: Admission,
     pub turns: Turns,
     pub skills: Skills,
     /// Where the tasks of calls run.
@@ -89,7 +88,7 @@ impl ChatParts {
                 // What ends a call from outside goes before what it still has to say.
                 biased;
                 () = writer.cancelled() => Err(Problem::new(ErrorCode::ClientGone, "")),
-                () = self.stopping.cancelled() => Err(guard::draining()),
+                () = self.stopping.cancelled() => Err(admission::draining()),
                 () = tokio::time::sleep_until(call.deadline.instant()) => {
                     Err(Problem::deadline_exceeded(self.settings.timeout))
                 }
@@ -125,7 +124,7 @@ impl ChatParts {
     ) -> Result<Meta, Problem> {
         self.refuse_what_the_cli_cannot_do(&request)?;
         let lending = self.lend(&request)?;
-        let _permit: Permit = self.guard.admit(TENANT, call.deadline).await?;
+        let _permit: Permit = self.admission.admit(TENANT, call.deadline).await?;
         record.admitted();
         let model = request.model.clone().unwrap_or_else(|| self.model.clone());
         record.model(&model);

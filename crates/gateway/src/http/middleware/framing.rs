@@ -8,12 +8,12 @@ use http::header::{CONNECTION, TRANSFER_ENCODING};
 
 use crate::error::{ErrorCode, Problem};
 
-use super::problem;
+use crate::http::problem;
 
 /// Takes `chunked` alone. A connection that has carried chunks is closed after the answer: a proxy that
 /// took the body for longer or shorter than we did cannot make the rest of it a request of somebody
 /// else's (RFC 9112, section 11.2). The server drops a `Content-Length` beside it unseen.
-pub(super) async fn check_transfer_encoding(request: Request, next: Next) -> Response {
+pub(in crate::http) async fn check_transfer_encoding(request: Request, next: Next) -> Response {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else {
         return next.run(request).await;

@@ -10,51 +10,55 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::call::Call;
-use crate::chat::request::{Parsed, Request};
+use crate::calls::call::Call;
+use crate::calls::request::{Parsed, Request};
+use crate::calls::run::{RunEvent, RunFollower};
 use crate::error::{ErrorCode, Problem};
-use crate::run::{RunEvent, RunFollower};
 
-use super::accept::PeerAddress;
-use super::negotiate::{Accepted, AnswerForm, check_content_type};
-use super::parsing::parse;
-use super::request_id::RequestId;
-use super::{Face, problem, sse};
+use crate::http::body::parsing::parse;
+use crate::http::middleware::request_id::RequestId;
+use crate::http::negotiate::{Accepted, AnswerForm, check_content_type};
+use crate::http::server::PeerAddress;
+use crate::http::state::AppState;
+use crate::http::{problem, sse};
 
-pub(super) async fn answer(
-    State(face): State<Arc<Face>>,
+pub(in crate::http) async fn answer(
+    State(state): State<Arc<AppState>>,
     Extension(PeerAddress(address)): Extension<PeerAddress>,
     request_id: RequestId,
     request: http::Request<Body>,
 ) -> Response {
-    match handle(&face, address, &request_id, request).await {
+    match handle(&state, address, &request_id, request).await {
         Ok(response) => response,
         Err(problem) => problem::response(problem),
     }
 }
 
 async fn handle(
-    face: &Arc<Face>,
+    state: &Arc<AppState>,
     address: IpAddr,
     request_id: &RequestId,
     request: http::Request<Body>,
 ) -> Result<Response, Problem> {
-    let settings = face.chat.settings();
+    let settings = state.chat.settings();
     let call = Call::new(request_id.0.clone(), settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
-    let body = face.bodies.read(request, address, settings.timeout).await?;
+    let body = state
+        .bodies
+        .read(request, address, settings.timeout)
+        .await?;
     let Parsed {
         request,
         stream: asked,
-    } = parse(face, body, &call).await?;
+    } = parse(state, body, &call).await?;
     let form = accepted.form(asked, settings.stream_enabled)?;
     let follower = match request {
-        Request::Chat(request) => face.chat.start(request, call),
-        Request::Tool(request) => face.skills.start(request, call),
+        Request::Chat(request) => state.chat.start(request, call),
+        Request::Tool(request) => state.skills.start(request, call),
     };
     match form {
-        AnswerForm::Stream => stream(face, follower, request_id).await,
+        AnswerForm::Stream => stream(state, follower, request_id).await,
         AnswerForm::Json => whole(follower).await,
     }
 }
@@ -62,7 +66,7 @@ async fn handle(
 /// Waits for the first event, so that an early failure keeps its HTTP status; but not longer than a
 /// proxy would wait for a sign of life.
 async fn stream(
-    face: &Face,
+    state: &AppState,
     mut follower: RunFollower,
     request_id: &RequestId,
 ) -> Result<Response, Problem> {
@@ -73,7 +77,7 @@ async fn stream(
         },
         Ok(None) | Err(_) => None,
     };
-    let redactor = face.redactor.clone();
+    let redactor = state.redactor.clone();
     Ok(sse::response(
         first,
         follower,

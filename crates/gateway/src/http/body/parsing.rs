@@ -4,12 +4,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use crate::call::Call;
-use crate::chat::request::Parsed;
+use crate::calls::call::Call;
+use crate::calls::request::Parsed;
 use crate::error::{ErrorCode, Problem};
 
-use super::Face;
-use super::body::HeldBody;
+use super::HeldBody;
+use crate::http::state::AppState;
 
 /// A body up to this size is parsed in less time than another thread takes to wake up.
 const AT_ONCE_BYTES: usize = 32 * 1024;
@@ -34,25 +34,25 @@ impl Parsing {
 }
 
 /// What a body asks for. Its room is given back.
-pub(super) async fn parse(
-    face: &Arc<Face>,
+pub(in crate::http) async fn parse(
+    state: &Arc<AppState>,
     body: HeldBody,
     call: &Call,
 ) -> Result<Parsed, Problem> {
-    let read = |face: &Face, body: HeldBody| {
-        let takes = |skill: &str, name: &str| face.skills.takes(skill, name);
-        Parsed::read(&body.bytes, face.chat.settings(), takes)
+    let read = |state: &AppState, body: HeldBody| {
+        let takes = |skill: &str, name: &str| state.skills.takes(skill, name);
+        Parsed::read(&body.bytes, state.chat.settings(), takes)
     };
     if body.bytes.len() <= AT_ONCE_BYTES {
-        return read(face, body);
+        return read(state, body);
     }
-    let Parsing { places, tasks } = &face.parsing;
+    let Parsing { places, tasks } = &state.parsing;
     let place = timeout_at(call.deadline.instant(), Arc::clone(places).acquire_owned()).await;
-    let place = place.map_err(|_| Problem::deadline_exceeded(face.chat.settings().timeout))?;
-    let face = Arc::clone(face);
+    let place = place.map_err(|_| Problem::deadline_exceeded(state.chat.settings().timeout))?;
+    let state = Arc::clone(state);
     let reading = tasks.spawn_blocking(move || {
         let _place = place;
-        read(&face, body)
+        read(&state, body)
     });
     let not_read = |_| Problem::new(ErrorCode::Internal, "The body could not be parsed.");
     reading.await.map_err(not_read)?

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::broker::Usage;
-use crate::guard::caps::Truncation;
+use crate::calls::caps::Truncation;
 
-use crate::call::{Call, FinishReason, milliseconds};
+use crate::calls::call::{Call, FinishReason, milliseconds};
 use crate::skills::LentCall;
 
 /// What an answer says about how it was made.

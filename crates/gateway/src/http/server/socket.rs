@@ -19,7 +19,7 @@ const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// One connection's socket, shared by the server, which reads and writes, and the watch for its client's
 /// departure: a second descriptor for the watch would halve the connections that there can be.
-pub(super) struct Socket {
+pub(in crate::http) struct Socket {
     stream: Arc<TcpStream>,
     place: Arc<Place>,
     lingering: Option<Lingering>,
@@ -31,7 +31,7 @@ struct Lingering {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Arc<TcpStream>, place: Arc<Place>) -> Self {
+    pub(in crate::http) fn new(stream: Arc<TcpStream>, place: Arc<Place>) -> Self {
         Self {
             stream,
             place,
@@ -96,7 +96,7 @@ impl Socket {
 ///
 /// The end is a state of the socket that no read takes away. Nothing else is waited for: the urgent data
 /// that this interest names is never asked of the kernel.
-pub(super) async fn peer_left(stream: &TcpStream) {
+pub(in crate::http) async fn peer_left(stream: &TcpStream) {
     while let Ok(ready) = stream.ready(Interest::PRIORITY).await {
         if ready.is_read_closed() {
             return;

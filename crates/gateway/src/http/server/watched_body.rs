@@ -9,25 +9,25 @@ use http_body::{Body, Frame, SizeHint};
 use super::connections::Place;
 
 /// Says when more of a request has been read, and when all of it.
-pub(super) struct RequestBody<B> {
+pub(in crate::http) struct RequestBody<B> {
     body: B,
     place: Arc<Place>,
 }
 
 /// Says when a request has been answered: the server drops the body then.
-pub(super) struct ResponseBody<B> {
+pub(in crate::http) struct ResponseBody<B> {
     body: B,
     place: Arc<Place>,
 }
 
 impl<B> RequestBody<B> {
-    pub(super) fn new(body: B, place: Arc<Place>) -> Self {
+    pub(in crate::http) fn new(body: B, place: Arc<Place>) -> Self {
         Self { body, place }
     }
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, place: Arc<Place>) -> Self {
+    pub(in crate::http) fn new(body: B, place: Arc<Place>) -> Self {
         Self { body, place }
     }
 }

@@ -14,14 +14,16 @@ use http::{HeaderMap, HeaderValue};
 use crate::config::ServerSettings;
 use crate::error::{ErrorCode, Problem};
 
-use super::{Face, cross_origin, problem};
+use super::cross_origin;
+use crate::http::problem;
+use crate::http::state::AppState;
 
-pub(super) async fn check_host_and_origin(
-    State(face): State<Arc<Face>>,
+pub(in crate::http) async fn check_host_and_origin(
+    State(state): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let origin = match check(&request, &face.settings) {
+    let origin = match check(&request, &state.settings) {
         Ok(origin) => origin,
         Err(refusal) => return problem::response(refusal),
     };

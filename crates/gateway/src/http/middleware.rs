@@ -1,0 +1,27 @@
+//! What every request passes on its way to a route, in one list.
+
+mod cross_origin;
+mod crowding;
+mod framing;
+mod host_and_origin;
+pub(super) mod request_id;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+
+use super::state::AppState;
+
+/// A request passes the last layer first: it gets its id before anything can refuse it.
+pub(super) fn wrap(routes: Router<Arc<AppState>>, state: &Arc<AppState>) -> Router<Arc<AppState>> {
+    let state = || Arc::clone(state);
+    routes
+        .layer(from_fn_with_state(
+            state(),
+            host_and_origin::check_host_and_origin,
+        ))
+        .layer(from_fn(framing::check_transfer_encoding))
+        .layer(from_fn(crowding::keep_reserve))
+        .layer(from_fn_with_state(state(), request_id::assign))
+}

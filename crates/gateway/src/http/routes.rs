@@ -1,0 +1,27 @@
+//! The whole public surface, one file for each route.
+
+mod chat;
+mod health;
+mod index;
+mod skills;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::middleware;
+use super::problem;
+use super::state::AppState;
+
+pub fn router(state: Arc<AppState>) -> Router {
+    let routes = Router::new()
+        .route("/", get(index::show))
+        .route("/chat", post(chat::answer))
+        .route("/skills", get(skills::list))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found);
+    middleware::wrap(routes, &state).with_state(state)
+}
