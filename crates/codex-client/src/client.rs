@@ -9,15 +9,15 @@ use secrecy::SecretString;
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
+use crate::app_server::pool::{Pool, PoolLimits, PoolStatus};
+use crate::app_server::worker::ThreadLease;
 use crate::confinement::Confinement;
 use crate::driver::Driver;
 use crate::home;
-use crate::pool::{Pool, PoolLimits, PoolStatus};
+use crate::per_turn::processes::{ProcessLease, TurnProcesses};
 use crate::tool_call::ThreadProfile;
 use crate::turn::{Turn, TurnFailure};
-use crate::turn_process::{ProcessLease, TurnProcesses};
 use crate::turn_stream::TurnStream;
-use crate::worker::ThreadLease;
 
 /// What the client needs to know; every value has been checked by whoever made it.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! The ways in which a Codex CLI can be spoken to, and which of them a CLI offers.
 
-use crate::contract::{ArgumentTemplate, ContractSettings};
+use crate::per_turn::contract::{ArgumentTemplate, ContractSettings};
 
 /// How the CLI is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,37 +11,32 @@
 //! neither HTTP, authentication nor redaction: what a model says leaves it sealed as
 //! [`redact::Untrusted`].
 //!
-//! The pool of [`worker`]s is the driver `app-server`; `exec` and `contract` run a
-//! [`turn_process`] for each turn.
+//! [`app_server`] has the pool of warm processes, [`per_turn`] the drivers that start a process for each
+//! turn, and [`install`] finds the CLI and asks it what it is.
 
+mod app_server;
 mod client;
 mod confinement;
-mod contract;
 mod credential;
 mod driver;
-mod event_queue;
-mod exec;
 mod home;
 mod install;
-mod pool;
-mod probe;
+mod per_turn;
 mod profile;
-mod protocol;
 mod runtime;
-mod server_request;
 mod tool_call;
 mod turn;
-mod turn_process;
 mod turn_stream;
-mod worker;
 
+pub use app_server::pool::{PoolLimits, PoolStatus};
 pub use client::{ClientSettings, ClientStatus, CodexClient, LeaseError, TurnLease};
 pub use confinement::{BrokerBridge, Confinement, SandboxSettings};
-pub use contract::{ArgumentTemplate, ContractOptions, ContractSettings};
 pub use driver::{Driver, DriverChoice};
-pub use install::{NotFound, PINNED_VERSION, locate, locate_bubblewrap};
-pub use pool::{PoolLimits, PoolStatus};
-pub use probe::{Installation, Probe, ProbeError};
+pub use install::{
+    locate::{NotFound, PINNED_VERSION, locate, locate_bubblewrap},
+    probe::{Installation, Probe, ProbeError},
+};
+pub use per_turn::contract::{ArgumentTemplate, ContractOptions, ContractSettings};
 pub use runtime::{read_paths, search_path};
 pub use tool_call::{ThreadProfile, ToolCall, ToolDefinition};
 pub use turn::{

@@ -7,8 +7,8 @@ use redact::Untrusted;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::protocol;
-use crate::worker::Worker;
+use crate::app_server::protocol;
+use crate::app_server::worker::Worker;
 
 /// What the thread of a turn is told beside the turn itself. The default is a chat without tools.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
+use crate::app_server::worker::WarmTurn;
+use crate::per_turn::process::TurnProcess;
 use crate::turn::TurnEvent;
-use crate::turn_process::TurnProcess;
-use crate::worker::WarmTurn;
 
 /// A running turn. Dropping it interrupts the turn at once and kills the process that does not obey
 /// within the grace; nothing has to be awaited for that.

@@ -10,39 +10,27 @@
 //!
 //! Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
-mod child_registry;
-mod control_group;
 mod deadline;
-mod descendants;
-mod descriptors;
-mod error;
-mod exit;
-mod group;
-mod handle;
-mod lines;
-mod output_meter;
-mod pipe;
+mod process;
+mod reap;
 mod sandbox;
-mod spawn;
-mod spawner;
-mod spec;
-mod stderr;
-mod stdin;
-mod supervise;
 
-pub use control_group::{ControlGroups, NoControlGroups};
 pub use deadline::Deadline;
-pub use descendants::{adopt_orphans, end_left_behind};
-pub use descriptors::{close_inherited_descriptors, inheritable_descriptors};
-pub use error::SpawnError;
-pub use exit::{Exit, Signal};
-pub use handle::{ChildHandle, Interrupt};
-pub use lines::{Block, Line, Lines};
-pub use sandbox::{
-    Bind, BindMode, Bridge, BubblewrapSpec, LAUNCH_ARGUMENT, Launcher, LauncherError,
-    NAMESPACE_ARGUMENT, PrivateDirectory, ProgramUser, ResourceLimits, Sandbox, SandboxError,
-    hold_user_namespace, launch,
+pub use process::{
+    descriptors::{close_inherited_descriptors, inheritable_descriptors},
+    error::SpawnError,
+    handle::{ChildHandle, Interrupt},
+    lines::{Block, Line, Lines},
+    spawn::{Child, spawn, spawn_joined},
+    spec::{CommandSpec, Limits, OutputLimit, Stdin},
+    stdin::ChildStdin,
 };
-pub use spawn::{Child, spawn, spawn_joined};
-pub use spec::{CommandSpec, Limits, OutputLimit, Stdin};
-pub use stdin::ChildStdin;
+pub use reap::{
+    descendants::{adopt_orphans, end_left_behind},
+    exit::{Exit, Signal},
+};
+pub use sandbox::{
+    Bind, BindMode, Bridge, BubblewrapSpec, ControlGroups, LAUNCH_ARGUMENT, Launcher,
+    LauncherError, NAMESPACE_ARGUMENT, NoControlGroups, PrivateDirectory, ProgramUser,
+    ResourceLimits, Sandbox, SandboxError, hold_user_namespace, launch,
+};

@@ -1,6 +1,7 @@
 //! The sandbox that a child may be started in, and everything of it that can be set.
 
 mod arguments;
+pub(crate) mod control_group;
 mod handshake;
 mod inside;
 mod launch;
@@ -11,8 +12,9 @@ mod user_namespace;
 
 use std::{io, path::PathBuf};
 
-use crate::control_group::{ControlGroup, ControlGroups, GroupLimits};
+use control_group::{ControlGroup, GroupLimits};
 
+pub use control_group::{ControlGroups, NoControlGroups};
 pub use launch::{LAUNCH_ARGUMENT, launch};
 pub use launcher::{Launcher, LauncherError};
 pub use startup::{Bridge, SandboxError};

@@ -12,7 +12,7 @@ use super::{
     launcher,
     user::{MAKER_INSIDE, ProgramUser},
 };
-use crate::spec::CommandSpec;
+use crate::process::spec::CommandSpec;
 
 /// Stands before the name of each variable of the program in the environment of bubblewrap and of the
 /// launcher: what is meant for the one (`LD_PRELOAD`) says nothing to the others, which may do more.

@@ -4,7 +4,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
-use crate::control_group::ControlGroup;
+use crate::sandbox::control_group::ControlGroup;
 
 /// The two processes of a sandbox that matter outside: its init, with which the kernel ends every other
 /// one, and the program.

@@ -30,7 +30,7 @@ use rustix::{
 
 use self::{identity::Identity, mounts::Scratch};
 use super::arguments::PROGRAM_VARIABLE;
-use crate::{descendants::TAG_VARIABLE, descriptors::close_inherited_descriptors};
+use crate::{process::descriptors::close_inherited_descriptors, reap::descendants::TAG_VARIABLE};
 
 /// The first argument by which a program knows that it is wanted as the launcher.
 pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";

@@ -7,10 +7,12 @@ use tokio::{
 
 use super::{Inside, LaunchHandshake};
 use crate::{
-    control_group::ControlGroup,
-    exit::{Exit, Signal},
-    group::Group,
-    stderr::StderrRecord,
+    process::stderr::StderrRecord,
+    reap::{
+        exit::{Exit, Signal},
+        group::Group,
+    },
+    sandbox::control_group::ControlGroup,
 };
 
 /// Bubblewrap needs 15 ms, the launcher 2. More than this is not slowness.

@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::user::{IdentityMap, new_user_namespace};
-use crate::child_registry;
+use crate::reap::child_registry;
 
 /// The first argument by which a program knows that it is wanted for a user namespace.
 pub const NAMESPACE_ARGUMENT: &str = "sandbox-users";

@@ -1,0 +1,35 @@
+//! Requests that the CLI makes of its client. But for calls of tools that a turn was lent, none is granted,
+//! and an unanswered one would hang the turn, so each is refused in the form that its method expects.
+
+use serde_json::{Value, json};
+
+use crate::app_server::protocol::TOOL_CALL;
+
+/// JSON-RPC "method not found": what a client answers that does not offer a method.
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// The reply to `method` as the member (`result` or `error`) of a JSON-RPC response.
+pub(crate) fn refusal(method: &str) -> (&'static str, Value) {
+    let result = match method {
+        "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
+            json!({ "decision": "decline" })
+        }
+        "execCommandApproval" | "applyPatchApproval" => {
+            json!({ "decision": { "denied": { "rejection": "This action is not available." } } })
+        }
+        "item/permissions/requestApproval" => json!({ "permissions": {} }),
+        "item/tool/requestUserInput" => json!({ "answers": {} }),
+        "mcpServer/elicitation/request" => json!({ "action": "decline" }),
+        TOOL_CALL => json!({
+            "success": false,
+            "contentItems": [{ "type": "inputText", "text": "This tool is not available." }],
+        }),
+        _ => {
+            return (
+                "error",
+                json!({ "code": METHOD_NOT_FOUND, "message": "not offered by this client" }),
+            );
+        }
+    };
+    ("result", result)
+}

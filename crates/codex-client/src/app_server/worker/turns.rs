@@ -1,0 +1,210 @@
+//! The turns of a process: a slot for each, its start, and what is done when nobody wants it any more.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use crate::app_server::event_queue::EventQueue;
+use crate::app_server::protocol::{self, TurnStarted};
+use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
+
+use super::calls::CallError;
+use super::threads::ThreadLease;
+use super::{Condition, Worker};
+
+/// One of the turns that a worker takes at once; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    worker: Arc<Worker>,
+}
+
+/// A turn on a warm process. Dropping it interrupts the turn, and kills the process that does not obey
+/// within the grace.
+#[derive(Debug)]
+pub(crate) struct WarmTurn {
+    worker: Arc<Worker>,
+    queue: Arc<EventQueue>,
+    /// Taken when the turn is settled; the slot is free only then.
+    lease: Option<ThreadLease>,
+    fetched_any: bool,
+}
+
+impl ThreadLease {
+    /// Starts the turn on the thread of this lease. From here on, dropping the future or what it gives
+    /// interrupts it.
+    pub(crate) async fn start_turn(self, turn: &Turn) -> Result<WarmTurn, TurnFailure> {
+        let worker = Arc::clone(self.worker());
+        let thread_id = self.thread_id().to_owned();
+        let queue = Arc::new(EventQueue::new(
+            thread_id,
+            worker.config.max_unread_bytes,
+            self.tools().to_vec(),
+        ));
+        let warm = WarmTurn {
+            worker: Arc::clone(&worker),
+            queue: Arc::clone(&queue),
+            lease: Some(self),
+            fetched_any: false,
+        };
+        worker.start_turn(&queue, turn).await?;
+        Ok(warm)
+    }
+}
+
+impl WarmTurn {
+    pub(crate) async fn next(&mut self) -> Option<TurnEvent> {
+        let event = self.queue.next().await?;
+        if !self.fetched_any {
+            self.fetched_any = true;
+            // Threads for the next turns are prepared now, not earlier: their preparation would
+            // compete with the first token of this one.
+            self.worker.prepare_threads();
+        }
+        Some(event)
+    }
+
+    pub(crate) async fn over(&self) {
+        self.queue.settled().await;
+    }
+}
+
+impl Drop for WarmTurn {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.worker.settle(Arc::clone(&self.queue), lease);
+        }
+    }
+}
+
+impl Worker {
+    /// A slot for one turn, if the process takes any.
+    pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
+        {
+            let mut state = self.state.lock();
+            let free = state.active < self.config.turns_per_process;
+            // A process that cannot be written to is dead, a moment before its reaping.
+            if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
+                return None;
+            }
+            state.active += 1;
+            state.turns_started += 1;
+        }
+        self.process.reset_output();
+        self.announce();
+        Some(Slot {
+            worker: Arc::clone(self),
+        })
+    }
+
+    /// Starts `turn` on the thread of `queue`, which has the turn's events from its first one on.
+    async fn start_turn(
+        self: &Arc<Self>,
+        queue: &Arc<EventQueue>,
+        turn: &Turn,
+    ) -> Result<(), TurnFailure> {
+        let parameters = protocol::turn_start(queue.thread_id(), turn, &self.config.model);
+        self.state
+            .lock()
+            .turns
+            .insert(queue.thread_id().to_owned(), Arc::clone(queue));
+        let (worker, queue) = (Arc::clone(self), Arc::clone(queue));
+        // In a task of its own: when the caller leaves meanwhile, the queue is told all the same whether
+        // there is a turn to interrupt.
+        let starting = self.config.tracker.spawn(async move {
+            let outcome = worker.request_turn(&queue, &parameters).await;
+            if let Err(failure) = &outcome {
+                queue.settle(TurnEnd::Failed(failure.clone()));
+            }
+            outcome
+        });
+        starting.await.unwrap_or(Err(TurnFailure::Crashed))
+    }
+
+    async fn request_turn(
+        &self,
+        queue: &EventQueue,
+        parameters: &Value,
+    ) -> Result<(), TurnFailure> {
+        let asked = Instant::now();
+        let is_wanted = || !queue.is_abandoned();
+        match self
+            .call_while::<TurnStarted>(is_wanted, "turn/start", parameters)
+            .await
+        {
+            Ok(started) => {
+                queue.set_turn_id(&started.turn.id);
+                Ok(())
+            }
+            Err(error) if error.is_overload() => Err(TurnFailure::Overloaded),
+            Err(CallError::Refused(error)) => Err(TurnFailure::Refused { code: error.code }),
+            Err(CallError::Timeout) => {
+                self.handle_silence(asked, "turn/start was not answered");
+                Err(TurnFailure::Unresponsive)
+            }
+            Err(CallError::Malformed | CallError::Random(_)) => {
+                self.quarantine("turn/start was not answered as it should be");
+                Err(TurnFailure::Unresponsive)
+            }
+            Err(CallError::Gone) => Err(TurnFailure::Crashed),
+        }
+    }
+
+    /// Ends what is left of a turn whose stream was dropped, then gives its slot back. A turn that the
+    /// process does not end within the grace takes the process with it.
+    fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, lease: ThreadLease) {
+        if queue.is_settled() {
+            // The lean profile starts nothing, so whatever runs beside the CLI is not to be trusted.
+            if self.process.has_descendants() {
+                self.quarantine("it has started another process");
+            }
+            self.release(&queue, lease);
+            return;
+        }
+        queue.abandon();
+        let worker = Arc::clone(self);
+        self.config.tracker.spawn(async move {
+            let interrupted = timeout(worker.config.kill_grace, async {
+                queue.turn_id_or_settled().await;
+                if let Some(turn_id) = queue.turn_id() {
+                    worker.send_request(
+                        "turn/interrupt",
+                        &protocol::turn_interrupt(queue.thread_id(), &turn_id),
+                    );
+                }
+                queue.settled().await;
+            });
+            if interrupted.await.is_err() {
+                worker
+                    .kill("a turn was not interrupted within the grace")
+                    .await;
+            } else if worker.process.has_descendants() {
+                worker
+                    .kill("an interrupted turn has left a process running")
+                    .await;
+            }
+            worker.release(&queue, lease);
+        });
+    }
+
+    fn release(&self, queue: &EventQueue, lease: ThreadLease) {
+        let removed = self.state.lock().turns.remove(queue.thread_id());
+        // Not under the lock: what is unread in it may have something to say to the process.
+        drop(removed);
+        drop(lease);
+    }
+}
+
+impl Slot {
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.worker.state.lock().active -= 1;
+        self.worker.prepare_threads();
+        self.worker.announce();
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the Codex CLI is: the native program, in its package or on the search path.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// The version in `codex/package.json`, which everything here was checked against.
+pub const PINNED_VERSION: &str = "0.169.0";
+
+#[derive(Debug, Error)]
+#[error(
+    "no Codex CLI was found: run `make codex` (it installs the pinned one), or name a program in CODEX_BIN"
+)]
+pub struct NotFound;
+
+/// Finds the program: `configured` if there is one, else the package in one of `roots` (directories
+/// that may hold `codex/node_modules`), else `codex` in a directory of `search_path`.
+///
+/// The native program is preferred to the package's Node launcher, which costs 70 ms a start and
+/// leaves Codex behind when it is killed.
+pub fn locate(
+    configured: Option<&Path>,
+    roots: &[PathBuf],
+    search_path: &OsStr,
+) -> Result<PathBuf, NotFound> {
+    if let Some(program) = configured {
+        return Ok(native(program));
+    }
+    let installed = roots.iter().find_map(|root| installed_in(root));
+    let on_path = || {
+        std::env::split_paths(search_path)
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join("codex"))
+            .find(|program| program.is_file())
+    };
+    installed
+        .or_else(on_path)
+        .map(|program| native(&program))
+        .ok_or(NotFound)
+}
+
+/// The bubblewrap to use: `configured` if there is one, else the one in the package of `program`, else
+/// that of the package in one of `roots`, else `bwrap` in a directory of `search_path`.
+pub fn locate_bubblewrap(
+    configured: Option<&Path>,
+    program: &Path,
+    roots: &[PathBuf],
+    search_path: &OsStr,
+) -> Option<PathBuf> {
+    if let Some(bubblewrap) = configured {
+        return Some(bubblewrap.to_owned());
+    }
+    let installed = roots.iter().filter_map(|root| installed_in(root));
+    let programs = std::iter::once(program.to_owned()).chain(installed.map(|file| native(&file)));
+    let roots = programs.filter_map(|program| Some(program.ancestors().nth(2)?.to_owned()));
+    let packaged = roots.map(|root| root.join("codex-resources/bwrap"));
+    let directories = std::env::split_paths(search_path).filter(|path| path.is_absolute());
+    let mut candidates = packaged.chain(directories.map(|directory| directory.join("bwrap")));
+    candidates.find(|candidate| candidate.is_file())
+}
+
+/// The launcher of the package that is installed there.
+fn installed_in(root: &Path) -> Option<PathBuf> {
+    let launcher = root.join("codex/node_modules/@openai/codex/bin/codex.js");
+    launcher.is_file().then_some(launcher)
+}
+
+/// The native program behind the package's launcher; any other program as it is.
+fn native(program: &Path) -> PathBuf {
+    let resolved = program
+        .canonicalize()
+        .unwrap_or_else(|_| program.to_owned());
+    if resolved.file_name() != Some(OsStr::new("codex.js")) {
+        return resolved;
+    }
+    native_of_launcher(&resolved).unwrap_or(resolved)
+}
+
+/// `…/@openai/codex/bin/codex.js` → `…/@openai/codex-linux-ARCH/vendor/TARGET/bin/codex`.
+fn native_of_launcher(launcher: &Path) -> Option<PathBuf> {
+    let (architecture, target) = match std::env::consts::ARCH {
+        "x86_64" => ("x64", "x86_64-unknown-linux-musl"),
+        "aarch64" => ("arm64", "aarch64-unknown-linux-musl"),
+        _ => return None,
+    };
+    let scope = launcher.ancestors().nth(3)?;
+    let native = scope.join(format!(
+        "codex-linux-{architecture}/vendor/{target}/bin/codex"
+    ));
+    native.is_file().then_some(native)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_native_program_is_found_behind_the_launcher() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let scope = root.join("codex/node_modules/@openai");
+        let launcher = scope.join("codex/bin/codex.js");
+        let (arch, target) = match std::env::consts::ARCH {
+            "aarch64" => ("arm64", "aarch64-unknown-linux-musl"),
+            _ => ("x64", "x86_64-unknown-linux-musl"),
+        };
+        let program = scope.join(format!("codex-linux-{arch}/vendor/{target}/bin/codex"));
+        for file in [&launcher, &program] {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        let roots = [root.join("absent"), root.clone()];
+        assert_eq!(locate(None, &roots, OsStr::new("")).unwrap(), program);
+
+        let directory = root.join("bin");
+        std::fs::create_dir(&directory).unwrap();
+        std::os::unix::fs::symlink(&launcher, directory.join("codex")).unwrap();
+        assert_eq!(locate(None, &[], directory.as_os_str()).unwrap(), program);
+    }
+
+    #[test]
+    fn a_relative_directory_of_the_path_is_not_searched() {
+        assert!(locate(None, &[], OsStr::new(".:codex")).is_err());
+    }
+}
