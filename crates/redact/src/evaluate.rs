@@ -25,6 +25,7 @@ mod value;
 mod word_list;
 
 pub(crate) use assignment::sensitive_value;
+pub(crate) use line_prefix::KeyLines;
 pub(crate) use outcome::{Match, Matched, Outcome, Span, Tail, Verdict};
 
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! How a secret goes on behind the part of it that was judged.
 
 use crate::bytes::ByteSet;
-use crate::evaluate::Tail;
+use crate::evaluate::{KeyLines, Tail};
 use crate::reading::{LONGEST_COMMAND_BYTES, Unit, first_unit, may_begin};
 use crate::window::Window;
 

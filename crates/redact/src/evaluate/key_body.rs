@@ -1,7 +1,7 @@
 //! The body of a private key without its header: lines of a file that begin behind it, or what a search
 //! found of it. Known by how the DER or OpenSSH structure of every such key begins.
 
-use super::line_prefix::LinePrefix;
+use super::line_prefix::{KeyLines, LinePrefix};
 use super::{Head, NeedMore, Span, Tail, Visibility, Window};
 use crate::bytes::{ALPHANUMERIC, ByteSet};
 
@@ -97,29 +97,24 @@ impl BodyTail {
         }
     }
 
-    /// How many of the bytes of the window belong to the body, and whether it ends there.
-    pub(crate) fn follow(&mut self, window: Window<'_>) -> (usize, bool) {
-        let mut position = 0;
-        while let Some(byte) = window.bytes().get(position) {
-            if self.is_at_line_start {
-                let Ok(start) = self.prefix.end(window, position) else {
-                    return (position, false);
-                };
-                self.is_at_line_start = false;
-                if start > position {
-                    position = start;
-                    continue;
-                }
-            }
-            if !self.takes(*byte) {
-                return (position, true);
-            }
-            position += 1;
-        }
-        (position, false)
+    fn ends_line(&mut self) -> bool {
+        let is_full = self.line_bytes >= FULL_LINE_BYTES && !self.is_padded;
+        self.line_bytes = 0;
+        self.is_at_line_start = is_full;
+        is_full
+    }
+}
+
+impl KeyLines for BodyTail {
+    fn is_at_line_start(&mut self) -> &mut bool {
+        &mut self.is_at_line_start
     }
 
-    fn takes(&mut self, byte: u8) -> bool {
+    fn begin_line(&mut self, window: Window<'_>, position: usize) -> Result<usize, NeedMore> {
+        self.prefix.end(window, position)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
         if std::mem::take(&mut self.is_escaped) {
             return match byte {
                 b'n' => self.ends_line(),
@@ -150,13 +145,6 @@ impl BodyTail {
                 DIGITS.has(byte) && !self.is_padded
             }
         }
-    }
-
-    fn ends_line(&mut self) -> bool {
-        let is_full = self.line_bytes >= FULL_LINE_BYTES && !self.is_padded;
-        self.line_bytes = 0;
-        self.is_at_line_start = is_full;
-        is_full
     }
 }
 

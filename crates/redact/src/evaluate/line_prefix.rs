@@ -63,6 +63,40 @@ impl LinePrefix {
     }
 }
 
+/// The rest of a key, followed byte by byte, each line from behind its prefix on.
+pub(crate) trait KeyLines {
+    /// Whether the next byte begins a line.
+    fn is_at_line_start(&mut self) -> &mut bool;
+
+    /// Where the line that starts at `position` goes on behind what stands in front of every line.
+    fn begin_line(&mut self, window: Window<'_>, position: usize) -> Result<usize, NeedMore>;
+
+    /// Whether the byte belongs to the key.
+    fn take(&mut self, byte: u8) -> bool;
+
+    /// How many of the bytes of the window belong to the key, and whether it ends there.
+    fn follow(&mut self, window: Window<'_>) -> (usize, bool) {
+        let mut position = 0;
+        while let Some(byte) = window.bytes().get(position) {
+            if *self.is_at_line_start() {
+                let Ok(start) = self.begin_line(window, position) else {
+                    return (position, false);
+                };
+                *self.is_at_line_start() = false;
+                if start > position {
+                    position = start;
+                    continue;
+                }
+            }
+            if !self.take(*byte) {
+                return (position, true);
+            }
+            position += 1;
+        }
+        (position, false)
+    }
+}
+
 fn digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

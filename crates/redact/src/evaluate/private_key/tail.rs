@@ -1,7 +1,7 @@
 //! The rest of a private key behind its header.
 
 use super::armour::Armour;
-use super::{LinePrefix, NeedMore, Window};
+use super::{KeyLines, LinePrefix, NeedMore, Window};
 use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};
 
 /// A line shorter than this, with a space and another word behind it, is prose.
@@ -55,59 +55,53 @@ impl KeyTail {
         }
     }
 
-    /// How many of the bytes of the window belong to the key, and whether it ends there.
-    pub(crate) fn follow(&mut self, window: Window<'_>) -> (usize, bool) {
-        let mut position = 0;
-        while let Some(byte) = window.bytes().get(position) {
-            if self.is_at_line_start {
-                let Ok(start) = self.begin_line(window, position) else {
-                    return (position, false);
-                };
-                self.is_at_line_start = false;
-                if start > position {
-                    position = start;
-                    continue;
-                }
+    /// Whether the byte belongs to the footer, which ends with the dashes behind its label, or with its line.
+    fn take_in_footer(&mut self, byte: u8, length: usize) -> bool {
+        let is_label = ALPHANUMERIC.has(byte) || byte == b' ';
+        self.footer_bytes = Some(length + 1);
+        match byte {
+            b'-' if length < 2 => true,
+            b'-' => {
+                self.dashes += 1;
+                true
             }
-            match self.step(*byte) {
-                Step::Inside => position += 1,
-                Step::Outside => return (position, true),
-            }
+            _ if is_label && self.dashes == 0 && length < END_LIMIT_BYTES => true,
+            _ => false,
         }
-        (position, false)
+    }
+}
+
+impl KeyLines for KeyTail {
+    fn is_at_line_start(&mut self) -> &mut bool {
+        &mut self.is_at_line_start
     }
 
-    /// Where the line goes on behind what stands in front of every line.
     fn begin_line(&mut self, window: Window<'_>, position: usize) -> Result<usize, NeedMore> {
         let start = self.prefix.end(window, position)?;
         self.armour.begin_line(window, start)?;
         Ok(start)
     }
 
-    fn step(&mut self, byte: u8) -> Step {
+    fn take(&mut self, byte: u8) -> bool {
         if self.footer_bytes.is_some() && self.dashes >= FOOTER_DASHES {
-            return Step::Outside;
+            return false;
         }
         if let Some(length) = self.footer_bytes {
-            return self.step_in_footer(byte, length);
+            return self.take_in_footer(byte, length);
         }
         if self.armour.is_in_line() {
             let is_inside = self.armour.take(byte);
             self.is_at_line_start = !self.armour.is_in_line();
-            return if is_inside {
-                Step::Inside
-            } else {
-                Step::Outside
-            };
+            return is_inside;
         }
         if !BODY.has(byte) {
-            return Step::Outside;
+            return false;
         }
         let is_escaped = std::mem::replace(&mut self.is_after_backslash, byte == b'\\');
         self.is_at_line_start = byte == b'\n' || (byte == b'n' && is_escaped);
         if BASE64.has(byte) && byte != b'-' {
             if self.is_after_short_word {
-                return Step::Outside;
+                return false;
             }
             self.word_bytes += 1;
         } else {
@@ -120,27 +114,6 @@ impl KeyTail {
             self.footer_bytes = Some(0);
             self.dashes = 0;
         }
-        Step::Inside
+        true
     }
-
-    /// The footer ends with the dashes behind its label, or with its line.
-    fn step_in_footer(&mut self, byte: u8, length: usize) -> Step {
-        let is_label = ALPHANUMERIC.has(byte) || byte == b' ';
-        self.footer_bytes = Some(length + 1);
-        match byte {
-            b'-' if length < 2 => Step::Inside,
-            b'-' => {
-                self.dashes += 1;
-
-                Step::Inside
-            }
-            _ if is_label && self.dashes == 0 && length < END_LIMIT_BYTES => Step::Inside,
-            _ => Step::Outside,
-        }
-    }
-}
-
-enum Step {
-    Inside,
-    Outside,
 }
