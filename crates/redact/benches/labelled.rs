@@ -16,12 +16,51 @@ use std::path::PathBuf;
 use redact::Redactor;
 use serde::Deserialize;
 
+/// In the texts as committed: stands where a text is cut, so that no scanner takes it for a live secret.
+const CUT: char = '·';
+/// The same: stand around a secret.
+const SECRET_START: char = '⟦';
+const SECRET_END: char = '⟧';
+
 /// One labelled text.
-#[derive(Deserialize)]
 pub(crate) struct Case {
     pub(crate) kind: String,
     pub(crate) text: String,
     pub(crate) secrets: Vec<String>,
+}
+
+/// A line of a file.
+#[derive(Deserialize)]
+struct Line {
+    kind: String,
+    text: String,
+    /// Where the text has no marks.
+    secrets: Option<Vec<String>>,
+}
+
+impl From<Line> for Case {
+    fn from(line: Line) -> Self {
+        if let Some(secrets) = line.secrets {
+            return Self {
+                kind: line.kind,
+                text: line.text,
+                secrets,
+            };
+        }
+        let marked = line.text.replace(CUT, "");
+        let mut secrets = Vec::new();
+        for from_secret in marked.split(SECRET_START).skip(1) {
+            let (secret, _) = from_secret
+                .split_once(SECRET_END)
+                .expect("the end of a secret");
+            secrets.push(secret.to_owned());
+        }
+        Self {
+            kind: line.kind,
+            text: marked.replace([SECRET_START, SECRET_END], ""),
+            secrets,
+        }
+    }
 }
 
 /// What became of the cases of one kind.
@@ -40,22 +79,26 @@ impl Score {
 /// Scores by kind; negatives are the kind `negative`.
 pub(crate) type Scores = BTreeMap<String, Score>;
 
-/// The cases of a file, or `None` where they are not checked out.
-pub(crate) fn load(file: &str) -> Option<Vec<Case>> {
+/// A file of labelled cases, as it is stored.
+pub(crate) fn stored(file: &str) -> String {
     #[expect(
         clippy::disallowed_methods,
         reason = "how a person names another folder of cases"
     )]
     let folder = std::env::var_os("REDACTION_CASES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/redaction"),
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("cases"),
         PathBuf::from,
     );
-    let text = std::fs::read_to_string(folder.join(file)).ok()?;
-    Some(
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("a labelled case"))
-            .collect(),
-    )
+    std::fs::read_to_string(folder.join(file)).expect("a file of labelled cases")
+}
+
+/// The cases of a file.
+pub(crate) fn load(file: &str) -> Vec<Case> {
+    let lines = stored(file);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Line>(line).expect("a labelled case"));
+    lines.map(Case::from).collect()
 }
 
 /// Whether a case belongs to the half that was held back while the rules were written.

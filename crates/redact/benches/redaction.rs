@@ -37,10 +37,7 @@ fn main() {
 }
 
 fn print_scores(redactor: &Redactor) {
-    let Some(cases) = labelled::load("public.jsonl") else {
-        println!("SKIPPED: the labelled cases are not there; set REDACTION_CASES");
-        return;
-    };
+    let cases = labelled::load("public.jsonl");
     let half = |is_held_back: bool| {
         labelled::score(
             redactor,
@@ -69,10 +66,13 @@ fn print_scores(redactor: &Redactor) {
             score.ratio()
         );
     }
+    let second_wave = labelled::load("wave2.jsonl");
+    let second_wave = labelled::score(redactor, second_wave.iter());
     for (name, scores) in [
         ("written with", &written),
         ("held back", &held_back),
         ("both", &all),
+        ("second wave", &second_wave),
     ] {
         let (hidden, negative) = (
             labelled::positives(scores),
