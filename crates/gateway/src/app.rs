@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::{Broker, BrokerStartError, ProviderSettings};
 use codex_client::{
     BrokerBridge, ClientSettings, CodexClient, Confinement, Installation, NotFound, PINNED_VERSION,
     PoolLimits, SandboxSettings,
@@ -21,10 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
-use crate::broker::{Broker, BrokerStartError};
 use crate::calls::chat::{Chat, ChatParts};
 use crate::calls::turn::Turns;
-use crate::config::{CodexSettings, PoolSettings, ProviderSettings, Settings};
+use crate::config::{CodexSettings, PoolSettings, Settings};
 use crate::descriptors;
 use crate::health::Health;
 use crate::http::server::ConnectionLimits;
@@ -112,7 +112,9 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
-        let address = listener.local_addr().map_err(StartError::BrokerBind)?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Bind { address, source })?;
         let state_dir = settings.codex.state_dir.as_deref();
         let state_dir = state_dir::choose(state_dir, &settings.server.data_dir);
         let roots = install_roots();

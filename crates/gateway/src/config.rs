@@ -36,9 +36,8 @@ pub use origins::{Origin, Origins};
 pub use problem::{ConfigError, Problem, Warning};
 pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use settings::{
-    AzureSettings, ChatSettings, CodexSettings, ConnectionSettings, LimitSettings, LogFormat,
-    LogSettings, OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection,
-    ServerSettings, Settings, SkillSettings, WorkspaceSettings,
+    ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings, SandboxMode,
+    SandboxSection, ServerSettings, Settings, SkillSettings, WorkspaceSettings,
 };
 
 /// What the command line says, over everything else.

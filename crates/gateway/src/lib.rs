@@ -5,7 +5,6 @@
 
 pub mod admission;
 pub mod app;
-pub mod broker;
 pub mod calls;
 pub mod cli;
 pub mod config;

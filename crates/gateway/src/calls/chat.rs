@@ -6,13 +6,13 @@ mod record;
 
 use std::sync::Arc;
 
+use broker::TurnToken;
 use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::Redactor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::{self, Admission, Permit};
-use crate::broker::TurnToken;
 use crate::calls::call::{Call, TENANT};
 use crate::calls::prompt::{PromptCaps, Question};
 use crate::calls::run::{RunEvent, RunFollower, RunWriter, new_run};
@@ -275,7 +275,7 @@ impl ChatParts {
                         () = stream.over() => {}
                     }
                 }
-                Some(TurnEvent::Usage(usage)) => output.reported_usage(usage.into()),
+                Some(TurnEvent::Usage(usage)) => output.reported_usage(usage),
                 Some(TurnEvent::Ended(TurnEnd::Failed(failure))) => break Err(failure),
                 Some(TurnEvent::Ended(TurnEnd::Completed)) | None => break Ok(()),
             }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use broker::{Broker, Finish, Grant, GrantedTool, TurnToken};
 use codex_client::{
-    CodexClient, Driver, LeaseError, ThreadProfile, Turn, TurnFailure, TurnLease, TurnStream,
+    CodexClient, Driver, LeaseError, ThreadProfile, ToolDefinition, Turn, TurnFailure, TurnLease,
+    TurnStream,
 };
 use runner::Deadline;
 
 use crate::admission;
-use crate::broker::{Broker, Finish, Grant, TurnToken};
 use crate::calls::call::FinishReason;
 use crate::error::{ErrorCode, Problem};
 
@@ -56,7 +57,7 @@ impl Turns {
             deadline: order.deadline,
             reasoning_effort: order.turn.reasoning_effort.clone(),
             output_schema: order.turn.output_schema.clone(),
-            tools: order.profile.tools.clone(),
+            tools: order.profile.tools.iter().map(granted).collect(),
         };
         let mut is_first = true;
         loop {
@@ -91,6 +92,14 @@ impl Turns {
             }
             LeaseError::Closing => admission::draining(),
         })
+    }
+}
+
+fn granted(tool: &ToolDefinition) -> GrantedTool {
+    GrantedTool {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use broker::{AzureSettings, ConnectionSettings, OpenAiSettings, ProviderSettings};
 use codex_client::{ArgumentTemplate, DriverChoice};
 use redact::Redactor;
 use secrecy::SecretString;
@@ -15,9 +16,8 @@ use super::layers::Gathered;
 use super::origins::{Origin, Origins};
 use super::problem::{ConfigError, Problem};
 use super::settings::{
-    AzureSettings, ChatSettings, CodexSettings, ConnectionSettings, LimitSettings, LogFormat,
-    LogSettings, OpenAiSettings, PoolSettings, ProviderSettings, SandboxMode, SandboxSection,
-    ServerSettings, Settings, SkillSettings,
+    ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings, SandboxMode,
+    SandboxSection, ServerSettings, Settings, SkillSettings,
 };
 use super::workspace;
 

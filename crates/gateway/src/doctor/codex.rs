@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use broker::Broker;
 use codex_client::{
     Driver, DriverChoice, Installation, LeaseError, PINNED_VERSION, ProbeError, ThreadProfile,
 };
 use runner::Deadline;
 
 use crate::app::{self, Shutdown};
-use crate::broker::Broker;
 use crate::config::{CodexSettings, Origins, Settings};
 use crate::sandbox::Established;
 

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use crate::broker::{
-    self, Asked, BrokerStartError, ProviderFailure, ProviderFailureClass, Reach, probably_meant,
-    reach,
+use broker::{
+    Asked, BrokerStartError, ConnectivityCheck, ProviderFailure, ProviderFailureClass,
+    ProviderSettings, check_connectivity, probably_meant,
 };
-use crate::config::{ProviderSettings, Settings};
+
+use crate::config::Settings;
 
 use super::Question;
 use super::name::{MODEL_CALL, PROVIDER};
@@ -24,8 +25,8 @@ pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check>
         let skipped = |name: &&'static str| Check::skipped(name, "the demo model is built in");
         return names.iter().map(skipped).collect();
     }
-    let reach = match reach(provider).await {
-        Ok(reach) => reach,
+    let connectivity = match check_connectivity(provider).await {
+        Ok(connectivity) => connectivity,
         Err(error) => return vec![unusable(&error)],
     };
     let asked = match question {
@@ -36,15 +37,19 @@ pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check>
         },
     };
     let answers = asked.as_ref().is_some_and(|asked| asked.outcome.is_ok());
-    let reached = if answers && has_no_list(&reach) {
+    let reached = if answers && has_no_list(&connectivity) {
         Check::ok(PROVIDER, "it has no list of models, and answers")
     } else {
-        let meant = if has_no_list(&reach) {
+        let meant = if has_no_list(&connectivity) {
             probably_meant(provider).await
         } else {
             None
         };
-        judge(&reach, &missing_models(settings, &reach), meant)
+        judge(
+            &connectivity,
+            &missing_models(settings, &connectivity),
+            meant,
+        )
     };
     let model = provider.model();
     let asked = asked.map(|asked| judge_answer(model, &asked));
@@ -56,8 +61,8 @@ fn unusable(error: &BrokerStartError) -> Check {
     Check::failed(PROVIDER, error.to_string(), remedy)
 }
 
-fn has_no_list(reach: &Reach) -> bool {
-    let failure = reach.outcome.as_ref().err();
+fn has_no_list(connectivity: &ConnectivityCheck) -> bool {
+    let failure = connectivity.outcome.as_ref().err();
     failure.is_some_and(|failure| {
         matches!(
             failure.class(),
@@ -69,8 +74,8 @@ fn has_no_list(reach: &Reach) -> bool {
 }
 
 /// What may be asked for and is not in the list. Azure lists models, not the deployments of them.
-fn missing_models(settings: &Settings, reach: &Reach) -> Vec<String> {
-    let listed = match (&settings.provider, &reach.outcome) {
+fn missing_models(settings: &Settings, connectivity: &ConnectivityCheck) -> Vec<String> {
+    let listed = match (&settings.provider, &connectivity.outcome) {
         (ProviderSettings::OpenAi(_), Ok(listed)) if !listed.is_empty() => listed,
         _ => &BTreeSet::new(),
     };
@@ -79,11 +84,11 @@ fn missing_models(settings: &Settings, reach: &Reach) -> Vec<String> {
     missing.cloned().collect()
 }
 
-fn judge(reach: &Reach, missing: &[String], meant: Option<String>) -> Check {
-    let origin = reach.origin.as_deref().unwrap_or_default();
-    let took = format!("{} ms", reach.elapsed.as_millis());
+fn judge(connectivity: &ConnectivityCheck, missing: &[String], meant: Option<String>) -> Check {
+    let origin = connectivity.origin.as_deref().unwrap_or_default();
+    let took = format!("{} ms", connectivity.elapsed.as_millis());
     let answered = format!("{origin} answered in {took}");
-    match &reach.outcome {
+    match &connectivity.outcome {
         Ok(_) if missing.is_empty() => Check::ok(PROVIDER, format!("{answered} and takes the key")),
         Ok(_) => Check::warning(
             PROVIDER,
@@ -209,12 +214,12 @@ mod tests {
             (500, Status::Warning),
             (503, Status::Warning),
         ] {
-            let reach = Reach {
+            let connectivity = ConnectivityCheck {
                 origin: Some("https://api.example".to_owned()),
                 elapsed: Duration::from_millis(12),
                 outcome: Err(ProviderFailure::from_status(status)),
             };
-            let check = judge(&reach, &[], None);
+            let check = judge(&connectivity, &[], None);
             assert_eq!(check.status, meaning, "{status}: {check:?}");
             assert!(check.detail.starts_with("https://api.example "));
         }

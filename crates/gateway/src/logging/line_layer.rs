@@ -19,6 +19,9 @@ use super::rate_limit::RateLimit;
 /// admission bounds how often they come, and each of them counts.
 pub(crate) const RECORD: &str = "gateway::record";
 
+/// The same in every crate: its module `record`.
+const RECORD_MODULE: &str = "::record";
+
 /// Makes a line of each event, whichever crate it comes from: limited by rate, redacted, bounded, queued.
 ///
 /// A kind of line is a place in the source: whatever causes it too often, child or stranger, causes that
@@ -77,7 +80,7 @@ impl<S: Subscriber> Layer<S> for LineLayer {
 /// The record of a call; of one that was not admitted there may be any number.
 fn is_whole_record(event: &Event<'_>) -> bool {
     let mut refused = Refused(false);
-    event.metadata().target() == RECORD && {
+    event.metadata().target().ends_with(RECORD_MODULE) && {
         event.record(&mut refused);
         !refused.0
     }

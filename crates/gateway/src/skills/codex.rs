@@ -4,6 +4,7 @@
 //! The CLI itself never sees the workspace: it reads it by those skills alone, each in a sandbox of its
 //! own, so nothing that lies in there (`AGENTS.md`, hooks, scripts, git's settings) means anything to it.
 
+use broker::{TurnToken, Usage};
 use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::{Counts, Untrusted};
 use serde_json::{Value, json};
@@ -14,7 +15,6 @@ use super::execution::{Ended, deadline_exceeded};
 use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
 use super::request::Prepared;
 use super::{Skills, TurnParts};
-use crate::broker::{TurnToken, Usage};
 use crate::calls::call::{Call, FinishReason, TENANT, milliseconds};
 use crate::calls::caps::Truncation;
 use crate::calls::prompt::Question;

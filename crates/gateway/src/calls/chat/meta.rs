@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use broker::Usage;
 use redact::Counts;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::broker::Usage;
 use crate::calls::caps::Truncation;
 
 use crate::calls::call::{Call, FinishReason, milliseconds};

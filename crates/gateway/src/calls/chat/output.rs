@@ -1,7 +1,7 @@
-use codex_client::{ItemKind, ItemStatus};
+use broker::Usage;
+use codex_client::{ItemKind, ItemStatus, ReportedUsage};
 use redact::{StreamRedactor, Untrusted};
 
-use crate::broker::Usage;
 use crate::calls::call::FinishReason;
 use crate::calls::caps::OutputCap;
 use crate::calls::run::{RunEvent, RunWriter};
@@ -78,8 +78,13 @@ impl<'call> Output<'call> {
     }
 
     /// What the CLI says that the turn has cost.
-    pub(super) fn reported_usage(&mut self, usage: Usage) {
-        self.meta.usage = usage;
+    pub(super) fn reported_usage(&mut self, reported: ReportedUsage) {
+        self.meta.usage = Usage {
+            input_tokens: reported.input_tokens,
+            cached_input_tokens: reported.cached_input_tokens,
+            output_tokens: reported.output_tokens,
+            reasoning_tokens: reported.reasoning_tokens,
+        };
     }
 
     /// The answer is over its limit: nothing more will be passed on.

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use crate::broker::Usage;
+use broker::Usage;
+
 use crate::calls::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::logging::RECORD;

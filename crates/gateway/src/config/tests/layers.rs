@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use broker::ProviderSettings;
 use redact::Redactor;
 
 use super::*;
 use codex_client::DriverChoice;
 
-use crate::config::{LogFormat, Origin, ProviderSettings};
+use crate::config::{LogFormat, Origin};
 
 #[test]
 fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {

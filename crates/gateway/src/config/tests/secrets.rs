@@ -4,10 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use broker::ProviderSettings;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::ProviderSettings;
 
 #[test]
 fn a_secret_file_loses_one_line_break() {
