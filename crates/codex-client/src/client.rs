@@ -1,47 +1,18 @@
 //! The client as its user sees it, whichever way the CLI is spoken to.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use runner::Deadline;
 use secrecy::SecretString;
-use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
-use crate::app_server::pool::{Pool, PoolLimits, PoolStatus};
+use crate::app_server::pool::{Pool, PoolStatus};
 use crate::app_server::worker::ThreadLease;
-use crate::confinement::Confinement;
 use crate::driver::Driver;
 use crate::home;
 use crate::per_turn::processes::{ProcessLease, TurnProcesses};
-use crate::tool_call::ThreadProfile;
-use crate::turn::{Turn, TurnFailure};
+use crate::settings::ClientSettings;
+use crate::thread_profile::ThreadProfile;
+use crate::turn::{LeaseError, Turn, TurnFailure};
 use crate::turn_stream::TurnStream;
-
-/// What the client needs to know; every value has been checked by whoever made it.
-#[derive(Clone)]
-pub struct ClientSettings {
-    /// The program: the native Codex, or a company's own CLI.
-    pub program: PathBuf,
-    /// Its `PATH`, see [`search_path`](crate::search_path).
-    pub search_path: OsString,
-    pub driver: Driver,
-    /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.
-    pub state_dir: PathBuf,
-    /// The model of a turn that names none.
-    pub model: String,
-    /// What stands around every process.
-    pub confinement: Confinement,
-    /// Between an interrupt and the kill.
-    pub kill_grace: Duration,
-    /// Text of one turn that may wait unread before the turn is ended.
-    pub max_unread_bytes: usize,
-    /// Of the driver `app-server`.
-    pub pool: PoolLimits,
-    /// Processes at once, of the drivers that start one for each turn.
-    pub max_turn_processes: usize,
-}
 
 /// Runs turns on a Codex CLI. Cheap to clone.
 #[derive(Clone)]
@@ -53,22 +24,6 @@ pub struct CodexClient {
 enum Processes {
     Warm(Pool),
     PerTurn(TurnProcesses),
-}
-
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum LeaseError {
-    #[error("no Codex process became free in time")]
-    Busy,
-    #[error("Codex does not start: {reason}")]
-    Unavailable { reason: String },
-    #[error("this driver cannot lend tools to the model: CODEX_DRIVER=app-server can")]
-    NoTools,
-    #[error(
-        "Codex refuses the tools of this turn: it may keep the name of one for itself, such as mcp"
-    )]
-    Refused,
-    #[error("the gateway is shutting down")]
-    Closing,
 }
 
 /// How the client is at the moment.

@@ -24,12 +24,14 @@ mod install;
 mod per_turn;
 mod profile;
 mod runtime;
+mod settings;
+mod thread_profile;
 mod tool_call;
 mod turn;
 mod turn_stream;
 
-pub use app_server::pool::{PoolLimits, PoolStatus};
-pub use client::{ClientSettings, ClientStatus, CodexClient, LeaseError, TurnLease};
+pub use app_server::pool::PoolStatus;
+pub use client::{ClientStatus, CodexClient, TurnLease};
 pub use confinement::{BrokerBridge, Confinement, SandboxSettings};
 pub use driver::{Driver, DriverChoice};
 pub use install::{
@@ -38,8 +40,11 @@ pub use install::{
 };
 pub use per_turn::contract::{ArgumentTemplate, ContractOptions, ContractSettings};
 pub use runtime::{read_paths, search_path};
-pub use tool_call::{ThreadProfile, ToolCall, ToolDefinition};
+pub use settings::{ClientSettings, PoolLimits};
+pub use thread_profile::{ThreadProfile, ToolDefinition};
+pub use tool_call::ToolCall;
 pub use turn::{
-    CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, Turn, TurnEnd, TurnEvent, TurnFailure,
+    CodexErrorClass, ItemKind, ItemStatus, LeaseError, ReportedUsage, Turn, TurnEnd, TurnEvent,
+    TurnFailure,
 };
 pub use turn_stream::TurnStream;

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::tool_call::ThreadProfile;
+use crate::thread_profile::ThreadProfile;
 
 /// A key that this version does not know is an error, not a silent gap.
 pub(crate) const STRICT_CONFIG: &str = "--strict-config";

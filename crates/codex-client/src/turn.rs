@@ -120,6 +120,23 @@ impl TurnFailure {
     }
 }
 
+/// Why no turn could be leased.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LeaseError {
+    #[error("no Codex process became free in time")]
+    Busy,
+    #[error("Codex does not start: {reason}")]
+    Unavailable { reason: String },
+    #[error("this driver cannot lend tools to the model: CODEX_DRIVER=app-server can")]
+    NoTools,
+    #[error(
+        "Codex refuses the tools of this turn: it may keep the name of one for itself, such as mcp"
+    )]
+    Refused,
+    #[error("the gateway is shutting down")]
+    Closing,
+}
+
 /// `codexErrorInfo` of the protocol, by its published names; anything newer is `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodexErrorClass {

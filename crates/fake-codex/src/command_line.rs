@@ -4,7 +4,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::startup::Startup;
+use crate::{
+    grandchild::{GRANDCHILD, Role},
+    startup::Startup,
+};
 
 /// What the arguments ask for. Options of a dialect are accepted and ignored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,21 +27,6 @@ pub(crate) enum Command {
     Grandchild(Role),
     Unknown,
 }
-
-/// What a grandchild does before it lives on and on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Nothing: it ignores signals only where its parent does.
-    Plain,
-    /// Ignores signals, in the group of its parent.
-    Group,
-    /// The same in a session of its own.
-    Session,
-    /// Starts another one in a session of its own, and ends.
-    Middle,
-}
-
-pub(crate) const GRANDCHILD: &str = "fake-grandchild";
 
 const HELP: &str = "\
 Codex CLI

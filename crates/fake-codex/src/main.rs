@@ -99,6 +99,7 @@
 
 mod app_server;
 mod command_line;
+mod grandchild;
 mod one_turn;
 mod probe;
 mod record;
@@ -118,11 +119,13 @@ fn run() -> Result<ExitCode, String> {
     let startup = Startup::beside_program()?;
     let command = Command::from_arguments();
     if let Command::Grandchild(role) = command {
-        return startup.linger(role).map_err(|error| error.to_string());
+        return grandchild::linger(startup, role).map_err(|error| error.to_string());
     }
     let grandchild = match command {
         Command::AppServer | Command::Exec | Command::Chat { .. } => startup
-            .leave_grandchild()
+            .leave_grandchild
+            .then(grandchild::leave_in_group)
+            .transpose()
             .map_err(|error| error.to_string())?,
         _ => None,
     };

@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::startup;
+use crate::grandchild;
 
 /// What a process tries, to find out what its world lets it do; explained in `main.rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Probe {
             }
             Self::Environment => json!(environment()),
             Self::Grow { path, megabytes } => json!(grow(path, *megabytes)?),
-            Self::Leave(how) => json!(startup::leave(how)?),
+            Self::Leave(how) => json!(grandchild::leave(how)?),
             Self::List(path) => json!(names_in(path)?),
             Self::Memory { megabytes } => json!(allocate(*megabytes)?),
             Self::Processes => json!(processes()?),

@@ -1,11 +1,6 @@
 use std::{
-    env,
-    fs::{self, File},
-    io::{self, Read, Write},
-    os::fd::AsFd,
+    env, fs, io,
     path::{Path, PathBuf},
-    process::{self, Child, ExitCode, Stdio},
-    thread,
     time::Duration,
 };
 
@@ -14,8 +9,6 @@ use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
-
-use crate::command_line::{GRANDCHILD, Role};
 
 const PINNED_VERSION: &str = "0.169.0";
 
@@ -39,7 +32,7 @@ pub(crate) struct Startup {
     refuse_thread_start_while: Option<PathBuf>,
     pub(crate) crash_after_turns: Option<u64>,
     pub(crate) ignore_signals: bool,
-    leave_grandchild: bool,
+    pub(crate) leave_grandchild: bool,
     pub(crate) lines: Vec<String>,
 }
 
@@ -99,37 +92,6 @@ impl Startup {
         Duration::from_millis(self.slow_start_ms)
     }
 
-    /// In this process's own group, with its pipes: who waits for their end waits for both. Nobody
-    /// waits for it here, as for a real orphan. Comes back when it is ready to be signalled.
-    pub(crate) fn leave_grandchild(&self) -> io::Result<Option<Child>> {
-        if !self.leave_grandchild {
-            return Ok(None);
-        }
-        let (mut readiness, its_end) = io::pipe()?;
-        let grandchild = grandchild("plain", its_end.into()).spawn()?;
-        readiness.read_exact(&mut [0])?;
-        Ok(Some(grandchild))
-    }
-
-    /// The whole life of the grandchild. Its descriptor 0 is where it says that it is ready: output and
-    /// errors are its parent's, for it to hold open.
-    pub(crate) fn linger(mut self, role: Role) -> io::Result<ExitCode> {
-        if role == Role::Middle {
-            grandchild("setsid", Stdio::inherit()).spawn()?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if role == Role::Session {
-            rustix::process::setsid()?;
-        }
-        self.ignore_signals |= role != Role::Plain;
-        let _runtime = self.runtime()?;
-        let number = format!("{}\n", process::id());
-        File::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(number.as_bytes())?;
-        loop {
-            thread::park();
-        }
-    }
-
     /// With the signals ignored, if so wanted: tokio's handlers replace the default action for good.
     pub(crate) fn runtime(&self) -> io::Result<Runtime> {
         let runtime = Builder::new_multi_thread()
@@ -145,37 +107,6 @@ impl Startup {
     }
 }
 
-/// Starts a process that goes on, in one of the ways that are explained in `main.rs`; its id.
-pub(crate) fn leave(how: &str) -> io::Result<u32> {
-    let (mut readiness, its_end) = io::pipe()?;
-    let role = match how {
-        "double-fork" | "double-fork-bare" => "middle",
-        how => how,
-    };
-    let mut command = grandchild(role, Stdio::from(its_end));
-    if how == "double-fork-bare" {
-        command.env_clear();
-    }
-    let mut child = command.spawn()?;
-    drop(command);
-    if role == "middle" {
-        child.wait()?;
-    }
-    let mut number = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(&mut readiness), &mut number)?;
-    number.trim().parse().map_err(io::Error::other)
-}
-
-fn grandchild(role: &str, its_end: Stdio) -> process::Command {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a process that the runner does not know is the point"
-    )]
-    let mut command = process::Command::new(program());
-    command.args([GRANDCHILD, role]).stdin(its_end);
-    command
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "this program stands in for one that is set up by its environment"
@@ -185,6 +116,6 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// `argv[0]` as it was given: a link's own directory, not its target's.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     env::args_os().next().map(PathBuf::from).unwrap_or_default()
 }

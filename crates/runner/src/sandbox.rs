@@ -2,6 +2,7 @@
 
 mod arguments;
 pub(crate) mod control_group;
+mod error;
 mod handshake;
 mod inside;
 mod launch;
@@ -15,15 +16,17 @@ use std::{io, path::PathBuf};
 use control_group::{ControlGroup, GroupLimits};
 
 pub use control_group::{ControlGroups, NoControlGroups};
+pub use error::SandboxError;
 pub use launch::{LAUNCH_ARGUMENT, launch};
 pub use launcher::{Launcher, LauncherError};
-pub use startup::{Bridge, SandboxError};
+pub use startup::Bridge;
 pub use user::ProgramUser;
 pub use user_namespace::{NAMESPACE_ARGUMENT, hold_user_namespace};
 
-pub(crate) use arguments::{PROGRAM_VARIABLE, command_line};
+pub(crate) use arguments::command_line;
 pub(crate) use handshake::LaunchHandshake;
 pub(crate) use inside::Inside;
+pub(crate) use launch::PROGRAM_VARIABLE;
 pub(crate) use startup::Startup;
 
 /// What a file in memory counts: a page, or if it is empty, about half of one of the kernel's memory.

@@ -3,7 +3,6 @@
 mod maintainer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use runner::Deadline;
@@ -13,21 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app_server::worker::{Condition, Slot, ThreadLease, Worker, WorkerConfig};
-use crate::client::{ClientSettings, LeaseError};
-use crate::tool_call::ThreadProfile;
-
-#[derive(Clone, Debug)]
-pub struct PoolLimits {
-    pub max_processes: usize,
-    /// Turns at once on one process.
-    pub turns_per_process: usize,
-    /// A process is replaced after this many turns, …
-    pub max_turns: u64,
-    /// … at this age, …
-    pub max_age: Duration,
-    /// … or when its resident memory is over this.
-    pub max_rss_bytes: u64,
-}
+use crate::settings::{ClientSettings, PoolLimits};
+use crate::thread_profile::ThreadProfile;
+use crate::turn::LeaseError;
 
 /// A pool of warm `codex app-server` processes. Cheap to clone.
 ///

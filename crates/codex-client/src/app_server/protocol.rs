@@ -88,6 +88,15 @@ pub(crate) fn response(id: &RawValue, member: &str, value: &Value) -> Vec<u8> {
     line(&json!({ "id": id, member: value }))
 }
 
+/// The answer to a call of a tool.
+pub(crate) fn tool_response(id: &RawValue, success: bool, text: &str) -> Vec<u8> {
+    let result = json!({
+        "success": success,
+        "contentItems": [{ "type": "inputText", "text": text }],
+    });
+    response(id, "result", &result)
+}
+
 /// Without its newline; the runner writes both at once.
 fn line(message: &Value) -> Vec<u8> {
     message.to_string().into_bytes()

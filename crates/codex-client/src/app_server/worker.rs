@@ -3,6 +3,7 @@
 mod calls;
 mod io;
 mod outgoing;
+mod slot;
 mod threads;
 mod turns;
 
@@ -28,15 +29,16 @@ use crate::app_server::protocol;
 use crate::confinement::{Closing, Confinement};
 use crate::home::Home;
 use crate::profile;
-use crate::tool_call::ThreadProfile;
+use crate::thread_profile::ThreadProfile;
 use crate::turn::{TurnEnd, TurnFailure};
 
 pub(crate) use calls::CallError;
 use calls::Reply;
 use outgoing::{Outgoing, outgoing};
+pub(crate) use slot::Slot;
 use threads::PreparedThread;
 pub(crate) use threads::ThreadLease;
-pub(crate) use turns::{Slot, WarmTurn};
+pub(crate) use turns::WarmTurn;
 
 /// The longest line that is believed: a whole answer is repeated in `turn/completed`.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;

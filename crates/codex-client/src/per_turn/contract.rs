@@ -17,7 +17,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use crate::home::Home;
-use crate::per_turn::process::{TurnCommand, TurnContext};
+use crate::per_turn::command::{TurnCommand, TurnContext};
 use crate::turn::SEPARATOR;
 
 pub use arguments::ArgumentTemplate;

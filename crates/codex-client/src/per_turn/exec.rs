@@ -8,7 +8,8 @@ use runner::{Exit, Line, Lines};
 use serde::Deserialize;
 
 use crate::home::Home;
-use crate::per_turn::process::{Step, TurnCommand, TurnContext, UselessLines};
+use crate::per_turn::command::{TurnCommand, TurnContext};
+use crate::per_turn::step::{Step, UselessLines};
 use crate::profile::{self, BASE_INSTRUCTIONS, OwnTurn, STRICT_CONFIG};
 use crate::turn::{
     CodexErrorClass, ItemKind, ItemStatus, ReportedUsage, SEPARATOR, TurnEnd, TurnEvent,

@@ -1,61 +1,23 @@
 //! A process for one turn: what the drivers `exec` and `contract` have in common. Each brings how the
 //! process is started and how its output is read.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use runner::{ChildHandle, Exit, Interrupt, Lines};
-use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::per_turn::contract;
 use crate::per_turn::exec;
-use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
-
-/// All that a process has to be told.
-pub(crate) struct TurnContext<'turn> {
-    pub(crate) turn: &'turn Turn,
-    pub(crate) instructions: Option<&'turn str>,
-    pub(crate) credential: &'turn SecretString,
-    pub(crate) broker_base_url: &'turn str,
-    pub(crate) search_path: &'turn OsStr,
-}
-
-/// What a process is started with, beside its program.
-pub(crate) struct TurnCommand {
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) environment: BTreeMap<OsString, OsString>,
-    /// Written to its standard input, which is then closed.
-    pub(crate) input: String,
-}
+use crate::per_turn::step::{Step, UselessLines};
+use crate::turn::{TurnEnd, TurnEvent, TurnFailure};
 
 /// Reads the output of a process and judges its end.
 pub(crate) enum Reader {
     Exec(exec::Reader),
     Contract(contract::Reader),
-}
-
-/// What came of reading on.
-pub(crate) enum Step {
-    /// Some events, perhaps none.
-    Events(Vec<TurnEvent>),
-    /// The output is at its end.
-    End,
-    /// The output is not worth reading any further.
-    GiveUp,
-}
-
-impl Step {
-    pub(crate) fn events(self) -> Vec<TurnEvent> {
-        match self {
-            Self::Events(events) => events,
-            Self::End | Self::GiveUp => Vec::new(),
-        }
-    }
 }
 
 impl Reader {
@@ -217,65 +179,4 @@ impl Drop for TurnProcess {
                 .spawn(async move { handle.shutdown(Interrupt::Signal).await });
         }
     }
-}
-
-/// Lines outside the format after which a process is not believed any more.
-const MAX_MALFORMED_LINES: u64 = 16;
-
-/// Lines that are well formed and mean nothing here; a long turn has some hundreds.
-const MAX_IDLE_LINES: u64 = 10_000;
-
-/// The lines of a process that were of no use.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct UselessLines {
-    malformed: u64,
-    idle: u64,
-}
-
-impl UselessLines {
-    pub(crate) fn count_malformed(&mut self) -> Step {
-        self.malformed += 1;
-        self.verdict()
-    }
-
-    pub(crate) fn count_idle(&mut self) -> Step {
-        self.idle += 1;
-        self.verdict()
-    }
-
-    fn verdict(self) -> Step {
-        if self.failure().is_some() {
-            Step::GiveUp
-        } else {
-            Step::Events(Vec::new())
-        }
-    }
-
-    pub(crate) fn malformed(self) -> u64 {
-        self.malformed
-    }
-
-    /// Of a process that is not believed any more.
-    pub(crate) fn failure(self) -> Option<TurnFailure> {
-        let lines = if self.malformed >= MAX_MALFORMED_LINES {
-            self.malformed
-        } else {
-            self.idle
-        };
-        let is_enough = self.malformed >= MAX_MALFORMED_LINES || self.idle >= MAX_IDLE_LINES;
-        is_enough.then_some(TurnFailure::Malformed { lines })
-    }
-}
-
-/// Why a process could not be started; for the log.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error("its private directory could not be made: {0}")]
-    Home(#[from] io::Error),
-    #[error(transparent)]
-    Spawn(#[from] runner::SpawnError),
-    #[error(transparent)]
-    Sandbox(#[from] runner::SandboxError),
-    #[error("the gateway is shutting down")]
-    Closing,
 }

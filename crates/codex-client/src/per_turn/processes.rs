@@ -1,6 +1,7 @@
 //! How many processes for one turn each may run at once, and how one is started.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,17 +15,18 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::client::{ClientSettings, LeaseError};
 use crate::confinement::Confinement;
 use crate::credential::new_credential;
 use crate::driver::Driver;
 use crate::home::Home;
 use crate::per_turn::contract;
 use crate::per_turn::exec;
-use crate::tool_call::ThreadProfile;
-use crate::turn::{Turn, TurnFailure};
+use crate::settings::ClientSettings;
+use crate::thread_profile::ThreadProfile;
+use crate::turn::{LeaseError, Turn, TurnFailure};
 
-use crate::per_turn::process::{Reader, StartError, TurnContext, TurnProcess};
+use crate::per_turn::command::TurnContext;
+use crate::per_turn::process::{Reader, TurnProcess};
 
 /// The longest line that is believed: a whole answer may be one.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -57,6 +59,19 @@ pub(crate) struct ProcessLease {
     instructions: Option<String>,
     credential: SecretString,
     permit: OwnedSemaphorePermit,
+}
+
+/// Why a process could not be started; for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("its private directory could not be made: {0}")]
+    Home(#[from] io::Error),
+    #[error(transparent)]
+    Spawn(#[from] runner::SpawnError),
+    #[error(transparent)]
+    Sandbox(#[from] runner::SandboxError),
+    #[error("the gateway is shutting down")]
+    Closing,
 }
 
 impl TurnProcesses {

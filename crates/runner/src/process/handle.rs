@@ -5,9 +5,9 @@ use tokio::sync::watch;
 use crate::{
     process::{output_meter::OutputMeter, stderr::StderrRecord},
     reap::{
-        descendants,
         exit::{Exit, Signal},
         group::Group,
+        process_table,
     },
     sandbox::BYTES_PER_INODE,
 };
@@ -105,8 +105,10 @@ impl ChildHandle {
         let Some(inside) = self.shared.group.inside() else {
             return 0;
         };
-        let processes = descendants::all_below(inside.init_pid());
-        let shared = processes.into_iter().filter_map(descendants::shared_bytes);
+        let processes = process_table::descendants_of(inside.init_pid());
+        let shared = processes
+            .into_iter()
+            .filter_map(process_table::shared_bytes);
         shared.max().unwrap_or_default()
     }
 
@@ -119,11 +121,11 @@ impl ChildHandle {
         };
         let mut orphans = group
             .inside()
-            .map(|inside| descendants::children_of(inside.init_pid()))
+            .map(|inside| process_table::children_of(inside.init_pid()))
             .unwrap_or_default()
             .into_iter()
             .filter(|pid| *pid != program.as_raw_nonzero().get());
-        orphans.next().is_some() || !descendants::children_of(program).is_empty()
+        orphans.next().is_some() || !process_table::children_of(program).is_empty()
     }
 
     /// Waits until the child has ended and its group is verified to be dead. Any number may wait, at any

@@ -14,10 +14,6 @@ use super::{
 };
 use crate::process::spec::CommandSpec;
 
-/// Stands before the name of each variable of the program in the environment of bubblewrap and of the
-/// launcher: what is meant for the one (`LD_PRELOAD`) says nothing to the others, which may do more.
-pub(crate) const PROGRAM_VARIABLE: &str = "PROGRAM_";
-
 /// What the launcher needs to finish the sandbox: to mount, to close user namespaces, to give the program
 /// its directories and to become its user. It keeps none.
 const CAPABILITIES: [&str; 6] = [

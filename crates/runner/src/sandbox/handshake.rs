@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
+    error::SandboxError,
     launch::{GO, READY},
-    startup::SandboxError,
 };
 
 const REPORT_BYTES: usize = 512;

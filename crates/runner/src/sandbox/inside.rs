@@ -4,7 +4,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
-use crate::sandbox::control_group::ControlGroup;
+use crate::{reap::process_table::ProcessStat, sandbox::control_group::ControlGroup};
 
 /// The two processes of a sandbox that matter outside: its init, with which the kernel ends every other
 /// one, and the program.
@@ -81,10 +81,7 @@ impl Inside {
 }
 
 fn parent_of(pid: Pid) -> Option<Pid> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let parent = fields.split_ascii_whitespace().nth(1)?;
-    Pid::from_raw(parent.parse().ok()?)
+    Pid::from_raw(ProcessStat::read(pid.as_raw_nonzero().get())?.parent)
 }
 
 /// Whether the process is number 1 in the innermost of the namespaces that it is in.

@@ -29,11 +29,14 @@ use rustix::{
 };
 
 use self::{identity::Identity, mounts::Scratch};
-use super::arguments::PROGRAM_VARIABLE;
 use crate::{process::descriptors::close_inherited_descriptors, reap::descendants::TAG_VARIABLE};
 
 /// The first argument by which a program knows that it is wanted as the launcher.
 pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";
+
+/// Stands before the name of each variable of the program in the environment of bubblewrap and of the
+/// launcher: what is meant for the one (`LD_PRELOAD`) says nothing to the others, which may do more.
+pub(crate) const PROGRAM_VARIABLE: &str = "PROGRAM_";
 
 /// What the launcher says when the limits hold and the bridge is open. What it says after that, if it
 /// says anything, is why the program could not be started.

@@ -1,11 +1,15 @@
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{io, net::TcpListener, sync::Arc};
 
 use tokio::{
     sync::{oneshot, watch},
     time,
 };
 
-use super::{Inside, LaunchHandshake};
+use super::{
+    error::{LAUNCH_TIMEOUT, SandboxError},
+    handshake::LaunchHandshake,
+    inside::Inside,
+};
 use crate::{
     process::stderr::StderrRecord,
     reap::{
@@ -14,21 +18,6 @@ use crate::{
     },
     sandbox::control_group::ControlGroup,
 };
-
-/// Bubblewrap needs 15 ms, the launcher 2. More than this is not slowness.
-const LAUNCH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why a child's sandbox does not stand. The child has not been run.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SandboxError {
-    /// With what bubblewrap, or the launcher, said last.
-    #[error("the sandbox could not be made ({0})")]
-    Refused(String),
-    #[error("the sandbox was not made within {} s", LAUNCH_TIMEOUT.as_secs())]
-    Timeout,
-    #[error("the child was ended while its sandbox was made")]
-    Ended,
-}
 
 /// News of a child's sandbox: whether it stands, and the listener inside, if one was wanted.
 pub struct Bridge {

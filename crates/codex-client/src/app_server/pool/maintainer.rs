@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::app_server::worker::{Condition, LaunchError, Worker};
 
-use super::{Member, PoolLimits, Shared, State};
+use super::{Member, Shared, State};
+use crate::settings::PoolLimits;
 
 /// How often age and memory are looked at when nothing else happens.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(2);

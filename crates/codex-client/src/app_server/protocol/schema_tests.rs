@@ -7,7 +7,7 @@ mod published;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::tool_call::{ThreadProfile, ToolDefinition};
+use crate::thread_profile::{ThreadProfile, ToolDefinition};
 use crate::{app_server::server_request, profile};
 use published::Schemas;
 

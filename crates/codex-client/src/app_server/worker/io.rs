@@ -161,7 +161,11 @@ impl Worker {
     fn receive_tool_call(self: &Arc<Self>, id: &RawValue, call: ToolCallParams<'_>) {
         let queue = self.state.lock().turns.get(&call.thread_id).cloned();
         let queue = queue.filter(|queue| queue.tools().contains(&call.tool));
-        let call = ToolCall::new(Arc::clone(self), id, call.tool, call.arguments);
+        let (worker, id) = (Arc::clone(self), id.to_owned());
+        let arguments = call.arguments.get().to_owned();
+        let call = ToolCall::new(call.tool, arguments, move |success, text| {
+            worker.send(protocol::tool_response(&id, success, text));
+        });
         if let Some(queue) = queue {
             queue.push_tool_call(call);
         }

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use crate::app_server::protocol::{self, ThreadStarted};
 use crate::credential::new_credential;
 use crate::profile;
-use crate::tool_call::ThreadProfile;
+use crate::thread_profile::ThreadProfile;
 
 use super::calls::CallError;
-use super::{Condition, Slot, Worker};
+use super::slot::Slot;
+use super::{Condition, Worker};
 
 /// A thread that waits for its turn. Its credential is worth nothing until the broker is told.
 #[derive(Debug)]

@@ -11,13 +11,7 @@ use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
 use super::calls::CallError;
 use super::threads::ThreadLease;
-use super::{Condition, Worker};
-
-/// One of the turns that a worker takes at once; free again when dropped.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    worker: Arc<Worker>,
-}
+use super::Worker;
 
 /// A turn on a warm process. Dropping it interrupts the turn, and kills the process that does not obey
 /// within the grace.
@@ -78,25 +72,6 @@ impl Drop for WarmTurn {
 }
 
 impl Worker {
-    /// A slot for one turn, if the process takes any.
-    pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
-        {
-            let mut state = self.state.lock();
-            let free = state.active < self.config.turns_per_process;
-            // A process that cannot be written to is dead, a moment before its reaping.
-            if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
-                return None;
-            }
-            state.active += 1;
-            state.turns_started += 1;
-        }
-        self.process.reset_output();
-        self.announce();
-        Some(Slot {
-            worker: Arc::clone(self),
-        })
-    }
-
     /// Starts `turn` on the thread of `queue`, which has the turn's events from its first one on.
     async fn start_turn(
         self: &Arc<Self>,
@@ -192,19 +167,5 @@ impl Worker {
         // Not under the lock: what is unread in it may have something to say to the process.
         drop(removed);
         drop(lease);
-    }
-}
-
-impl Slot {
-    pub(crate) fn worker(&self) -> &Arc<Worker> {
-        &self.worker
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.worker.state.lock().active -= 1;
-        self.worker.prepare_threads();
-        self.worker.announce();
     }
 }

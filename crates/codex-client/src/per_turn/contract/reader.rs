@@ -3,7 +3,7 @@ use std::mem;
 use redact::Untrusted;
 use runner::{Exit, Line, Lines};
 
-use crate::per_turn::process::{Step, UselessLines};
+use crate::per_turn::step::{Step, UselessLines};
 use crate::turn::{CodexErrorClass, TurnEnd, TurnEvent, TurnFailure};
 
 use super::ContractOptions;
