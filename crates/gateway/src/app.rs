@@ -1,6 +1,6 @@
 //! The gateway as a whole: settings → parts → serving → drain.
 
-mod skills;
+pub(crate) mod skills;
 pub(crate) mod state_dir;
 
 use std::ffi::OsStr;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::skills::{Catalogue, CatalogueError, SandboxParts, WorkspaceError};
 use broker::{Broker, BrokerStartError, ProviderSettings};
 use codex_client::{
     BrokerBridge, ClientSettings, CodexClient, Confinement, Installation, NotFound, PINNED_VERSION,
@@ -30,7 +31,7 @@ use crate::health::Health;
 use crate::http::server::ConnectionLimits;
 use crate::http::{self, AppState, Bodies, BodyLimits, Parsing};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
-use crate::skills::{Catalogue, CatalogueError, SandboxParts, Skills, WorkspaceError};
+use crate::skills::Skills;
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -144,6 +145,7 @@ impl App {
             bubblewrap: sandbox.bubblewrap.clone(),
             launcher: sandbox.launcher.clone(),
             control_groups: sandbox.control_groups.clone(),
+            read_paths: codex_client::read_paths,
             handshake_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];

@@ -1,42 +1,23 @@
 //! `mode=tool`: allow-listed programs, by name, by schema, in a sandbox of their own.
 //!
-//! A call in a straight line: the skill by its name, every value judged ([`request`]), the world made
-//! ([`world`]), the program run ([`execution`]), its output redacted and shaped ([`output`]). It knows
-//! nothing of HTTP, and no byte of a program leaves it before the redactor.
+//! The crate [`skills`](::skills) knows what a skill is and runs it. Here it meets admission, runs, turns of
+//! Codex and the models that call skills by themselves.
 
-mod catalogue;
 mod codex;
-mod confined;
-mod copy;
-mod definition;
-mod execution;
-mod field_errors;
-mod file;
-mod intake;
+mod error;
 mod lending;
-mod makefile;
-mod offer;
-mod output;
-mod parameters;
-mod problem;
 mod record;
-mod request;
-mod run_directory;
-mod section;
-mod template;
-mod tests_report;
-mod workspace;
-mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::skills::{Catalogue, Completed, Executor, Run, Skill, ToolRequest, ToolResult, Workspaces};
+use codex_client::Driver;
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
 use redact::{Counts, Redactor};
 use runner::Deadline;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,52 +28,30 @@ use crate::calls::run::{RunEvent, RunFollower, RunWriter, new_run};
 use crate::calls::turn::Turns;
 use crate::error::{ErrorCode, Problem};
 
-use execution::{Ended, Execution};
+use codex::TurnAccount;
 use record::ToolRecord;
-use request::Prepared;
 
-pub(crate) use parameters::LIMITS as PARAMETER_LIMITS;
-
-pub use catalogue::Catalogue;
-pub use definition::{Example, Run, Skill, SkillName, TestKind, WorkspaceMode};
 pub use lending::{Borrower, Lending, LentCall};
-pub use problem::{CatalogueError, FileProblem};
-pub use request::ToolRequest;
-pub use workspace::{Workspace, WorkspaceError, Workspaces};
-pub use world::{SandboxParts, Surroundings};
 
 /// Runs skills. Clones share one catalogue, which can be replaced while calls run.
 #[derive(Clone)]
 pub struct Skills {
     parts: Arc<SkillParts>,
     catalogue: Arc<RwLock<Arc<Catalogue>>>,
-    /// Places for calls whose values are looked at.
-    judging: Arc<Semaphore>,
-    /// Places for copies of workspaces.
-    copies: Arc<Semaphore>,
-    /// Places for work on what programs write.
-    intake: Arc<Semaphore>,
+    executor: Executor,
 }
-
-/// Calls whose values are looked at in the same moment. It takes a fraction of a millisecond, but where a
-/// workspace's disk does not answer.
-const MAX_JUDGED: usize = 8;
 
 /// What skills need of the gateway.
 pub struct SkillParts {
     /// Where the files are; read again by [`Skills::reload`].
     pub dir: PathBuf,
-    pub workspaces: Workspaces,
-    pub surroundings: Surroundings,
-    pub redactor: Redactor,
     pub admission: Admission,
     pub turn: TurnParts,
     /// The longest call.
     pub timeout: Duration,
-    pub kill_grace: Duration,
     /// Where the tasks of calls run.
     pub calls: TaskTracker,
-    /// Where the tasks of their processes run.
+    /// Where other tasks run.
     pub tasks: TaskTracker,
     /// Cancelled when running calls have had their time to end at shutdown.
     pub stopping: CancellationToken,
@@ -110,7 +69,7 @@ pub struct TurnParts {
 #[derive(Debug)]
 pub struct ToolOutcome {
     /// As a caller gets it: redacted, and within its limits.
-    pub tool_result: Value,
+    pub tool_result: ToolResult,
     /// What was replaced in it.
     pub redactions: Counts,
     /// Keys of the arguments that mean nothing to the skill.
@@ -118,27 +77,12 @@ pub struct ToolOutcome {
 }
 
 impl Skills {
-    /// Removes what an earlier gateway left behind. Blocks on a few directories.
-    pub fn new(mut parts: SkillParts, catalogue: Catalogue) -> Self {
-        match run_directory::remove_left_behind(&parts.surroundings.runs_dir) {
-            Ok(0) => {}
-            Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
-            Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
-        }
-        let plugins = parts.surroundings.runs_dir.with_file_name("test-plugins");
-        match tests_report::install(&plugins) {
-            Ok(()) => parts.surroundings.test_plugins = Some(plugins),
-            Err(error) => {
-                tracing::warn!(%error, "test runs are counted by what they print: the plugins cannot be written");
-            }
-        }
-        let catalogue = catalogue.runnable(&parts.turn.turns.driver);
+    pub fn new(parts: SkillParts, executor: Executor, catalogue: Catalogue) -> Self {
+        let catalogue = runnable(catalogue, &parts.turn.turns.driver);
         Self {
             parts: Arc::new(parts),
             catalogue: Arc::new(RwLock::new(Arc::new(catalogue))),
-            judging: Arc::new(Semaphore::new(MAX_JUDGED)),
-            copies: Arc::new(Semaphore::new(execution::MAX_COPIES)),
-            intake: Arc::new(Semaphore::new(intake::places())),
+            executor,
         }
     }
 
@@ -148,11 +92,11 @@ impl Skills {
     }
 
     pub(crate) fn redactor(&self) -> &Redactor {
-        &self.parts.redactor
+        self.executor.redactor()
     }
 
     pub fn workspaces(&self) -> &Workspaces {
-        &self.parts.workspaces
+        self.executor.workspaces()
     }
 
     /// Reads the files again. If anything is wrong with them, all stays as it is. Blocks on small files.
@@ -162,7 +106,7 @@ impl Skills {
         match Catalogue::read_again(&self.parts.dir) {
             Ok(catalogue) => {
                 tracing::info!(skills = catalogue.len(), "the skills were read again");
-                let catalogue = catalogue.runnable(&self.parts.turn.turns.driver);
+                let catalogue = runnable(catalogue, &self.parts.turn.turns.driver);
                 *RwLockUpgradableReadGuard::upgrade(current) = Arc::new(catalogue);
             }
             Err(error) => {
@@ -221,18 +165,17 @@ impl Skills {
             ..ToolRequest::default()
         };
         let working = async {
-            let prepared = self.prepare(skill, request).await?;
+            let prepared = self.executor.prepare(skill, request).await?;
             let ignored_extra = prepared.ignored_extra.clone();
-            let running = self.execution();
-            let ended = running.run(prepared, deadline, async || {}).await?;
-            Ok::<_, Problem>((ended, ignored_extra))
+            let running = self.executor.run(prepared, deadline, async || {});
+            Ok::<_, Problem>((running.await?, ignored_extra))
         };
         let ended = tokio::time::timeout_at(deadline.instant(), working).await;
         let exceeded = |_| Problem::deadline_exceeded(self.parts.timeout);
-        let (ended, ignored_extra) = ended.map_err(exceeded)??;
+        let (completed, ignored_extra) = ended.map_err(exceeded)??;
         Ok(ToolOutcome {
-            tool_result: ended.tool_result,
-            redactions: ended.redactions,
+            tool_result: completed.result,
+            redactions: completed.redactions,
             ignored_extra,
         })
     }
@@ -287,7 +230,8 @@ impl Skills {
                 request.context.is_some() && !skill.takes_context(),
             ),
         ];
-        let prepared = self.prepare(skill, request).await?;
+        // Before the call is admitted, so that a mistake is reported even where the queue is full.
+        let prepared = self.executor.prepare(skill, request).await?;
         let name = prepared.skill.name.to_string();
         let kind = prepared.skill.run.kind();
         let workspace = prepared.workspace.as_ref().map(|one| one.name.clone());
@@ -310,7 +254,7 @@ impl Skills {
             writer.append(RunEvent::ToolStart { skill, kind }).await;
             writer.append(item("started")).await;
         };
-        let ended = match &skill.run {
+        let Ended { completed, turn } = match &skill.run {
             Run::Codex(run) => {
                 let begun = |begun| record.began(begun);
                 let turn = self.codex(prepared, run, call, writer, told, begun);
@@ -321,19 +265,20 @@ impl Skills {
                     record.began(true);
                     told().await;
                 };
-                self.execution().run(prepared, call.deadline, began).await?
+                let running = self.executor.run(prepared, call.deadline, began);
+                Ended {
+                    completed: running.await?,
+                    turn: None,
+                }
             }
         };
         writer.append(item("completed")).await;
-        record.completed(&ended);
-        let Ended {
-            tool_result,
-            redactions,
-            turn,
-            ..
-        } = ended;
+        let Completed { result, redactions } = completed;
+        let tool_result = serde_json::to_value(&result)
+            .map_err(|_| Problem::new(ErrorCode::Internal, "The result cannot be written."))?;
+        record.completed(&result, &tool_result, &redactions);
         let ignored_extra = ignored_extra.iter();
-        let ignored_extra = ignored_extra.map(|name| self.parts.redactor.redact(name).text);
+        let ignored_extra = ignored_extra.map(|name| self.redactor().redact(name).text);
         let mut meta = json!({
             "request_id": call.request_id,
             "conversation_id": null,
@@ -361,30 +306,56 @@ impl Skills {
         Ok((tool_result, meta))
     }
 
-    /// Before a call is admitted, so that a mistake is told even where the queue is full. What that
-    /// may cost is bounded by places of its own.
-    async fn prepare(&self, skill: Arc<Skill>, request: ToolRequest) -> Result<Prepared, Problem> {
-        let not_judged = || Problem::new(ErrorCode::Internal, "The call could not be judged.");
-        let place = Arc::clone(&self.judging).acquire_owned().await;
-        let place = place.map_err(|_| not_judged())?;
-        let parts = Arc::clone(&self.parts);
-        let judging = move || {
-            let _place = place;
-            request::prepare(skill, request, &parts.workspaces)
-        };
-        let judged = self.parts.tasks.spawn_blocking(judging).await;
-        judged.map_err(|_| not_judged())?
+    /// What a caller may know of each skill: `GET /skills`, and the tools of a model.
+    pub fn offers(&self) -> Vec<Value> {
+        let catalogue = self.catalogue();
+        let offers = catalogue.iter().map(|skill| skill.offer(self.workspaces()));
+        offers.collect()
     }
 
-    fn execution(&self) -> Execution<'_> {
-        Execution {
-            surroundings: &self.parts.surroundings,
-            redactor: &self.parts.redactor,
-            tracker: &self.parts.tasks,
-            kill_grace: self.parts.kill_grace,
-            copies: &self.copies,
-            intake: &self.intake,
+    /// The body of a call that works here, for whoever has just started the gateway; `None` without a
+    /// search or a workspace.
+    pub fn example(&self) -> Option<String> {
+        const SEARCH: &str = "code-search";
+        self.catalogue().get(SEARCH)?;
+        let names = self.workspaces().names();
+        let extra = match names.as_slice() {
+            [] => return None,
+            [_] => String::new(),
+            [first, ..] => format!(", \"extra\": {{\"workspace\": \"{first}\"}}"),
+        };
+        Some(format!(
+            "{{\"mode\": \"tool\", \"skill\": \"{SEARCH}\", \"message\": \"test\"{extra}, \"stream\": false}}"
+        ))
+    }
+}
+
+/// A call that has a result, and the account of the turn that made it, if one did.
+struct Ended {
+    completed: Completed,
+    turn: Option<TurnAccount>,
+}
+
+/// Without the skills that cannot be run with this driver, each named in the log.
+fn runnable(catalogue: Catalogue, driver: &Driver) -> Catalogue {
+    catalogue.filter(|skill| {
+        let hindrance = hindrance(&skill.run, driver);
+        if let Some(reason) = hindrance {
+            tracing::warn!(skill = %skill.name, reason, "a skill cannot be run here, and is left out");
         }
+        hindrance.is_none()
+    })
+}
+
+fn hindrance(run: &Run, driver: &Driver) -> Option<&'static str> {
+    match run {
+        Run::Codex(run) if !run.skills.is_empty() && !driver.supports_tools() => {
+            Some("it lends skills to the model, which takes CODEX_DRIVER=app-server")
+        }
+        Run::Cli(_) if !matches!(driver, Driver::Contract(_)) => {
+            Some("it is run by `tool` of a CLI of your own, which takes CODEX_DRIVER=contract")
+        }
+        _ => None,
     }
 }
 

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::skills::{
+    Catalogue, Executor, ExecutorParts, SandboxParts, Surroundings, TestKind, WorkspaceError,
+    WorkspaceMode, WorkspaceSettings, Workspaces,
+};
 use codex_client::{Driver, Installation};
 use runner::{
     Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, OutputLimit, PrivateDirectory,
@@ -15,11 +19,8 @@ use super::Shutdown;
 use crate::admission::Admission;
 use crate::calls::prompt::PromptCaps;
 use crate::calls::turn::Turns;
-use crate::config::Settings;
-use crate::skills::{
-    Catalogue, SandboxParts, SkillParts, Skills, Surroundings, TurnParts, WorkspaceError,
-    WorkspaceMode, Workspaces,
-};
+use crate::config::{Settings, SkillSettings};
+use crate::skills::{SkillParts, Skills, TurnParts};
 
 /// A program in an overlay that is not through by then has none.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,7 +76,7 @@ pub(super) async fn start(
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
     let hidden = &surroundings.hidden_paths;
-    let workspaces = Workspaces::open(&settings.skills.workspaces, hidden)?;
+    let workspaces = open_workspaces(&settings.skills, hidden)?;
     if let Some(sandbox) = &surroundings.sandbox
         && !workspaces.names().is_empty()
     {
@@ -83,29 +84,46 @@ pub(super) async fn start(
         surroundings.has_overlay = has_overlay(sandbox, program, &shutdown.tasks).await;
     }
     tell(&catalogue, &workspaces, &surroundings);
-    Ok(Skills::new(
-        SkillParts {
-            dir: settings.skills.dir.clone(),
-            workspaces,
-            surroundings,
-            redactor: settings.redactor.clone(),
-            admission: admission.clone(),
-            turn: TurnParts {
-                turns,
-                model: settings.provider.model().to_owned(),
-                caps: PromptCaps {
-                    max_message_chars: settings.chat.max_input_chars,
-                    max_context_chars: settings.chat.max_context_chars,
-                },
+    let executor = Executor::new(ExecutorParts {
+        workspaces,
+        surroundings,
+        redactor: settings.redactor.clone(),
+        kill_grace: settings.codex.kill_grace,
+        tasks: shutdown.tasks.clone(),
+    });
+    let parts = SkillParts {
+        dir: settings.skills.dir.clone(),
+        admission: admission.clone(),
+        turn: TurnParts {
+            turns,
+            model: settings.provider.model().to_owned(),
+            caps: PromptCaps {
+                max_message_chars: settings.chat.max_input_chars,
+                max_context_chars: settings.chat.max_context_chars,
             },
-            timeout: settings.chat.timeout,
-            kill_grace: settings.codex.kill_grace,
-            calls: shutdown.calls.clone(),
-            tasks: shutdown.tasks.clone(),
-            stopping: shutdown.stopping.clone(),
         },
-        catalogue,
-    ))
+        timeout: settings.chat.timeout,
+        calls: shutdown.calls.clone(),
+        tasks: shutdown.tasks.clone(),
+        stopping: shutdown.stopping.clone(),
+    };
+    Ok(Skills::new(parts, executor, catalogue))
+}
+
+/// The workspaces of the settings. No skill sees the `hidden` directories.
+pub(crate) fn open_workspaces(
+    settings: &SkillSettings,
+    hidden: &[PathBuf],
+) -> Result<Workspaces, WorkspaceError> {
+    let named = settings
+        .workspaces
+        .iter()
+        .map(|workspace| WorkspaceSettings {
+            name: workspace.name.clone(),
+            path: workspace.path.clone(),
+            tests: workspace.tests.as_deref().and_then(TestKind::parse),
+        });
+    Workspaces::open(named, hidden)
 }
 
 fn tell(catalogue: &Catalogue, workspaces: &Workspaces, surroundings: &Surroundings) {

@@ -10,10 +10,10 @@ mod known;
 use bounded_json::{JsonRefusal, Place};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use skills::ToolRequest;
 
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
-use crate::skills::ToolRequest;
 
 use extra::Extra;
 use known::Known;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use ::skills::{Catalogue, Skill};
 use clap::Subcommand;
 use serde_json::json;
 
 use super::print;
 use crate::config::{self, Environment, Overrides};
-use crate::skills::{Catalogue, Skill};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -4,18 +4,16 @@
 //! The CLI itself never sees the workspace: it reads it by those skills alone, each in a sandbox of its
 //! own, so nothing that lies in there (`AGENTS.md`, hooks, scripts, git's settings) means anything to it.
 
+use ::skills::{CodexRun, Completed, Prepared, ResultForm, Skill, SkillError, Status, ToolResult};
 use broker::{TurnToken, Usage};
 use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::{Counts, Untrusted};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::definition::{CodexRun, ResultForm, Skill};
-use super::execution::{Ended, deadline_exceeded};
 use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
-use super::request::Prepared;
-use super::{Skills, TurnParts};
-use crate::calls::call::{Call, FinishReason, TENANT, milliseconds};
+use super::{Ended, Skills, TurnParts};
+use crate::calls::call::{Call, FinishReason, TENANT};
 use crate::calls::caps::Truncation;
 use crate::calls::prompt::Question;
 use crate::calls::run::{RunEvent, RunWriter};
@@ -108,27 +106,20 @@ impl Skills {
             outcome
         };
         let answer = timeout_at(deadline.instant(), working).await;
-        let answer = answer.map_err(|_| deadline_exceeded(skill.deadline))??;
+        let answer = answer.map_err(|_| SkillError::DeadlineExceeded {
+            limit: skill.deadline,
+        })??;
         account.finish_reason = Some(answer.finish_reason);
         let (output, redactions, truncated) = self.shape(&answer, &skill, run)?;
         account.upstream.add(lending.redactions());
         account.skill_calls = lending.calls().to_vec();
-        let mut tool_result = json!({
-            "status": "ok",
-            "exit_code": null,
-            "signal": null,
-            "duration_ms": milliseconds(started.elapsed()),
-            "truncated": truncated,
-            "output": output,
-        });
+        let mut result = ToolResult::new(Status::Ok, started.elapsed(), output);
+        result.truncated = truncated;
         if run.skills.iter().any(|name| name == READING_SKILL) {
-            tool_result["files_read"] = files_read(&account.skill_calls);
+            result.files_read = Some(files_read(&account.skill_calls));
         }
         Ok(Ended {
-            tool_result,
-            redactions,
-            exit_code: None,
-            signal: None,
+            completed: Completed { result, redactions },
             turn: Some(account),
         })
     }
@@ -140,13 +131,7 @@ impl Skills {
         run: &CodexRun,
         account: &mut TurnAccount,
     ) -> Result<Vec<String>, Problem> {
-        let value = |name: &str| match (name, prepared.arguments.get(name)) {
-            (_, Some(Value::String(text))) => Some(text.clone()),
-            (_, Some(value)) => Some(value.to_string()),
-            ("message", None) => prepared.message.clone(),
-            (_, None) => None,
-        };
-        let message = run.prompt.render(value, "");
+        let message = run.prompt(prepared);
         let context = prepared.context.clone();
         let texts = Question { message, context }
             .prepare(self.redactor(), self.parts.turn.caps, &self.parts.tasks)
@@ -278,14 +263,14 @@ fn item(skill: &str, status: &'static str) -> RunEvent {
 }
 
 /// In the order in which they were read first.
-fn files_read(calls: &[LentCall]) -> Value {
-    let mut files: Vec<&str> = Vec::new();
-    for path in calls.iter().filter_map(|call| call.file_read.as_deref()) {
-        if !files.contains(&path) {
-            files.push(path);
+fn files_read(calls: &[LentCall]) -> Vec<String> {
+    let mut files = Vec::new();
+    for path in calls.iter().filter_map(|call| call.file_read.as_ref()) {
+        if !files.contains(path) {
+            files.push(path.clone());
         }
     }
-    files.into()
+    files
 }
 
 /// The provider was asked to hold to it; the result does, or there is none.

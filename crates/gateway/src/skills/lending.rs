@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::skills::{Run, Skill, Status, WorkspaceMode};
 use codex_client::{ToolCall, ToolDefinition};
 use redact::Counts;
 use runner::Deadline;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::definition::{Run, Skill, WorkspaceMode};
 use super::{Skills, unknown_skill};
 use crate::calls::call::milliseconds;
 use crate::calls::caps::{Keep, cap};
@@ -197,8 +197,9 @@ impl Lending {
         let called = self.skills.call_skill(skill, arguments, borrower.deadline);
         let outcome = called.await?;
         self.redactions.add(&outcome.redactions);
-        let was_read = call.name() == READING_SKILL && outcome.tool_result["status"] == "ok";
-        let mut text = outcome.tool_result.to_string();
+        let was_read = call.name() == READING_SKILL && outcome.tool_result.status == Status::Ok;
+        let mut text = serde_json::to_string(&outcome.tool_result)
+            .map_err(|_| Problem::new(ErrorCode::Internal, "The result cannot be written."))?;
         cap(&mut text, MAX_RESULT_CHARS, Keep::HeadAndTail);
         Ok((text, path.filter(|_| was_read)))
     }

@@ -1,6 +1,9 @@
 use std::time::{Duration, Instant};
 
-use super::execution::Ended;
+use ::skills::ToolResult;
+use redact::Counts;
+use serde_json::Value;
+
 use crate::calls::call::{Call, milliseconds};
 use crate::error::{ErrorCode, Problem};
 use crate::logging::RECORD;
@@ -58,11 +61,11 @@ impl ToolRecord {
         self.began
     }
 
-    pub(super) fn completed(&mut self, ended: &Ended) {
-        self.exit_code = ended.exit_code;
-        self.signal = ended.signal;
-        self.result_bytes = Some(ended.tool_result.to_string().len());
-        self.redactions = ended.redactions.total();
+    pub(super) fn completed(&mut self, result: &ToolResult, written: &Value, redactions: &Counts) {
+        self.exit_code = result.exit_code;
+        self.signal = result.signal;
+        self.result_bytes = Some(written.to_string().len());
+        self.redactions = redactions.total();
         self.failure = None;
     }
 

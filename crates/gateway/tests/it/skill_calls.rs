@@ -300,7 +300,7 @@ async fn a_skill_can_be_called_without_a_request() {
     let outcome = call(json!({ "pattern": "needle", "colour": 1 }))
         .await
         .unwrap();
-    assert_eq!(outcome.tool_result["output"]["matches"][0]["file"], "a.txt");
+    assert_eq!(outcome.tool_result.output["matches"][0]["file"], "a.txt");
     assert_eq!(outcome.ignored_extra, ["colour"]);
     let refused = call(json!({ "pattern": 5 })).await.unwrap_err();
     assert_eq!(refused.errors[0].pointer, "/extra/pattern");

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gateway::skills::Catalogue;
 use serde_json::{Value, json};
+use skills::Catalogue;
 
 use crate::skilled::{OFF, Skilled, contains, repository};
 

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use bounded_json::{JsonBudget, JsonLimits, JsonRefusal, shown_key};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use skills::PARAMETER_LIMITS;
 
 use super::known::{Known, is_null};
 use super::malformed;
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
-use crate::skills::PARAMETER_LIMITS;
 
 /// The protocol takes any word; these are the ones that models are known to take.
 const REASONING_EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];

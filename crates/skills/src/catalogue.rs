@@ -6,8 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use codex_client::Driver;
-
 use super::definition::{Run, Skill, SkillName};
 use super::file;
 use super::problem::{CatalogueError, FileProblem};
@@ -77,16 +75,10 @@ impl Catalogue {
         }
     }
 
-    /// Without those that cannot be run with this driver, each told of in the log.
+    /// Leaves out every skill that `is_kept` refuses.
     #[must_use]
-    pub fn runnable(mut self, driver: &Driver) -> Self {
-        self.skills.retain(|name, skill| {
-            let hindrance = skill.hindrance(driver);
-            if let Some(reason) = hindrance {
-                tracing::warn!(skill = %name, reason, "a skill cannot be run here, and is left out");
-            }
-            hindrance.is_none()
-        });
+    pub fn filter(mut self, mut is_kept: impl FnMut(&Skill) -> bool) -> Self {
+        self.skills.retain(|_, skill| is_kept(skill));
         self
     }
 

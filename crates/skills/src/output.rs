@@ -21,7 +21,7 @@ use paths::Paths;
 use ripgrep::{Matches, SearchRules};
 use text::Text;
 
-pub(super) use unread::Unread;
+pub(super) use unread::unread;
 
 /// The longest line of a text that is read as one; see `Line::TooLong`.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -61,7 +61,7 @@ pub(super) struct Finished {
 
 /// Output that is not in the promised form. Holds a place, and no content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadOutput {
+pub enum BadOutput {
     #[error("The skill's output is not the JSON that it promises, at byte {offset_bytes}.")]
     NotJson { offset_bytes: usize },
     #[error("The skill's output is over its limit of {limit_bytes} bytes, and cannot be cut.")]

@@ -6,9 +6,8 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::{Map, Value};
 
-use super::super::field_errors::FieldErrors;
+use super::super::invalid_values::{InvalidValue, InvalidValues};
 use super::{Parameters, numbers, values};
-use crate::error::FieldError;
 
 /// Parameters by name; every declared one that was given or has a default.
 pub(in super::super) type Arguments = BTreeMap<String, Value>;
@@ -20,7 +19,7 @@ pub(in super::super) struct Judged {
     /// The first of the keys that mean nothing to this skill.
     pub ignored: Vec<String>,
     /// Everything that is wrong, by its JSON pointer.
-    pub errors: FieldErrors,
+    pub errors: InvalidValues,
 }
 
 /// Names of ignored keys that are kept.
@@ -42,7 +41,7 @@ impl Parameters {
                 judged.ignored.push(name);
             }
         }
-        let mut found = FieldErrors::default();
+        let mut found = InvalidValues::default();
         if values::check(&given, &self.declared, free, &mut found).is_err() {
             judged.errors = found;
             return judged;
@@ -67,7 +66,7 @@ impl Parameters {
     }
 }
 
-fn field_error(error: &ValidationError<'_>) -> FieldError {
+fn field_error(error: &ValidationError<'_>) -> InvalidValue {
     let path = error.instance_path();
     let mut tokens: Vec<String> = vec!["extra".to_owned()];
     tokens.extend(path.segments().map(|segment| segment.to_string()));
@@ -76,7 +75,7 @@ fn field_error(error: &ValidationError<'_>) -> FieldError {
         tokens.extend(property.as_str().map(str::to_owned));
     }
     let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    FieldError::new(&tokens, describe(error))
+    InvalidValue::new(&tokens, describe(error))
 }
 
 /// The rule that is broken, in words of the schema alone: follows "it".

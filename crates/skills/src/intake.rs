@@ -9,8 +9,8 @@ use runner::{Block, Lines};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::error::SkillError;
 use super::output::Output;
-use crate::error::{ErrorCode, Problem};
 
 /// Places for those who work on what programs write: half of the processors, and at least one.
 pub(super) fn places() -> usize {
@@ -45,7 +45,7 @@ impl<'run> Intake<'run> {
     }
 
     /// Reads until the output ends, or nothing more of it is wanted: true then. Cancel-safe.
-    pub(super) async fn read(&mut self, lines: &mut Lines) -> Result<bool, Problem> {
+    pub(super) async fn read(&mut self, lines: &mut Lines) -> Result<bool, SkillError> {
         loop {
             if !self.work_off().await? {
                 return Ok(true);
@@ -63,18 +63,18 @@ impl<'run> Intake<'run> {
     }
 
     /// The output, with everything that was read.
-    pub(super) async fn finish(mut self) -> Result<Output, Problem> {
+    pub(super) async fn finish(mut self) -> Result<Output, SkillError> {
         self.work_off().await?;
-        self.output.ok_or_else(lost)
+        self.output.ok_or(SkillError::Lost)
     }
 
     /// Works on the block that was read, if there is one. Whether more is wanted.
-    async fn work_off(&mut self) -> Result<bool, Problem> {
+    async fn work_off(&mut self) -> Result<bool, SkillError> {
         if self.block.is_some() {
             let place = Arc::clone(self.places).acquire_owned().await;
-            let place = place.map_err(|_| lost())?;
+            let place = place.map_err(|_| SkillError::Lost)?;
             if let Some(block) = self.block.take() {
-                let mut output = self.output.take().ok_or_else(lost)?;
+                let mut output = self.output.take().ok_or(SkillError::Lost)?;
                 self.working = Some(self.tracker.spawn_blocking(move || {
                     let _place = place;
                     let wants_more = output.take(block);
@@ -87,16 +87,8 @@ impl<'run> Intake<'run> {
         };
         let worked = working.await;
         self.working = None;
-        let (output, wants_more) = worked.map_err(|_| lost())?;
+        let (output, wants_more) = worked.map_err(|_| SkillError::Lost)?;
         self.output = Some(output);
         Ok(wants_more)
     }
-}
-
-/// The work panicked, or the gateway is ending.
-fn lost() -> Problem {
-    Problem::new(
-        ErrorCode::Internal,
-        "The skill's output could not be worked on.",
-    )
 }

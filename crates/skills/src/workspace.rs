@@ -5,12 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::definition::TestKind;
-use crate::config::WorkspaceSettings;
 
 /// The workspaces of the settings, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Workspaces {
     by_name: BTreeMap<String, Workspace>,
+}
+
+/// One root, as the operator names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceSettings {
+    pub name: String,
+    pub path: PathBuf,
+    /// What runs its tests, if the operator has said it.
+    pub tests: Option<TestKind>,
 }
 
 /// One root that a caller may choose by name.
@@ -25,7 +33,7 @@ pub struct Workspace {
 
 /// Why a call has no workspace; follows `/extra/workspace`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoWorkspace {
+pub enum NoWorkspace {
     NotText,
     Unknown,
     NotChosen,
@@ -50,7 +58,7 @@ pub enum WorkspaceError {
 impl Workspaces {
     /// `hidden` are directories of the gateway's own, which no skill may see.
     pub fn open(
-        settings: &[WorkspaceSettings],
+        settings: impl IntoIterator<Item = WorkspaceSettings>,
         hidden: &[PathBuf],
     ) -> Result<Self, WorkspaceError> {
         let mut by_name = BTreeMap::new();
@@ -64,7 +72,7 @@ impl Workspaces {
             });
             let root = root.map_err(|source| WorkspaceError::Unusable {
                 name: name.clone(),
-                path: setting.path.clone(),
+                path: setting.path,
                 source,
             })?;
             if let Some(hidden) = hidden.iter().find(|hidden| root.starts_with(hidden)) {
@@ -74,7 +82,7 @@ impl Workspaces {
             let workspace = Workspace {
                 name: name.clone(),
                 root,
-                tests: setting.tests.as_deref().and_then(TestKind::parse),
+                tests: setting.tests,
             };
             by_name.insert(name, workspace);
         }
@@ -82,10 +90,7 @@ impl Workspaces {
     }
 
     /// The one that the caller names; the only one, if there is only one.
-    pub(super) fn choose(
-        &self,
-        named: Option<&serde_json::Value>,
-    ) -> Result<&Workspace, NoWorkspace> {
+    pub fn choose(&self, named: Option<&serde_json::Value>) -> Result<&Workspace, NoWorkspace> {
         match named {
             Some(serde_json::Value::String(name)) => {
                 self.by_name.get(name).ok_or(NoWorkspace::Unknown)
@@ -114,7 +119,7 @@ impl Workspace {
 }
 
 impl NoWorkspace {
-    pub(super) fn detail(self) -> &'static str {
+    pub fn detail(self) -> &'static str {
         match self {
             Self::NotText => "must be the name of a workspace, a string",
             Self::Unknown => "is no workspace of this gateway",

@@ -24,11 +24,7 @@ program = "/bin/true"
 /// A gateway's part that makes copies, on a runtime with a single thread for work that blocks.
 struct Bench {
     places: TempDir,
-    surroundings: Surroundings,
-    tracker: TaskTracker,
-    redactor: Redactor,
-    copies: Arc<Semaphore>,
-    intake: Arc<Semaphore>,
+    executor: Executor,
     runtime: Runtime,
 }
 
@@ -39,38 +35,34 @@ impl Bench {
         fs::create_dir(&workspace).unwrap();
         fs::write(workspace.join("file"), "x").unwrap();
         Self {
-            surroundings: Surroundings {
-                sandbox: None,
-                read_paths: Vec::new(),
-                hidden_paths: Vec::new(),
-                codex: "/nonexistent/codex".into(),
-                company_cli: None,
-                runs_dir: places.path().join("runs"),
-                has_overlay: false,
-                search_drops_hidden: false,
-                test_plugins: None,
+            executor: Executor {
+                parts: Arc::new(ExecutorParts {
+                    workspaces: Workspaces::default(),
+                    surroundings: Surroundings {
+                        sandbox: None,
+                        read_paths: Vec::new(),
+                        hidden_paths: Vec::new(),
+                        codex: "/nonexistent/codex".into(),
+                        company_cli: None,
+                        runs_dir: places.path().join("runs"),
+                        has_overlay: false,
+                        search_drops_hidden: false,
+                        test_plugins: None,
+                    },
+                    redactor: Redactor::with_default_rules(),
+                    kill_grace: Duration::from_secs(1),
+                    tasks: TaskTracker::new(),
+                }),
+                validating: Arc::new(Semaphore::new(1)),
+                copies: Arc::new(Semaphore::new(1)),
+                intake: Arc::new(Semaphore::new(1)),
             },
-            tracker: TaskTracker::new(),
-            redactor: Redactor::with_default_rules(),
-            copies: Arc::new(Semaphore::new(1)),
-            intake: Arc::new(Semaphore::new(1)),
             runtime: runtime::Builder::new_current_thread()
                 .enable_all()
                 .max_blocking_threads(1)
                 .build()
                 .unwrap(),
             places,
-        }
-    }
-
-    fn execution(&self) -> Execution<'_> {
-        Execution {
-            surroundings: &self.surroundings,
-            redactor: &self.redactor,
-            tracker: &self.tracker,
-            kill_grace: Duration::from_secs(1),
-            copies: &self.copies,
-            intake: &self.intake,
         }
     }
 
@@ -103,11 +95,11 @@ impl Bench {
 
     /// Waits until all that blocks is done.
     fn finish(&self) {
-        self.tracker.close();
-        self.runtime.block_on(self.tracker.wait());
-        let runs = fs::read_dir(&self.surroundings.runs_dir);
+        self.executor.parts.tasks.close();
+        self.runtime.block_on(self.executor.parts.tasks.wait());
+        let runs = fs::read_dir(&self.executor.parts.surroundings.runs_dir);
         assert_eq!(runs.map_or(0, Iterator::count), 0);
-        assert_eq!(self.copies.available_permits(), 1);
+        assert_eq!(self.executor.copies.available_permits(), 1);
     }
 }
 
@@ -116,13 +108,12 @@ fn a_copy_keeps_its_place_until_it_has_stopped_and_leaves_nothing() {
     let bench = Bench::new();
     let occupied = bench.occupy();
     bench.runtime.block_on(async {
-        let execution = bench.execution();
-        let mut world = Box::pin(execution.world(bench.prepared()));
+        let mut world = Box::pin(bench.executor.world(bench.prepared()));
         assert!(futures_util::poll!(&mut world).is_pending());
         // The caller leaves.
         drop(world);
     });
-    assert_eq!(bench.copies.available_permits(), 0);
+    assert_eq!(bench.executor.copies.available_permits(), 0);
     drop(occupied);
     bench.finish();
 }
@@ -133,10 +124,12 @@ fn the_skills_own_time_bounds_its_copy() {
     let occupied = bench.occupy();
     let outcome = bench.runtime.block_on(async {
         let call = Deadline::after(Duration::from_mins(1));
-        let execution = bench.execution();
-        execution.run(bench.prepared(), call, async || {}).await
+        bench
+            .executor
+            .run(bench.prepared(), call, async || {})
+            .await
     });
-    assert_eq!(outcome.unwrap_err().code, ErrorCode::DeadlineExceeded);
+    assert!(matches!(outcome, Err(SkillError::DeadlineExceeded { .. })));
     drop(occupied);
     bench.finish();
 }

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use bounded_json::JsonLimits;
 use serde_json::{Map, Value};
 
-use super::super::field_errors::FieldErrors;
+use super::super::invalid_values::{InvalidValue, InvalidValues};
 use super::Parameter;
-use crate::error::FieldError;
 
 /// A string in an argument.
 const MAX_VALUE_BYTES: usize = 8 * 1024;
@@ -26,7 +25,7 @@ const MAX_TOTAL_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
 
 /// The same, for who reads the values from a text: what is over it never becomes a value.
-pub(crate) const LIMITS: JsonLimits = JsonLimits {
+pub const LIMITS: JsonLimits = JsonLimits {
     max_depth: MAX_DEPTH,
     max_values: MAX_VALUES,
     max_items: MAX_ITEMS,
@@ -41,7 +40,7 @@ pub(super) fn check(
     given: &Map<String, Value>,
     declared: &BTreeMap<String, Parameter>,
     free: Option<&str>,
-    errors: &mut FieldErrors,
+    errors: &mut InvalidValues,
 ) -> Result<(), TooMuch> {
     let mut check = Check {
         values: 0,
@@ -81,14 +80,14 @@ struct Check<'check> {
     total_bytes: usize,
     is_multiline: bool,
     is_too_much: bool,
-    errors: &'check mut FieldErrors,
+    errors: &'check mut InvalidValues,
 }
 
 impl Check<'_> {
     fn wrong(&mut self, tokens: &[String], detail: impl FnOnce() -> String) {
         self.errors.wrong(|| {
             let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-            FieldError::new(&tokens, detail())
+            InvalidValue::new(&tokens, detail())
         });
     }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_client::Driver;
 use runner::{OutputLimit, ResourceLimits};
 use serde_json::{Map, Value};
 
@@ -257,19 +256,6 @@ impl Skill {
         match &self.run {
             Run::Codex(_) => true,
             Run::Command(_) | Run::Cli(_) => self.run.stdin() == Some(&Input::Context),
-        }
-    }
-
-    /// Why it cannot be run here, if so.
-    pub fn hindrance(&self, driver: &Driver) -> Option<&'static str> {
-        match &self.run {
-            Run::Codex(run) if !run.skills.is_empty() && !driver.supports_tools() => {
-                Some("it lends skills to the model, which takes CODEX_DRIVER=app-server")
-            }
-            Run::Cli(_) if !matches!(driver, Driver::Contract(_)) => {
-                Some("it is run by `tool` of a CLI of your own, which takes CODEX_DRIVER=contract")
-            }
-            _ => None,
         }
     }
 }

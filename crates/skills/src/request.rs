@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 
 use super::confined;
 use super::definition::{
-    Input, Invocation, Parser, ProgramCall, Run, Skill, TestKind, WorkspaceMode,
+    CodexRun, Input, Invocation, Parser, ProgramCall, Run, Skill, TestKind, WorkspaceMode,
 };
-use super::field_errors::FieldErrors;
+use super::error::SkillError;
+use super::invalid_values::{InvalidValue, InvalidValues};
 use super::makefile;
 use super::parameters::Arguments;
 use super::tests_report;
 use super::workspace::{Workspace, Workspaces};
-use crate::error::{ErrorCode, FieldError, Problem};
 
 /// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,15 +32,16 @@ pub struct ToolRequest {
 
 /// A call that can be run: every value of it is right.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) skill: Arc<Skill>,
+pub struct Prepared {
+    pub skill: Arc<Skill>,
     pub(super) arguments: Arguments,
-    pub(super) workspace: Option<Workspace>,
+    pub workspace: Option<Workspace>,
     pub(super) stdin: Option<String>,
     /// For a prompt.
     pub(super) message: Option<String>,
-    pub(super) context: Option<String>,
-    pub(super) ignored_extra: Vec<String>,
+    pub context: Option<String>,
+    /// Names of what the skill does not take.
+    pub ignored_extra: Vec<String>,
     /// What tells a record of our plugins from what tests print.
     pub(super) report_mark: String,
 }
@@ -59,9 +60,9 @@ pub(super) fn prepare(
     skill: Arc<Skill>,
     request: ToolRequest,
     workspaces: &Workspaces,
-) -> Result<Prepared, Problem> {
+) -> Result<Prepared, SkillError> {
     let mut extra = request.extra;
-    let mut errors = FieldErrors::default();
+    let mut errors = InvalidValues::default();
     let workspace = choose(&skill, &mut extra, workspaces, &mut errors);
     if let (Some(parameter), Some(message)) = (&skill.message, &request.message) {
         let entry = extra.entry(parameter.clone()).or_insert(Value::Null);
@@ -85,12 +86,12 @@ pub(super) fn prepare(
         && !makefile::names_filter(workspace.path())
     {
         let detail = "is not taken by the Makefile of this workspace, which does not name FILTER";
-        errors.wrong(|| FieldError::new(&["extra", tests_report::FILTER], detail));
+        errors.wrong(|| InvalidValue::new(&["extra", tests_report::FILTER], detail));
     }
     let (message, context) = (request.message, request.context);
     let stdin = stdin(&skill, &mut arguments, message.as_ref(), context.as_ref());
     if !errors.is_empty() {
-        return Err(errors.into_problem());
+        return Err(errors.into());
     }
     let ignored = judged.ignored.iter();
     let ignored = ignored.map(|name| shown_key(name).into_owned());
@@ -108,17 +109,11 @@ pub(super) fn prepare(
 
 /// A workspace could not be looked into. Where the machine has run out of something, there will be more
 /// of it when other calls have ended.
-fn not_looked_for(skill: &Skill, errno: Errno) -> Problem {
+fn not_looked_for(skill: &Skill, errno: Errno) -> SkillError {
     tracing::error!(skill = %skill.name, %errno, "a skill's workspace cannot be looked into");
     match errno {
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Problem::new(
-            ErrorCode::Overloaded,
-            "The gateway has no more open files or memory to look into the workspace. Try again later.",
-        ),
-        _ => Problem::new(
-            ErrorCode::SkillFailed,
-            "The gateway could not look into the workspace. Its log says why.",
-        ),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => SkillError::OutOfResources,
+        _ => SkillError::WorkspaceUnreadable,
     }
 }
 
@@ -126,13 +121,13 @@ fn choose(
     skill: &Skill,
     extra: &mut Map<String, Value>,
     workspaces: &Workspaces,
-    errors: &mut FieldErrors,
+    errors: &mut InvalidValues,
 ) -> Option<Workspace> {
     if skill.workspace == WorkspaceMode::None {
         return None;
     }
     let named = extra.remove("workspace").filter(|named| !named.is_null());
-    let wrong = |detail: &str| FieldError::new(&["extra", "workspace"], detail);
+    let wrong = |detail: &str| InvalidValue::new(&["extra", "workspace"], detail);
     match workspaces.choose(named.as_ref()) {
         Ok(workspace) => {
             if skill.run.call_for(workspace).is_none() {
@@ -162,6 +157,19 @@ fn stdin(
             .and_then(|value| value.as_str().map(str::to_owned)),
     };
     Some(text.unwrap_or_default())
+}
+
+impl CodexRun {
+    /// The prompt with the values of a call.
+    pub fn prompt(&self, prepared: &Prepared) -> String {
+        let value = |name: &str| match (name, prepared.arguments.get(name)) {
+            (_, Some(Value::String(text))) => Some(text.clone()),
+            (_, Some(value)) => Some(value.to_string()),
+            ("message", None) => prepared.message.clone(),
+            (_, None) => None,
+        };
+        self.prompt.render(value, "")
+    }
 }
 
 impl Run {

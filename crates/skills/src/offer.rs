@@ -1,40 +1,11 @@
 use serde_json::{Value, json};
 
-use super::Skills;
 use super::definition::{Example, Skill, WorkspaceMode};
 use super::workspace::Workspaces;
 
-impl Skills {
-    /// What a caller may know of each skill: `GET /skills`, and the tools of a model.
-    pub fn offers(&self) -> Vec<Value> {
-        let catalogue = self.catalogue();
-        let offers = catalogue
-            .iter()
-            .map(|skill| skill.offer(&self.parts.workspaces));
-        offers.collect()
-    }
-}
-
-impl Skills {
-    /// The body of a call that works here, for whoever has just started the gateway; `None` without a
-    /// search or a workspace.
-    pub fn example(&self) -> Option<String> {
-        const SEARCH: &str = "code-search";
-        self.catalogue().get(SEARCH)?;
-        let names = self.parts.workspaces.names();
-        let extra = match names.as_slice() {
-            [] => return None,
-            [_] => String::new(),
-            [first, ..] => format!(", \"extra\": {{\"workspace\": \"{first}\"}}"),
-        };
-        Some(format!(
-            "{{\"mode\": \"tool\", \"skill\": \"{SEARCH}\", \"message\": \"test\"{extra}, \"stream\": false}}"
-        ))
-    }
-}
-
 impl Skill {
-    fn offer(&self, workspaces: &Workspaces) -> Value {
+    /// What a caller may know of it: `GET /skills`.
+    pub fn offer(&self, workspaces: &Workspaces) -> Value {
         let example = self.examples.first();
         json!({
             "name": self.name.as_str(),

@@ -4,24 +4,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redact::{Counts, Redactor, Untrusted};
+use redact::{Redactor, Untrusted};
 use runner::{Child, ChildHandle, Deadline, Exit, Interrupt, Limits, Line};
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::codex::TurnAccount;
 use super::definition::{Parser, Skill, SkillLimits};
-use super::intake::Intake;
-use super::output::{BadOutput, End, Finished, Output, Unread};
-use super::request::Prepared;
-use super::run_directory::RunDirectory;
+use super::error::SkillError;
+use super::intake::{self, Intake};
+use super::invalid_values::{InvalidValue, InvalidValues};
+use super::output::{self, BadOutput, End, Finished, Output};
+use super::request::{self, Prepared, ToolRequest};
+use super::result::{Completed, Status, Stopped, ToolResult};
+use super::run_directory::{self, RunDirectory};
 use super::tests_report;
+use super::workspace::Workspaces;
 use super::world::{self, Surroundings, World};
-use crate::calls::call::milliseconds;
-use crate::error::{ErrorCode, FieldError, Problem};
 
 /// How often the size of what was written to an overlay is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,30 +32,33 @@ const RESULT_MARGIN: Duration = Duration::from_secs(2);
 /// Standard error that is longer is not shown: its beginning is lost, and a secret with it half.
 const MAX_STDERR_BYTES: u64 = 4096;
 
-/// What a run needs of the gateway.
-pub(super) struct Execution<'run> {
-    pub(super) surroundings: &'run Surroundings,
-    pub(super) redactor: &'run Redactor,
-    pub(super) tracker: &'run TaskTracker,
-    pub(super) kill_grace: Duration,
-    /// Places for copies of workspaces.
-    pub(super) copies: &'run Arc<Semaphore>,
-    /// Places for work on what programs write.
-    pub(super) intake: &'run Arc<Semaphore>,
-}
+/// Calls whose values are validated in the same moment. It takes a fraction of a millisecond, but where a
+/// workspace's disk does not answer.
+const MAX_VALIDATING: usize = 8;
 
 /// Copies of workspaces that are made at once: each keeps the disk busy, and holds descriptors.
-pub(super) const MAX_COPIES: usize = 4;
+const MAX_COPIES: usize = 4;
 
-/// A result as a caller gets it, and what its record needs.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) tool_result: Value,
-    pub(super) redactions: Counts,
-    pub(super) exit_code: Option<i32>,
-    pub(super) signal: Option<i32>,
-    /// Of a turn of Codex.
-    pub(super) turn: Option<TurnAccount>,
+/// Validates calls and runs programs, within its bounds for all of them together. Clones share them.
+#[derive(Clone)]
+pub struct Executor {
+    parts: Arc<ExecutorParts>,
+    /// Places for calls whose values are validated.
+    validating: Arc<Semaphore>,
+    /// Places for copies of workspaces.
+    copies: Arc<Semaphore>,
+    /// Places for work on what programs write.
+    intake: Arc<Semaphore>,
+}
+
+/// What an [`Executor`] works with.
+pub struct ExecutorParts {
+    pub workspaces: Workspaces,
+    pub surroundings: Surroundings,
+    pub redactor: Redactor,
+    pub kill_grace: Duration,
+    /// Where the tasks of processes run.
+    pub tasks: TaskTracker,
 }
 
 /// Why a program was ended before it ended itself.
@@ -63,33 +66,75 @@ pub(super) struct Ended {
 enum Cut {
     /// Nothing more of it is wanted.
     Enough,
-    /// The skill's own time is over, and what there is is a result.
-    TimedOut,
-    /// It wrote more files than it may.
-    WroteTooMuch,
-    /// It printed more than it may.
-    PrintedTooMuch,
+    Stopped(Stopped),
 }
 
-impl Execution<'_> {
-    /// `began` is told when the program runs.
-    pub(super) async fn run(
+impl Executor {
+    /// Removes what an earlier process left behind. Blocks on a few directories.
+    pub fn new(mut parts: ExecutorParts) -> Self {
+        match run_directory::remove_left_behind(&parts.surroundings.runs_dir) {
+            Ok(0) => {}
+            Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
+            Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
+        }
+        let plugins = parts.surroundings.runs_dir.with_file_name("test-plugins");
+        match tests_report::install(&plugins) {
+            Ok(()) => parts.surroundings.test_plugins = Some(plugins),
+            Err(error) => {
+                tracing::warn!(%error, "test runs are counted by what they print: the plugins cannot be written");
+            }
+        }
+        Self {
+            parts: Arc::new(parts),
+            validating: Arc::new(Semaphore::new(MAX_VALIDATING)),
+            copies: Arc::new(Semaphore::new(MAX_COPIES)),
+            intake: Arc::new(Semaphore::new(intake::places())),
+        }
+    }
+
+    pub fn workspaces(&self) -> &Workspaces {
+        &self.parts.workspaces
+    }
+
+    pub fn redactor(&self) -> &Redactor {
+        &self.parts.redactor
+    }
+
+    /// Validates a call. What that may cost is bounded by places of its own.
+    pub async fn prepare(
+        &self,
+        skill: Arc<Skill>,
+        request: ToolRequest,
+    ) -> Result<Prepared, SkillError> {
+        let place = Arc::clone(&self.validating).acquire_owned().await;
+        let place = place.map_err(|_| SkillError::Lost)?;
+        let parts = Arc::clone(&self.parts);
+        let validating = move || {
+            let _place = place;
+            request::prepare(skill, request, &parts.workspaces)
+        };
+        let validated = self.parts.tasks.spawn_blocking(validating).await;
+        validated.map_err(|_| SkillError::Lost)?
+    }
+
+    /// `began` is called when the program runs. Dropping the future kills it.
+    pub async fn run(
         &self,
         prepared: Prepared,
         deadline: Deadline,
         began: impl AsyncFnOnce(),
-    ) -> Result<Ended, Problem> {
+    ) -> Result<Completed, SkillError> {
         let skill = prepared.skill.clone();
         let output = Output::new(
             &prepared,
-            self.redactor,
-            self.surroundings.search_drops_hidden,
+            &self.parts.redactor,
+            self.parts.surroundings.search_drops_hidden,
         );
-        let mut intake = Intake::new(output, self.intake, self.tracker);
+        let mut intake = Intake::new(output, &self.intake, &self.parts.tasks);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
         let making = timeout_at(times.own.instant(), self.world(prepared)).await;
-        let world = making.map_err(|_| deadline_exceeded(skill.deadline))??;
+        let world = making.map_err(|_| deadline_exceeded(&skill))??;
         let overlay = world.overlay;
         let start = Instant::now();
         let mut held = self.start(&skill, world, is_joined).await?;
@@ -101,11 +146,11 @@ impl Execution<'_> {
             is_enough = intake.read(&mut held.child.stdout) => is_enough?.then_some(Cut::Enough),
             () = sleep_until(times.result.instant()) => {
                 if !is_joined {
-                    return Err(deadline_exceeded(skill.deadline));
+                    return Err(deadline_exceeded(&skill));
                 }
-                Some(Cut::TimedOut)
+                Some(Cut::Stopped(Stopped::TimedOut))
             }
-            () = wrote_too_much(&handle, overlay, limits) => Some(Cut::WroteTooMuch),
+            () = wrote_too_much(&handle, overlay, limits) => Some(Cut::Stopped(Stopped::ScratchExceeded)),
         };
         let exit = if cut.is_some() {
             held.child.handle.shutdown(Interrupt::None).await
@@ -114,11 +159,13 @@ impl Execution<'_> {
             tokio::select! {
                 exit = held.child.handle.exited() => exit,
                 () = sleep_until(times.result.instant()) => {
-                    return Err(deadline_exceeded(skill.deadline));
+                    return Err(deadline_exceeded(&skill));
                 }
             }
         };
-        let cut = cut.or(exit.output_exceeded.then_some(Cut::PrintedTooMuch));
+        let cut = cut.or(exit
+            .output_exceeded
+            .then_some(Cut::Stopped(Stopped::OutputExceeded)));
         let stderr = held.child.handle.stderr_tail();
         drop(held);
         let output = intake.finish().await?;
@@ -130,22 +177,27 @@ impl Execution<'_> {
             stderr,
         };
         // A document of many megabytes is redacted only now.
-        let redactor = self.redactor.clone();
-        let place = Arc::clone(self.intake).acquire_owned().await;
-        let place = place.map_err(|_| failed())?;
+        let redactor = self.parts.redactor.clone();
+        let place = Arc::clone(&self.intake).acquire_owned().await;
+        let place = place.map_err(|_| SkillError::Lost)?;
         let shaping = move || {
             let _place = place;
             ended.into_result(output, &redactor)
         };
-        let shaped = self.tracker.spawn_blocking(shaping).await;
-        shaped.map_err(|_| failed())?
+        let shaped = self.parts.tasks.spawn_blocking(shaping).await;
+        shaped.map_err(|_| SkillError::Lost)?
     }
 
     /// The program, once it runs in its world.
-    async fn start(&self, skill: &Skill, world: World, is_joined: bool) -> Result<Held, Problem> {
+    async fn start(
+        &self,
+        skill: &Skill,
+        world: World,
+        is_joined: bool,
+    ) -> Result<Held, SkillError> {
         let limits = Limits {
             max_line_bytes: Output::max_line_bytes(skill),
-            kill_grace: self.kill_grace,
+            kill_grace: self.parts.kill_grace,
             output: skill.limits.output,
         };
         let spawn = if is_joined {
@@ -153,34 +205,34 @@ impl Execution<'_> {
         } else {
             runner::spawn
         };
-        let child = spawn(world.spec, limits, None, self.tracker).map_err(|error| {
+        let child = spawn(world.spec, limits, None, &self.parts.tasks).map_err(|error| {
             tracing::error!(skill = %skill.name, %error, "a skill's program cannot be started");
-            failed()
+            SkillError::NotRun
         })?;
         // Held as long as the child may be alive, and removed elsewhere: files take their time.
         let mut held = Held {
             child,
             directory: world.directory,
-            tracker: self.tracker.clone(),
+            tracker: self.parts.tasks.clone(),
         };
         if let Some(bridge) = held.child.bridge.take()
             && let Err(error) = bridge.open().await
         {
             let said = last_line(&mut held.child).await;
             tracing::error!(skill = %skill.name, %error, said, "a skill's sandbox cannot be made");
-            return Err(failed());
+            return Err(SkillError::NotRun);
         }
         Ok(held)
     }
 
     /// Dropping the future ends a copy that is being made. Its place is taken until it has ended.
-    async fn world(&self, prepared: Prepared) -> Result<World, Problem> {
-        let surroundings = self.surroundings.clone();
+    async fn world(&self, prepared: Prepared) -> Result<World, SkillError> {
+        let surroundings = self.parts.surroundings.clone();
         let name = prepared.skill.name.clone();
         let needs_copy = world::needs_copy(&surroundings, &prepared);
         let place = if needs_copy {
-            let place = Arc::clone(self.copies).acquire_owned().await;
-            Some(place.map_err(|_| failed())?)
+            let place = Arc::clone(&self.copies).acquire_owned().await;
+            Some(place.map_err(|_| SkillError::Lost)?)
         } else {
             None
         };
@@ -190,15 +242,15 @@ impl Execution<'_> {
             let _place = place;
             world::make(&surroundings, prepared, needs_copy, &abandoned)
         };
-        let made = self.tracker.spawn_blocking(making).await;
-        let made = made.map_err(|_| failed())?;
+        let made = self.parts.tasks.spawn_blocking(making).await;
+        let made = made.map_err(|_| SkillError::Lost)?;
         made.map_err(|error| {
             if error.is_passing() {
                 tracing::warn!(skill = %name, %error, "a skill cannot be run now");
-                return workspace_changing();
+                return SkillError::WorkspaceChanging;
             }
             tracing::error!(skill = %name, %error, "a skill cannot be run");
-            failed()
+            SkillError::NotRun
         })
     }
 }
@@ -286,103 +338,66 @@ impl Outcome {
         let is_ok = |code| self.ok_exit_codes.contains(&code);
         match self.cut {
             Some(Cut::Enough) => End::Ok,
-            Some(Cut::TimedOut | Cut::WroteTooMuch | Cut::PrintedTooMuch) => End::CutOff,
+            Some(Cut::Stopped(_)) => End::CutOff,
             None if self.exit.code.is_some_and(is_ok) => End::Ok,
             None => End::Failed,
         }
     }
 
-    fn into_result(self, output: Output, redactor: &Redactor) -> Result<Ended, Problem> {
+    fn into_result(self, output: Output, redactor: &Redactor) -> Result<Completed, SkillError> {
         let mut end = self.end();
-        let mut unread = None;
-        if end == End::Failed && output.is_of_many_files() {
-            unread = Unread::of(&self.exit, &self.stderr, redactor);
-        }
+        let unread = match end {
+            End::Failed if output.is_of_many_files() => {
+                output::unread(&self.exit, &self.stderr, redactor)
+            }
+            _ => None,
+        };
         if unread.is_some() {
             end = End::Ok;
         }
         let is_ok = end == End::Ok;
-        let finished = output.finish(end).map_err(bad_output)?;
         let Finished {
             output,
             is_truncated,
             mut redactions,
-            exit_code: told_exit_code,
-        } = finished;
-        // What ended it was the gateway, which is told by other members.
-        let (exit_code, signal) = match self.cut {
-            Some(_) => (None, None),
-            None => (told_exit_code.or(self.exit.code), self.exit.signal),
-        };
-        let mut tool_result = json!({
-            "status": if is_ok { "ok" } else { "failed" },
-            "exit_code": exit_code,
-            "signal": signal,
-            "duration_ms": milliseconds(self.duration),
-            "truncated": is_truncated,
-            "output": output,
-        });
-        if let Some(unread) = unread {
-            redactions.add(&unread.redactions);
-            tool_result["unread"] = unread.told;
+            exit_code,
+        } = output.finish(end).map_err(bad_output)?;
+        let status = if is_ok { Status::Ok } else { Status::Failed };
+        let mut result = ToolResult::new(status, self.duration, output);
+        result.truncated = is_truncated;
+        if let Some((unread, replaced)) = unread {
+            redactions.add(&replaced);
+            result.unread = Some(unread);
         }
-        let told = match self.cut {
-            Some(Cut::TimedOut) => Some("timed_out"),
-            Some(Cut::WroteTooMuch) => Some("scratch_exceeded"),
-            Some(Cut::PrintedTooMuch) => Some("output_exceeded"),
-            Some(Cut::Enough) | None => None,
-        };
-        if let Some(told) = told {
-            tool_result[told] = true.into();
+        match self.cut {
+            Some(Cut::Stopped(stopped)) => result.stopped = Some(stopped),
+            Some(Cut::Enough) => {}
+            None => {
+                result.exit_code = exit_code.or(self.exit.code);
+                result.signal = self.exit.signal;
+            }
         }
         if !is_ok && (1..=MAX_STDERR_BYTES).contains(&self.exit.stderr_bytes) {
             let text = String::from_utf8_lossy(&self.stderr).into_owned();
             let redacted = redactor.redact_untrusted(&Untrusted::new(text));
             redactions.add(&redacted.counts());
-            tool_result["stderr"] = redacted.text.into();
+            result.stderr = Some(redacted.text);
         }
-        Ok(Ended {
-            tool_result,
-            redactions,
-            exit_code,
-            signal,
-            turn: None,
-        })
+        Ok(Completed { result, redactions })
     }
 }
 
-fn bad_output(bad: BadOutput) -> Problem {
+fn bad_output(bad: BadOutput) -> SkillError {
     if bad == BadOutput::FilterNotTaken {
-        let error = FieldError::new(&["extra", tests_report::FILTER], bad.to_string());
-        return Problem::invalid(ErrorCode::InvalidExtra, vec![error], 1);
+        let value = InvalidValue::new(&["extra", tests_report::FILTER], bad.to_string());
+        return InvalidValues::from(value).into();
     }
-    Problem::new(ErrorCode::BadToolOutput, bad.to_string())
+    bad.into()
 }
 
-fn failed() -> Problem {
-    Problem::new(
-        ErrorCode::SkillFailed,
-        "The skill's program could not be run on this gateway. Its log says why.",
-    )
-}
-
-fn workspace_changing() -> Problem {
-    Problem::new(
-        ErrorCode::WorkspaceChanging,
-        "The workspace was being written to each time it was copied. Try again when that is over.",
-    )
-}
-
-pub(super) fn deadline_exceeded(limit: Duration) -> Problem {
-    Problem {
-        timeout: Some(limit),
-        ..Problem::new(
-            ErrorCode::DeadlineExceeded,
-            format!(
-                "The skill took longer than its {} s and was ended. Ask for less at once.",
-                limit.as_secs()
-            ),
-        )
+fn deadline_exceeded(skill: &Skill) -> SkillError {
+    SkillError::DeadlineExceeded {
+        limit: skill.deadline,
     }
 }
 

@@ -61,6 +61,8 @@ pub struct SandboxParts {
     pub bubblewrap: PathBuf,
     pub launcher: Launcher,
     pub control_groups: Option<ControlGroups>,
+    /// What a program must see of the host to be started.
+    pub read_paths: fn(&Path) -> Vec<PathBuf>,
     /// A directory that no other user can enter.
     pub handshake_dir: PathBuf,
 }
@@ -331,7 +333,7 @@ impl Surroundings {
         // The program's own package may lie in a toolchain's directory, which is shown whole.
         let in_toolchain =
             |path: &Path| self.read_paths.iter().any(|shown| path.starts_with(shown));
-        let mut read_paths = codex_client::read_paths(program);
+        let mut read_paths = (parts.read_paths)(program);
         read_paths.retain(|path| !in_toolchain(path));
         read_paths.extend(self.read_paths.iter().cloned());
         Sandbox::Bubblewrap(Box::new(BubblewrapSpec {

@@ -14,7 +14,7 @@ use std::fmt;
 use serde_json::Value;
 
 pub(super) use judgement::Arguments;
-pub(crate) use values::LIMITS;
+pub use values::LIMITS;
 
 /// Keys of `extra`, or of the request, that no skill may declare.
 pub(super) const RESERVED: [&str; 3] = ["workspace", "message", "context"];

@@ -12,9 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat,
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::field_errors::FieldErrors;
+use super::invalid_values::{InvalidValue, InvalidValues};
 use super::parameters::{Arguments, Parameters, PathRule};
-use crate::error::FieldError;
 
 /// Why a value is refused; follows the value's pointer.
 type Refusal = &'static str;
@@ -38,7 +37,7 @@ pub(super) fn check(
     parameters: &Parameters,
     arguments: &mut Arguments,
     root: Option<&Path>,
-    errors: &mut FieldErrors,
+    errors: &mut InvalidValues,
 ) -> Result<(), Errno> {
     for (name, value) in arguments {
         let Some(rule) = parameters.get(name).and_then(|one| one.path) else {
@@ -52,7 +51,7 @@ pub(super) fn check(
             match outcome {
                 Ok(()) => {}
                 Err(NotTaken::Refused(refusal)) => {
-                    errors.wrong(|| FieldError::new(tokens, refusal));
+                    errors.wrong(|| InvalidValue::new(tokens, refusal));
                 }
                 Err(NotTaken::NotLookedFor(errno)) => return Err(errno),
             }

@@ -1,0 +1,45 @@
+//! Skills: named, allow-listed commands. The operator defines them in TOML; callers supply only parameter
+//! values.
+//!
+//! A call in a straight line: the skill by its name ([`Catalogue`]), its values validated
+//! ([`Executor::prepare`]), the program run in a sandbox of its own, its output redacted and shaped
+//! ([`Executor::run`]). This crate knows no HTTP, no turn and no caller, and no byte of a program leaves it
+//! before the redactor.
+
+mod catalogue;
+mod confined;
+mod copy;
+mod definition;
+mod error;
+mod execution;
+mod file;
+mod intake;
+mod invalid_values;
+mod makefile;
+mod offer;
+mod output;
+mod parameters;
+mod problem;
+mod request;
+mod result;
+mod run_directory;
+mod section;
+mod template;
+mod tests_report;
+mod workspace;
+mod world;
+
+pub use catalogue::Catalogue;
+pub use definition::{
+    CodexRun, Example, ResultForm, Run, Skill, SkillName, TestKind, WorkspaceMode,
+};
+pub use error::SkillError;
+pub use execution::{Executor, ExecutorParts};
+pub use invalid_values::{InvalidValue, InvalidValues};
+pub use output::BadOutput;
+pub use parameters::LIMITS as PARAMETER_LIMITS;
+pub use problem::{CatalogueError, FileProblem};
+pub use request::{Prepared, ToolRequest};
+pub use result::{Completed, Status, Stopped, ToolResult, Unread};
+pub use workspace::{NoWorkspace, Workspace, WorkspaceError, WorkspaceSettings, Workspaces};
+pub use world::{SandboxParts, Surroundings};
