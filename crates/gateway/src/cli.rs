@@ -77,6 +77,8 @@ enum ConfigCommand {
     Print,
     /// Check the settings: exit status 1, and every problem on stderr, if anything is wrong.
     Check,
+    /// Print a file of settings with every default and its explanation, to start your own from.
+    Defaults,
 }
 
 /// Exit status of a wrong setting or a failed start.
@@ -118,9 +120,11 @@ pub fn main() -> ExitCode {
 }
 
 fn show_config(command: ConfigCommand) -> Result<(), String> {
-    let loaded = config::load(&Environment::from_process(), &Overrides::default());
+    let load = || config::load(&Environment::from_process(), &Overrides::default());
     match command {
+        ConfigCommand::Defaults => print(&config::render_defaults()),
         ConfigCommand::Print => {
+            let loaded = load();
             // What was read is shown even where it was refused: that is when it is needed.
             let shown = match &loaded {
                 Ok(loaded) => loaded.render(),
@@ -130,7 +134,7 @@ fn show_config(command: ConfigCommand) -> Result<(), String> {
             loaded.map(drop).map_err(|error| error.to_string())
         }
         ConfigCommand::Check => {
-            let loaded = loaded.map_err(|error| error.to_string())?;
+            let loaded = load().map_err(|error| error.to_string())?;
             for warning in &loaded.warnings {
                 print(&format!("warning: {warning}\n"))?;
             }

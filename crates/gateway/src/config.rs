@@ -1,44 +1,47 @@
-//! Settings: what an operator can say, resolved once at start.
+//! Settings: what an operator can set, resolved once at start.
 //!
 //! Embedded defaults, then the file named by `PORTCULLIS_CONFIG`, then the environment, then the
-//! command line; the last to speak wins. Past this module there are only values that are already
-//! right: whatever is wrong is refused here, all of it at once, and no message ever repeats a
-//! secret. One table (`table.rs`) drives the reading, the refusals, `config print` and
-//! `docs/settings.md`; `defaults.toml` holds the defaults and explains them.
+//! command line; the last one wins. Past this module there are only valid values: every mistake is
+//! refused here, all of them at once, and no message ever repeats a secret. A setting is a field of a
+//! struct in `sections/`; reading, refusals, `config print`, `config defaults` and `docs/settings.md` are
+//! made from that one declaration.
 
-mod address;
 mod bounded_file;
 mod checks;
+mod declaration;
+mod diagnostics;
+mod documents;
 mod environment;
 mod file;
-mod kind;
+mod form;
+mod format;
 mod layers;
-mod markdown;
-mod names;
 mod nearest;
-mod origins;
-mod path;
-mod problem;
-mod redaction;
-mod resolve;
-mod secret;
-mod setting;
-mod settings;
-mod table;
+mod origin;
+mod sections;
 #[cfg(test)]
 mod tests;
-mod text;
-mod workspace;
+mod units;
+mod variables;
 
+use redact::Redactor;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+pub use diagnostics::{ConfigError, Mistake, Warning};
+pub use documents::{render_defaults, render_settings_markdown};
 pub use environment::Environment;
-pub use markdown::render_settings_markdown;
-pub use origins::{Origin, Origins};
-pub use problem::{ConfigError, Problem, Warning};
-pub use redaction::{REDACT_RULES_VARIABLE, redactor};
-pub use settings::{
-    ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings, SandboxMode,
-    SandboxSection, ServerSettings, Settings, SkillSettings, WorkspaceSettings,
+pub use origin::{Origin, Origins};
+pub use sections::{
+    ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings,
+    REDACT_RULES_VARIABLE, SandboxMode, SandboxSection, ServerSettings, Settings, SkillSettings,
+    WorkspaceSettings, redactor,
 };
+
+use declaration::Setting;
+use layers::Layers;
+use sections::Sections;
+use variables::CONFIG_VARIABLE;
 
 /// What the command line says, over everything else.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +56,7 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is allowed, but probably not meant. To be logged once, at start.
     pub warnings: Vec<Warning>,
-    /// Which value won for each setting, and who said it.
+    /// Which value won for each setting, and where it is from.
     pub origins: Origins,
 }
 
@@ -68,6 +71,56 @@ impl Loaded {
 ///
 /// Blocks on the few small files that settings name; call it once, before the runtime has work.
 pub fn load(environment: &Environment, overrides: &Overrides) -> Result<Loaded, ConfigError> {
-    let gathered = layers::gather(environment, *overrides);
-    resolve::resolve(gathered)
+    let mut layers = Layers::default();
+    file::read_defaults(&mut layers);
+    if let Some(path) = environment.get(CONFIG_VARIABLE) {
+        let read = variables::as_text(path).and_then(|path| file::read_named(path, &mut layers));
+        if let Err(detail) = read {
+            let origin = Origin::Variable(CONFIG_VARIABLE.to_owned());
+            layers.diagnostics.refuse_unknown(origin, detail);
+            layers.is_file_refused = true;
+        }
+    }
+    variables::read(environment, &mut layers);
+    if overrides.demo
+        && let Some(setting) = Setting::find("provider.kind")
+    {
+        let demo = Some(Value::from("demo"));
+        layers.set(setting, Origin::CommandLine("--demo"), demo);
+    }
+    resolve(layers)
+}
+
+fn resolve(mut layers: Layers) -> Result<Loaded, ConfigError> {
+    // Its error may hold a value. The tests deserialise every setting, so no release should have one.
+    let sections = Sections::deserialize(layers.document()).ok();
+    let rules = sections
+        .as_ref()
+        .and_then(|sections| checks::check(sections, &mut layers));
+    let mut origins = layers.origins();
+    let mut diagnostics = layers.diagnostics;
+    let settings = sections
+        .filter(|_| diagnostics.mistakes.is_empty())
+        .and_then(|sections| sections.resolve(rules.unwrap_or_else(Redactor::with_default_rules)));
+    if let Some(settings) = settings {
+        origins.refine(
+            "chat.allowed_models",
+            settings.chat.allowed_models.join(","),
+        );
+        return Ok(Loaded {
+            settings,
+            warnings: diagnostics.warnings,
+            origins,
+        });
+    }
+    if diagnostics.mistakes.is_empty() {
+        let detail = "the declaration of the settings and their structs disagree: this is a bug in \
+                      Portcullis, please report it";
+        diagnostics.refuse_unknown(Origin::Default, detail);
+    }
+    Err(ConfigError {
+        mistakes: diagnostics.mistakes,
+        warnings: diagnostics.warnings,
+        origins,
+    })
 }

@@ -1,225 +1,220 @@
-//! What settings must agree on. A setting that was refused is left out of every check: its problem
-//! is already reported, and nothing follows from it.
+//! What settings must agree on. A setting that was refused is left out of every check: its mistake is
+//! already reported, and nothing follows from the value that stands in for it.
 
 use std::collections::BTreeSet;
 
-use super::address::{host_over_http, is_host_alone};
-use super::kind::Value;
-use super::layers::Gathered;
-use super::origins::{Origin, Origins};
-use super::problem::{Problem, Warning};
-use super::table::SETTINGS;
-use super::text::misspelt_level;
-use super::workspace::name_of;
+use redact::Redactor;
 
-pub(super) fn check(gathered: &mut Gathered) {
-    let origins = &gathered.origins;
-    if !gathered.file_refused {
-        gathered.problems.extend(missing_of_provider(origins));
+use super::declaration::Setting;
+use super::format::{host_over_http, is_host_alone, misspelt_level, workspace};
+use super::layers::Layers;
+use super::origin::Origin;
+use super::sections::{ProviderKind, Sections, redactor};
+
+/// Reports what does not agree. Gives the redactor of the file of rules, if one is named and good.
+pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
+    let rules = check_rules(sections, layers);
+    if !layers.is_file_refused {
+        check_provider_is_complete(sections, layers);
     }
-    gathered.problems.extend(workspaces_disagree(origins));
-    let (refused, in_the_clear) = over_http(origins);
-    gathered.problems.extend(refused);
-    gathered.warnings.extend(in_the_clear);
-    let warnings = [
-        base_url_has_no_path(origins),
-        grace_exceeds_timeout(origins),
-        queue_wait_exceeds_timeout(origins),
-        pool_is_smaller_than_limit(origins),
-        body_is_smaller_than_caps(origins),
-        filter_misspells_level(origins),
-        skills_are_missing(origins),
-    ];
-    gathered.warnings.extend(warnings.into_iter().flatten());
+    check_workspaces(sections, layers);
+    check_plain_http(sections, layers);
+    check_base_url_has_path(sections, layers);
+    check_grace(sections, layers);
+    check_queue_wait(sections, layers);
+    check_pool_size(sections, layers);
+    check_body_size(sections, layers);
+    check_filter(sections, layers);
+    check_skills_exist(sections, layers);
+    rules
 }
 
-fn missing_of_provider(origins: &Origins) -> Vec<Problem> {
-    match origins.value("provider.kind") {
-        Some(Value::Text(kind)) if kind == "openai" => {
-            missing(origins, "openai", &["provider.openai.api_key"])
+impl Layers {
+    /// About the first setting, if none of those that led to it was refused.
+    fn warn_of(&mut self, paths: &[&str], detail: impl Into<String>) {
+        if !paths.iter().any(|path| self.is_refused(path)) {
+            self.diagnostics.warn(paths[0], detail);
         }
-        Some(Value::Text(kind)) if kind == "azure" => {
-            let required = [
-                "provider.azure.api_key",
-                "provider.azure.endpoint",
-                "provider.azure.deployment",
-                "provider.azure.api_version",
-            ];
-            missing(origins, "azure", &required)
+    }
+
+    /// About the first setting, if none of those that led to it was refused.
+    fn refuse_for(&mut self, paths: &[&str], detail: impl Into<String>) {
+        if !paths.iter().any(|path| self.is_refused(path)) {
+            let origin = self.origin(paths[0]);
+            self.diagnostics.refuse(paths[0], origin, detail);
         }
-        _ => Vec::new(),
     }
 }
 
-fn missing(origins: &Origins, provider: &str, required: &[&str]) -> Vec<Problem> {
-    SETTINGS
-        .iter()
-        .filter(|setting| required.contains(&setting.path))
-        .filter(|setting| matches!(origins.value(setting.path), Some(Value::Unset)))
-        .map(|setting| {
-            let variable = setting.variable;
-            let or_file = match setting.file_variable() {
-                Some(file_variable) => format!(" or {file_variable}"),
-                None => String::new(),
-            };
-            let detail = format!(
-                "LLM_PROVIDER={provider} needs it: set {variable}{or_file}, or run with --demo"
-            );
-            Problem::of(setting.path, Origin::NotSet, detail)
-        })
-        .collect()
+fn check_rules(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
+    let file = sections.redaction.rules_file.as_deref()?;
+    match redactor(Some(file)) {
+        Ok(redactor) => Some(redactor),
+        Err(detail) => {
+            if let Some(setting) = Setting::find("redaction.rules_file") {
+                let origin = layers.origin(&setting.path);
+                layers.refuse(setting, origin, detail);
+            }
+            None
+        }
+    }
+}
+
+fn check_provider_is_complete(sections: &Sections, layers: &mut Layers) {
+    let (openai, azure) = (&sections.provider.openai, &sections.provider.azure);
+    let (name, needed) = match sections.provider.kind {
+        ProviderKind::OpenAi => (
+            "openai",
+            vec![("provider.openai.api_key", openai.api_key.is_some())],
+        ),
+        ProviderKind::Azure => (
+            "azure",
+            vec![
+                ("provider.azure.api_key", azure.api_key.is_some()),
+                ("provider.azure.endpoint", azure.endpoint.is_some()),
+                ("provider.azure.deployment", azure.deployment.is_some()),
+                ("provider.azure.api_version", azure.api_version.is_some()),
+            ],
+        ),
+        ProviderKind::Demo => return,
+    };
+    for (path, is_set) in needed {
+        let is_refused = layers.is_refused(path) || layers.is_refused("provider.kind");
+        let Some(setting) = Setting::find(path).filter(|_| !is_set && !is_refused) else {
+            continue;
+        };
+        let variable = &setting.variable;
+        let file_variable = setting.file_variable().map(|name| format!(" or {name}"));
+        let or_file = file_variable.unwrap_or_default();
+        let detail =
+            format!("LLM_PROVIDER={name} needs it: set {variable}{or_file}, or run with --demo");
+        layers.diagnostics.refuse(path, Origin::NotSet, detail);
+    }
 }
 
 /// Addresses of a provider that are reached over http: refused, or allowed by name and warned of.
-fn over_http(origins: &Origins) -> (Vec<Problem>, Vec<Warning>) {
-    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let allowed = match origins.value("provider.plain_http_hosts") {
-        Some(Value::List(hosts)) => hosts.as_slice(),
-        _ => &[],
-    };
-    for path in ["provider.openai.base_url", "provider.azure.endpoint"] {
-        let Some(Value::Text(url)) = origins.value(path) else {
+fn check_plain_http(sections: &Sections, layers: &mut Layers) {
+    let provider = &sections.provider;
+    for (path, url) in [
+        ("provider.openai.base_url", Some(&provider.openai.base_url)),
+        ("provider.azure.endpoint", provider.azure.endpoint.as_ref()),
+    ] {
+        let Some(host) = url.and_then(|url| host_over_http(url)) else {
             continue;
         };
-        let Some(host) = host_over_http(url) else {
-            continue;
-        };
-        if allowed.contains(&host) {
+        if provider.plain_http_hosts.contains(&host) {
             let detail = format!(
                 "the key and every text travel to {host} in the clear: whoever is on the way can read and change them"
             );
-            warnings.push(Warning::of(path, detail));
+            layers.warn_of(&[path], detail);
         } else {
-            let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
             let detail = "must be https: over http the key would travel in the clear. For a host on a network of your own, name it in PORTCULLIS_PLAIN_HTTP_HOSTS";
-            problems.push(Problem::of(path, origin, detail));
+            layers.refuse_for(&[path, "provider.plain_http_hosts"], detail);
         }
     }
-    (problems, warnings)
 }
 
 /// Nearly every API has one.
-fn base_url_has_no_path(origins: &Origins) -> Option<Warning> {
-    let path = "provider.openai.base_url";
-    let Some(Value::Text(url)) = origins.value(path) else {
-        return None;
-    };
-    is_host_alone(url).then(|| {
+fn check_base_url_has_path(sections: &Sections, layers: &mut Layers) {
+    let url = &sections.provider.openai.base_url;
+    if is_host_alone(url) {
         let detail = format!("has no path; the address is probably {url}/v1");
-        Warning::of(path, detail)
-    })
+        layers.warn_of(&["provider.openai.base_url"], detail);
+    }
 }
 
-fn grace_exceeds_timeout(origins: &Origins) -> Option<Warning> {
-    let timeout_sec = count(origins, "chat.timeout_sec")?;
-    let grace_sec = count(origins, "codex.kill_grace_sec")?;
-    (grace_sec >= timeout_sec).then(|| {
+fn check_grace(sections: &Sections, layers: &mut Layers) {
+    let timeout_sec = sections.chat.timeout.as_secs();
+    let grace_sec = sections.codex.kill_grace.as_secs();
+    if grace_sec >= timeout_sec {
         let detail = format!(
             "CODEX_KILL_GRACE_SEC ({grace_sec}) is not less than CODEX_TIMEOUT_SEC \
              ({timeout_sec}): a turn may take longer to end than it was allowed to run"
         );
-        Warning::of("codex.kill_grace_sec", detail)
-    })
+        layers.warn_of(&["codex.kill_grace_sec", "chat.timeout_sec"], detail);
+    }
 }
 
-fn queue_wait_exceeds_timeout(origins: &Origins) -> Option<Warning> {
-    let timeout_sec = count(origins, "chat.timeout_sec")?;
-    let wait_sec = count(origins, "limits.queue_wait_sec")?;
-    (wait_sec >= timeout_sec).then(|| {
+fn check_queue_wait(sections: &Sections, layers: &mut Layers) {
+    let timeout_sec = sections.chat.timeout.as_secs();
+    let wait_sec = sections.limits.queue_wait.as_secs();
+    if wait_sec >= timeout_sec {
         let detail = format!(
             "PORTCULLIS_QUEUE_WAIT_SEC ({wait_sec}) is not less than CODEX_TIMEOUT_SEC \
              ({timeout_sec}): a call may spend all its time waiting"
         );
-        Warning::of("limits.queue_wait_sec", detail)
-    })
+        layers.warn_of(&["limits.queue_wait_sec", "chat.timeout_sec"], detail);
+    }
 }
 
-fn pool_is_smaller_than_limit(origins: &Origins) -> Option<Warning> {
-    let turns = count(origins, "limits.max_concurrent_turns")?;
-    let processes = count(origins, "codex.pool.max_processes")?;
-    let per_process = count(origins, "codex.pool.turns_per_process")?;
-    let capacity = processes.saturating_mul(per_process);
-    (capacity < turns).then(|| {
+fn check_pool_size(sections: &Sections, layers: &mut Layers) {
+    let turns = sections.limits.max_concurrent_turns;
+    let pool = &sections.codex.pool;
+    let capacity = pool.max_processes.saturating_mul(pool.turns_per_process);
+    if capacity < turns {
         let detail = format!(
             "PORTCULLIS_MAX_CONCURRENT_TURNS ({turns}) is more than the pool can run: \
              CODEX_POOL_MAX_PROCESSES × CODEX_POOL_TURNS_PER_PROCESS = {capacity}"
         );
-        Warning::of("limits.max_concurrent_turns", detail)
-    })
+        let paths = [
+            "limits.max_concurrent_turns",
+            "codex.pool.max_processes",
+            "codex.pool.turns_per_process",
+        ];
+        layers.warn_of(&paths, detail);
+    }
 }
 
 /// With a body limit below the caps, plain ASCII already meets 413 where a marked cut was promised.
-fn body_is_smaller_than_caps(origins: &Origins) -> Option<Warning> {
-    let body_bytes = count(origins, "server.max_body_bytes")?;
-    let input_chars = count(origins, "chat.max_input_chars")?;
-    let context_chars = count(origins, "chat.max_context_chars")?;
-    let needed = input_chars.saturating_add(context_chars);
-    (body_bytes < needed).then(|| {
+fn check_body_size(sections: &Sections, layers: &mut Layers) {
+    let body_bytes = sections.server.max_body_bytes;
+    let chat = &sections.chat;
+    let needed = chat.max_input_chars.saturating_add(chat.max_context_chars);
+    if body_bytes < needed {
         let detail = format!(
             "PORTCULLIS_MAX_BODY_BYTES ({body_bytes}) is less than CHAT_MAX_INPUT_CHARS + \
              CHAT_MAX_CTX_CHARS ({needed}): long requests are refused before the caps apply"
         );
-        Warning::of("server.max_body_bytes", detail)
-    })
+        let paths = [
+            "server.max_body_bytes",
+            "chat.max_input_chars",
+            "chat.max_context_chars",
+        ];
+        layers.warn_of(&paths, detail);
+    }
 }
 
-fn filter_misspells_level(origins: &Origins) -> Option<Warning> {
-    let Some(Value::Text(filter)) = origins.value("log.filter") else {
-        return None;
-    };
-    let level = misspelt_level(filter)?;
-    let detail = format!("a word of it is taken for the name of a module; did you mean {level}?");
-    Some(Warning::of("log.filter", detail))
+fn check_filter(sections: &Sections, layers: &mut Layers) {
+    if let Some(level) = misspelt_level(&sections.log.filter) {
+        let detail =
+            format!("a word of it is taken for the name of a module; did you mean {level}?");
+        layers.warn_of(&["log.filter"], detail);
+    }
 }
 
 /// The default names a directory that need not be there; who names one means it.
-fn skills_are_missing(origins: &Origins) -> Option<Warning> {
-    let Some(Value::Path(path)) = origins.value("skills.dir") else {
-        return None;
-    };
-    let is_said = origins.origin("skills.dir") != Some(&Origin::Default);
-    (is_said && !path.is_dir()).then(|| {
+fn check_skills_exist(sections: &Sections, layers: &mut Layers) {
+    let is_named = layers.origin("skills.dir") != Origin::Default;
+    if is_named && !sections.skills.dir.is_dir() {
         let detail = "there is no such directory, so there are no skills";
-        Warning::of("skills.dir", detail)
-    })
+        layers.warn_of(&["skills.dir"], detail);
+    }
 }
 
 /// Names that stand twice, and tests of a workspace that there is not.
-fn workspaces_disagree(origins: &Origins) -> Vec<Problem> {
-    let list = |path| match origins.value(path) {
-        Some(Value::List(items)) => items.iter().map(|item| name_of(item)).collect(),
-        _ => Vec::new(),
-    };
-    let workspaces: Vec<&str> = list("skills.workspaces");
-    let tests: Vec<&str> = list("skills.workspace_tests");
-    let mut problems = Vec::new();
-    for (path, names) in [
-        ("skills.workspaces", &workspaces),
-        ("skills.workspace_tests", &tests),
-    ] {
+fn check_workspaces(sections: &Sections, layers: &mut Layers) {
+    let (paths, tests) = ("skills.workspaces", "skills.workspace_tests");
+    let name = |text: &'_ String| workspace::split(text).0.to_owned();
+    let workspaces: Vec<String> = sections.skills.workspaces.iter().map(name).collect();
+    let tested: Vec<String> = sections.skills.workspace_tests.iter().map(name).collect();
+    for (path, names) in [(paths, &workspaces), (tests, &tested)] {
         let mut seen = BTreeSet::new();
-        let twice = names.iter().filter(|name| !seen.insert(**name));
-        problems.extend(twice.map(|name| {
-            let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
-            Problem::of(path, origin, format!("{name} stands in it twice"))
-        }));
+        for name in names.iter().filter(|name| !seen.insert(*name)) {
+            layers.refuse_for(&[path], format!("{name} stands in it twice"));
+        }
     }
-    let path = "skills.workspace_tests";
-    let unknown = tests.iter().filter(|name| !workspaces.contains(name));
-    problems.extend(unknown.map(|name| {
-        let origin = origins.origin(path).cloned().unwrap_or(Origin::NotSet);
-        Problem::of(
-            path,
-            origin,
-            format!("{name} is no workspace of skills.workspaces"),
-        )
-    }));
-    problems
-}
-
-fn count(origins: &Origins, path: &str) -> Option<u64> {
-    match origins.value(path) {
-        Some(Value::Count(count)) => Some(*count),
-        _ => None,
+    for name in tested.iter().filter(|name| !workspaces.contains(name)) {
+        let detail = format!("{name} is no workspace of skills.workspaces");
+        layers.refuse_for(&[tests, paths], detail);
     }
 }

@@ -39,31 +39,9 @@ fn slips(wanted: &str, candidate: &str) -> usize {
     all
 }
 
-/// Levenshtein distance, ignoring ASCII case; two neighbours swapped count as one edit.
+/// Two neighbours swapped count as one edit.
 fn edits(left: &str, right: &str) -> usize {
-    let fold = |text: &str| -> Vec<char> { text.chars().map(|c| c.to_ascii_lowercase()).collect() };
-    let (left, right) = (fold(left), fold(right));
-    let mut before_previous: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=right.len()).collect();
-    for (row, left_char) in left.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, right_char) in right.iter().enumerate() {
-            let replaced = previous[column] + usize::from(left_char != right_char);
-            let mut fewest = replaced
-                .min(previous[column + 1] + 1)
-                .min(current[column] + 1);
-            let swapped = row > 0
-                && column > 0
-                && left[row - 1] == *right_char
-                && right[column - 1] == *left_char;
-            if swapped {
-                fewest = fewest.min(before_previous[column - 1] + 1);
-            }
-            current.push(fewest);
-        }
-        before_previous = std::mem::replace(&mut previous, current);
-    }
-    previous.last().copied().unwrap_or(0)
+    strsim::osa_distance(&left.to_ascii_lowercase(), &right.to_ascii_lowercase())
 }
 
 #[cfg(test)]

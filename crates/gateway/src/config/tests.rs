@@ -6,6 +6,7 @@ mod layers;
 mod redaction;
 mod refusals;
 mod secrets;
+mod tables;
 
 use super::{ConfigError, Environment, Loaded, Overrides, Settings, load};
 
@@ -32,7 +33,7 @@ fn good(variables: &[(&str, &str)]) -> Settings {
 /// Each problem as a person reads it.
 fn problems(result: Result<Loaded, ConfigError>) -> Vec<String> {
     let error = result.expect_err("refused");
-    error.problems.iter().map(ToString::to_string).collect()
+    error.mistakes.iter().map(ToString::to_string).collect()
 }
 
 /// The only problem there is.

@@ -20,9 +20,9 @@ pub(super) fn accepted(loaded: &Loaded) -> Check {
 
 /// Everything that is wrong with them; none of it shows a secret.
 pub(super) fn refused(error: &ConfigError) -> Check {
-    let mut detail = format!("{} wrong:", error.problems.len());
-    for problem in &error.problems {
-        let _ = write!(detail, "\n  {problem}");
+    let mut detail = format!("{} wrong:", error.mistakes.len());
+    for mistake in &error.mistakes {
+        let _ = write!(detail, "\n  {mistake}");
     }
     Check::failed(SETTINGS, detail, format!("Correct them. {WHERE}"))
 }

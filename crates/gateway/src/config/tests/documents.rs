@@ -2,58 +2,69 @@
 
 use std::collections::BTreeSet;
 
-use toml::de::DeTable;
+use serde::Deserialize as _;
 
 use super::*;
-use crate::config::file::DEFAULTS;
-use crate::config::layers::gather;
-use crate::config::names::{LATER_VARIABLES, OWN_PREFIXES};
-use crate::config::render_settings_markdown;
-use crate::config::table::SETTINGS;
+use crate::config::declaration::{Form, SETTINGS, Setting};
+use crate::config::layers::Layers;
+use crate::config::sections::Sections;
+use crate::config::variables::{LATER_VARIABLES, OWN_PREFIXES};
+use crate::config::{Origin, file, render_defaults, render_settings_markdown};
 
 #[test]
-fn the_defaults_cover_the_table_and_nothing_else() {
-    let document = DeTable::parse(DEFAULTS).unwrap();
-    let mut keys = Vec::new();
-    collect_keys("", document.get_ref(), &mut keys);
-    let keys: BTreeSet<_> = keys.into_iter().collect();
-    let table: BTreeSet<_> = SETTINGS.iter().map(|one| one.path.to_owned()).collect();
-    assert_eq!(keys, table);
-    let gathered = gather(&Environment::default(), Overrides::default());
-    assert_eq!(gathered.problems, []);
+fn the_defaults_are_a_file_without_a_mistake() {
+    let mut layers = Layers::default();
+    file::read_defaults(&mut layers);
+    assert_eq!(layers.diagnostics.mistakes, []);
+    assert!(Sections::deserialize(layers.document()).is_ok());
+    let defaults = render_defaults();
+    assert!(defaults.lines().all(|line| line.chars().count() <= 100));
 }
 
 #[test]
-fn the_defaults_explain_each_key_in_the_words_of_the_table() {
-    let mut section = String::new();
-    let mut comments: Vec<&str> = Vec::new();
-    let mut order = Vec::new();
-    for line in DEFAULTS.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            comments.push(comment);
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            let path = format!("{section}.{key}");
-            let setting = SETTINGS.iter().find(|one| one.path == path).unwrap();
-            let says = comments.join(" ");
-            let values = format!("{}: {}", setting.variable, setting.kind.describe());
-            assert!(says.starts_with(setting.help), "{path}: {says}");
-            assert_eq!(comments.last(), Some(&values.as_str()), "{path}");
-            order.push(path);
-        }
-        comments.clear();
+fn every_setting_is_declared_in_full() {
+    for setting in SETTINGS.iter() {
+        let Setting { path, help, .. } = setting;
+        assert!(path.contains('.') && help.ends_with('.'), "{path}: {help}");
+        assert!(!setting.variable.is_empty(), "{path} has no variable");
+        let has_default = setting.default.is_some();
+        assert!(
+            has_default != setting.is_optional,
+            "{path} needs a default or an Option"
+        );
+        let is_known = match &setting.form {
+            Form::Text(format) | Form::List(format) => !format.name.is_empty(),
+            Form::Number { unit, .. } => !unit.is_empty(),
+            _ => true,
+        };
+        assert!(is_known, "{path}: {:?}", setting.form);
     }
-    let table: Vec<_> = SETTINGS.iter().map(|one| one.path).collect();
-    assert_eq!(order, table, "in the order of the table");
-    assert!(DEFAULTS.lines().all(|line| line.chars().count() <= 100));
 }
 
 #[test]
-fn names_in_the_table_are_unique() {
-    let variables: BTreeSet<_> = SETTINGS.iter().map(|one| one.variable).collect();
+fn every_choice_is_a_value_of_its_struct() {
+    for setting in SETTINGS.iter() {
+        let Form::Choice(options) = &setting.form else {
+            continue;
+        };
+        for option in options {
+            let mut layers = Layers::default();
+            file::read_defaults(&mut layers);
+            layers.set(setting, Origin::Default, Some(option.as_str().into()));
+            let read = Sections::deserialize(layers.document());
+            assert!(
+                read.is_ok(),
+                "{} = {option}: {:?}",
+                setting.path,
+                read.err()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_names_of_variables_are_unique() {
+    let variables: BTreeSet<_> = SETTINGS.iter().map(|one| one.variable.as_str()).collect();
     assert_eq!(variables.len(), SETTINGS.len());
     for (later, _) in LATER_VARIABLES {
         assert!(!variables.contains(later), "{later} exists by now");
@@ -87,30 +98,24 @@ fn print_helps_when_the_settings_are_refused_too() {
 }
 
 #[test]
-fn the_reference_of_settings_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
-    let rendered = render_settings_markdown();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how a person asks for the file to be written"
-    )]
-    let update = std::env::var_os("UPDATE_DOCS").is_some();
-    if update {
-        std::fs::write(path, &rendered).unwrap();
-    }
-    let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        committed == rendered,
-        "docs/settings.md has drifted: run UPDATE_DOCS=1 cargo test -p gateway config"
-    );
-}
-
-fn collect_keys(section: &str, table: &DeTable<'_>, keys: &mut Vec<String>) {
-    for (key, value) in table {
-        let path = format!("{section}{}", key.get_ref());
-        match value.get_ref().as_table() {
-            Some(inner) => collect_keys(&format!("{path}."), inner, keys),
-            None => keys.push(path),
+fn the_documents_of_settings_are_up_to_date() {
+    for (name, rendered) in [
+        ("settings.md", render_settings_markdown()),
+        ("portcullis.toml", render_defaults()),
+    ] {
+        let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how a person asks for the file to be written"
+        )]
+        let update = std::env::var_os("UPDATE_DOCS").is_some();
+        if update {
+            std::fs::write(&path, &rendered).unwrap();
         }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == rendered,
+            "docs/{name} has drifted: run UPDATE_DOCS=1 cargo test -p gateway config"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::config::table::SETTINGS;
+use crate::config::declaration::SETTINGS;
 
 #[test]
 fn unknown_keys_are_refused_with_their_line_and_the_nearest() {
@@ -70,7 +70,7 @@ fn wrong_types_are_refused_with_what_is_right() {
 
 #[test]
 fn one_wrong_type_is_exactly_one_problem_for_every_setting() {
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let refused = refused_file(&format!("{} = 1979-05-27\n", setting.path));
         assert_eq!(refused.len(), 1, "{refused:#?}");
         let start = format!("portcullis.toml:1: {}: must be ", setting.path);

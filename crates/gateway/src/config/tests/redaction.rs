@@ -1,4 +1,4 @@
-//! The file of redaction rules is judged with the other settings.
+//! The file of redaction rules is checked with the other settings.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn a_file_of_rules_changes_the_built_in_ones() {
 }
 
 #[test]
-fn every_bad_rule_is_told_with_the_other_problems() {
+fn every_bad_rule_is_reported_with_the_other_problems() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("rules.toml");
     std::fs::write(

@@ -4,25 +4,26 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
-use crate::config::table::SETTINGS;
+use crate::config::declaration::SETTINGS;
 
 /// Wrong for every kind of setting, and to be repeated by no message.
 const BAD: &str = "hunter2 canary=\u{1}[";
 
 #[test]
 fn one_bad_value_is_exactly_one_problem_and_hides_no_other() {
-    for setting in SETTINGS {
-        let mut variables = vec![("PORTCULLIS_NO_SUCH_THING", "1"), (setting.variable, BAD)];
-        if setting.variable != "OPENAI_API_KEY" {
+    for setting in SETTINGS.iter() {
+        let variable = setting.variable.as_str();
+        let mut variables = vec![("PORTCULLIS_NO_SUCH_THING", "1"), (variable, BAD)];
+        if variable != "OPENAI_API_KEY" {
             variables.push(("OPENAI_API_KEY", KEY));
         }
-        let error = with(&variables).expect_err(setting.variable);
+        let error = with(&variables).expect_err(variable);
         let keys: Vec<_> = error
-            .problems
+            .mistakes
             .iter()
             .map(|one| one.key.as_deref())
             .collect();
-        assert_eq!(keys, [Some(setting.path), None], "{error}");
+        assert_eq!(keys, [Some(setting.path.as_str()), None], "{error}");
         let everything = format!("{error} {error:?} {}", error.origins.render());
         assert!(!everything.contains("hunter2"), "{everything}");
     }
@@ -32,15 +33,18 @@ fn one_bad_value_is_exactly_one_problem_and_hides_no_other() {
 fn all_bad_values_are_reported_at_once_and_in_order() {
     let variables: Vec<_> = SETTINGS
         .iter()
-        .map(|setting| (setting.variable, BAD))
+        .map(|setting| (setting.variable.as_str(), BAD))
         .collect();
     let error = with(&variables).expect_err("refused");
     let keys: Vec<_> = error
-        .problems
+        .mistakes
         .iter()
         .map(|one| one.key.as_deref())
         .collect();
-    let expected: Vec<_> = SETTINGS.iter().map(|setting| Some(setting.path)).collect();
+    let expected: Vec<_> = SETTINGS
+        .iter()
+        .map(|setting| Some(setting.path.as_str()))
+        .collect();
     assert_eq!(keys, expected);
 }
 

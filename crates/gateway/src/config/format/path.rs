@@ -2,25 +2,24 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
-use super::bounded_file;
+use crate::config::bounded_file;
 
 /// A bundle of every public root is a fifth of this.
 const CERTIFICATES_LIMIT_BYTES: u64 = 1024 * 1024;
 const CERTIFICATE_MARKER: &str = "-----BEGIN CERTIFICATE-----";
 
 /// A directory that is there, or that can still be made.
-pub(super) fn directory(said: &str) -> Result<PathBuf, String> {
-    let path = absolute(said)?;
+pub(super) fn directory(text: &str) -> Result<String, String> {
+    let path = absolute(text)?;
     match fs::metadata(&path) {
         Ok(metadata) if !metadata.is_dir() => Err("is not a directory".to_owned()),
         _ => Ok(path),
     }
 }
 
-pub(super) fn executable(said: &str) -> Result<PathBuf, String> {
-    let path = absolute(said)?;
+pub(super) fn executable(text: &str) -> Result<String, String> {
+    let path = absolute(text)?;
     let metadata = fs::metadata(&path).map_err(|error| {
         format!("cannot be found ({error}): give the path of the program, not its name alone")
     })?;
@@ -31,20 +30,20 @@ pub(super) fn executable(said: &str) -> Result<PathBuf, String> {
 }
 
 /// What every sandbox may read: named from the root, so that it means the same everywhere.
-pub(super) fn shared(said: &str) -> Result<String, String> {
-    let path = absolute(said)?;
-    if path.as_os_str() != said || !path.exists() {
+pub(super) fn shared(text: &str) -> Result<String, String> {
+    let path = absolute(text)?;
+    if path != text || fs::metadata(&path).is_err() {
         return Err("must be an absolute path of something that exists".to_owned());
     }
-    if path.parent().is_none() {
+    if path == "/" {
         return Err("is the root: name the directories that are needed".to_owned());
     }
-    Ok(said.to_owned())
+    Ok(path)
 }
 
-pub(super) fn certificates(said: &str) -> Result<PathBuf, String> {
-    let path = absolute(said)?;
-    let file = bounded_file::read(&path, CERTIFICATES_LIMIT_BYTES)?;
+pub(super) fn certificates(text: &str) -> Result<String, String> {
+    let path = absolute(text)?;
+    let file = bounded_file::read(path.as_ref(), CERTIFICATES_LIMIT_BYTES)?;
     if !file.content.contains(CERTIFICATE_MARKER) {
         return Err(format!(
             "holds no PEM certificate (a line {CERTIFICATE_MARKER})"
@@ -53,15 +52,19 @@ pub(super) fn certificates(said: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-pub(super) fn absolute(said: &str) -> Result<PathBuf, String> {
-    if said.is_empty() {
+pub(in crate::config) fn absolute(text: &str) -> Result<String, String> {
+    if text.is_empty() {
         return Err("must be a path, and is empty".to_owned());
     }
-    if said.chars().any(char::is_control) {
+    if text.chars().any(char::is_control) {
         return Err("must be a path without control characters".to_owned());
     }
-    if said == "~" || said.starts_with("~/") {
+    if text == "~" || text.starts_with("~/") {
         return Err("begins with ~, which only a shell understands: write the path out".to_owned());
     }
-    std::path::absolute(said).map_err(|error| format!("cannot be made absolute ({error})"))
+    let path =
+        std::path::absolute(text).map_err(|error| format!("cannot be made absolute ({error})"))?;
+    path.into_os_string().into_string().map_err(|_| {
+        "is relative to a directory whose name is not UTF-8 text: write it from the root".to_owned()
+    })
 }

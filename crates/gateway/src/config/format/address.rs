@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 /// An address that only this machine can reach.
-pub(super) fn loopback(said: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = said.parse().map_err(|_| {
+pub(super) fn loopback(text: &str) -> Result<String, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
         "must be an IP address with a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned()
     })?;
     if !is_loopback(address.ip()) {
@@ -19,12 +19,12 @@ pub(super) fn loopback(said: &str) -> Result<SocketAddr, String> {
                 .to_owned(),
         );
     }
-    Ok(address)
+    Ok(address.to_string())
 }
 
 /// Where the provider's API is, without a trailing slash.
-pub(super) fn base_url(said: &str) -> Result<String, String> {
-    let url = parse_web_url(said)?;
+pub(super) fn base_url(text: &str) -> Result<String, String> {
+    let url = parse_web_url(text)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
             "must not hold a user name or password; the key has its own setting".to_owned(),
@@ -57,9 +57,9 @@ pub(super) fn base_url(said: &str) -> Result<String, String> {
 
 /// The endpoint of a resource, as the portal shows it or as a client library wants it: what the gateway
 /// appends is left out.
-pub(super) fn azure_endpoint(said: &str) -> Result<String, String> {
+pub(super) fn azure_endpoint(text: &str) -> Result<String, String> {
     const APPENDED: [&str; 4] = ["/responses", "/v1", "/openai", "/"];
-    let (address, query) = said.split_once('?').unwrap_or((said, ""));
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
     if query.contains("api-version=") {
         return Err(
             "must end with its path: the version has its own setting, api_version".to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn azure_endpoint(said: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
-    let mut endpoint = said;
+    let mut endpoint = text;
     while let Some(rest) = APPENDED.iter().find_map(|end| endpoint.strip_suffix(end)) {
         endpoint = rest;
     }
@@ -79,20 +79,20 @@ pub(super) fn azure_endpoint(said: &str) -> Result<String, String> {
 }
 
 /// Whether an address has no path.
-pub(super) fn is_host_alone(url: &str) -> bool {
+pub(in crate::config) fn is_host_alone(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.path() == "/")
 }
 
 /// The host of an address to which the key would travel in the clear, over the network.
-pub(super) fn host_over_http(url: &str) -> Option<String> {
+pub(in crate::config) fn host_over_http(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let is_open = url.scheme() == "http" && !host_is_loopback(&url);
     is_open.then(|| url.host_str().unwrap_or_default().to_ascii_lowercase())
 }
 
 /// An address alone, in its usual form.
-pub(super) fn ip(said: &str) -> Result<String, String> {
-    let address: IpAddr = said.parse().map_err(|_| {
+pub(super) fn ip(text: &str) -> Result<String, String> {
+    let address: IpAddr = text.parse().map_err(|_| {
         "must be an IP address alone, such as 10.0.0.7 or 2001:db8::7: no port and no network"
             .to_owned()
     })?;
@@ -100,11 +100,11 @@ pub(super) fn ip(said: &str) -> Result<String, String> {
 }
 
 /// A `Host` value without its port, in lower case; an IPv6 address keeps its brackets.
-pub(super) fn host(said: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, String> {
     let is_name_byte =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let is_name = !said.is_empty() && said.len() <= 253 && said.bytes().all(is_name_byte);
-    let is_ipv6 = said
+    let is_name = !text.is_empty() && text.len() <= 253 && text.bytes().all(is_name_byte);
+    let is_ipv6 = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
@@ -115,12 +115,12 @@ pub(super) fn host(said: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
-    Ok(said.to_ascii_lowercase())
+    Ok(text.to_ascii_lowercase())
 }
 
 /// An `Origin` value as a browser sends it.
-pub(super) fn origin(said: &str) -> Result<String, String> {
-    let url = parse_web_url(said)?;
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let url = parse_web_url(text)?;
     let origin = url.origin().ascii_serialization();
     // What the parser knows beside the origin would be dropped without a word.
     if url.as_str().trim_end_matches('/') != origin {
@@ -129,8 +129,8 @@ pub(super) fn origin(said: &str) -> Result<String, String> {
     Ok(origin)
 }
 
-fn parse_web_url(said: &str) -> Result<Url, String> {
-    match Url::parse(said) {
+fn parse_web_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         _ => Err("must be a URL that begins with https:// or http://".to_owned()),
     }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_azure_endpoint_loses_what_is_appended() {
-        for said in [
+        for text in [
             "https://name.openai.azure.com",
             "https://name.openai.azure.com/",
             "https://name.openai.azure.com/openai",
@@ -242,8 +242,8 @@ mod tests {
             "https://name.openai.azure.com/openai/v1/responses",
             "https://name.openai.azure.com/openai/openai/",
         ] {
-            let endpoint = azure_endpoint(said).unwrap();
-            assert_eq!(endpoint, "https://name.openai.azure.com", "{said}");
+            let endpoint = azure_endpoint(text).unwrap();
+            assert_eq!(endpoint, "https://name.openai.azure.com", "{text}");
         }
         assert!(azure_endpoint("https://a.example/openai/deployments/x").is_err());
         assert!(azure_endpoint("https://a.example/openai?api-version=v1").is_err());
