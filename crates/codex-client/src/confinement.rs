@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use runner::{BubblewrapSpec, ControlGroups, Launcher, PrivateDirectory, ResourceLimits, Sandbox};
+use runner::{BubblewrapSpec, PrivateDirectory, ResourceLimits, Sandbox, SandboxTools};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +25,7 @@ pub enum Confinement {
 
 #[derive(Clone)]
 pub struct SandboxSettings {
-    /// The bubblewrap program.
-    pub bubblewrap: PathBuf,
-    pub launcher: Launcher,
+    pub tools: SandboxTools,
     /// What the program needs beside itself, read-only.
     pub read_paths: Vec<PathBuf>,
     /// Directories that look empty inside even where a read path leads to them.
@@ -35,7 +33,6 @@ pub struct SandboxSettings {
     /// Of the private directory, and of `/tmp`.
     pub scratch_bytes: u64,
     pub limits: ResourceLimits,
-    pub control_groups: Option<ControlGroups>,
     /// Where the bridge of each new process goes.
     pub bridges: mpsc::Sender<BrokerBridge>,
 }
@@ -105,8 +102,7 @@ impl SandboxSettings {
         bridge_port: Option<u16>,
     ) -> Sandbox {
         Sandbox::Bubblewrap(Box::new(BubblewrapSpec {
-            program: self.bubblewrap.clone(),
-            launcher: self.launcher.clone(),
+            tools: self.tools.clone(),
             read_paths: self.read_paths.clone(),
             hidden_paths: self.hidden_paths.clone(),
             private,
@@ -114,7 +110,6 @@ impl SandboxSettings {
             handshake_dir,
             bridge_port,
             limits: self.limits,
-            control_groups: self.control_groups.clone(),
         }))
     }
 }

@@ -23,7 +23,6 @@ mod home;
 mod install;
 mod per_turn;
 mod profile;
-mod runtime;
 mod settings;
 mod thread_profile;
 mod tool_call;
@@ -35,11 +34,10 @@ pub use client::{ClientStatus, CodexClient, TurnLease};
 pub use confinement::{BrokerBridge, Confinement, SandboxSettings};
 pub use driver::{Driver, DriverChoice};
 pub use install::{
-    locate::{NotFound, PINNED_VERSION, locate, locate_bubblewrap},
+    locate::{NotFound, PINNED_VERSION, locate, packaged_bubblewrap},
     probe::{Installation, Probe, ProbeError},
 };
 pub use per_turn::contract::{ArgumentTemplate, ContractOptions, ContractSettings};
-pub use runtime::{read_paths, search_path};
 pub use settings::{ClientSettings, PoolLimits};
 pub use thread_profile::{ThreadProfile, ToolDefinition};
 pub use tool_call::ToolCall;

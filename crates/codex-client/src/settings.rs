@@ -10,7 +10,7 @@ use crate::driver::Driver;
 pub struct ClientSettings {
     /// The program: the native Codex, or a company's own CLI.
     pub program: PathBuf,
-    /// Its `PATH`, see [`search_path`](crate::search_path).
+    /// Its `PATH`, see [`runner::search_path`].
     pub search_path: OsString,
     pub driver: Driver,
     /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.

@@ -142,10 +142,7 @@ impl App {
         let redactor = settings.redactor.clone();
         let broker = Broker::start(&settings.provider, redactor, &shutdown.tasks, closing)?;
         let sandbox_parts = sandbox.as_ref().map(|(sandbox, _)| SandboxParts {
-            bubblewrap: sandbox.bubblewrap.clone(),
-            launcher: sandbox.launcher.clone(),
-            control_groups: sandbox.control_groups.clone(),
-            read_paths: codex_client::read_paths,
+            tools: sandbox.tools.clone(),
             handshake_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];

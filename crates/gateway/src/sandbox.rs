@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use codex_client::{
-    BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, locate_bubblewrap, read_paths,
+    BrokerBridge, Installation, Probe, ProbeError, SandboxSettings, packaged_bubblewrap,
 };
 use redact::Redactor;
-use runner::{ControlGroups, Launcher, NoControlGroups, ProgramUser, ResourceLimits};
+use runner::{
+    ControlGroups, Launcher, NoControlGroups, ProgramUser, ResourceLimits, SandboxTools,
+    find_bubblewrap, read_paths,
+};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -174,7 +177,7 @@ async fn ask(
         program: surroundings.program.clone(),
         choice: settings.driver,
         chat_arguments: &settings.chat_arguments,
-        search_path: codex_client::search_path(&surroundings.program, &settings.sandbox.read_paths),
+        search_path: runner::search_path(&surroundings.program, &settings.sandbox.read_paths),
         sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
         tracker: surroundings.tasks,
     };
@@ -191,12 +194,8 @@ fn find(
     let settings = &surroundings.settings.sandbox;
     let program = &surroundings.program;
     let configured = settings.bubblewrap.as_deref();
-    let bubblewrap = locate_bubblewrap(
-        configured,
-        program,
-        surroundings.roots,
-        surroundings.search_path,
-    );
+    let packaged = packaged_bubblewrap(program, surroundings.roots);
+    let bubblewrap = find_bubblewrap(configured, packaged, surroundings.search_path);
     let bubblewrap = bubblewrap.ok_or_else(|| Unusable {
         reason: "there is no bubblewrap".to_owned(),
         remedy: remedy::NO_BUBBLEWRAP.to_owned(),
@@ -237,13 +236,15 @@ fn find(
         });
     }
     Ok(SandboxSettings {
-        bubblewrap,
-        launcher,
+        tools: SandboxTools {
+            bubblewrap,
+            launcher,
+            control_groups,
+        },
         read_paths,
         hidden_paths: hidden.map(Path::to_owned).to_vec(),
         scratch_bytes: settings.scratch_bytes,
         limits,
-        control_groups,
         bridges,
     })
 }

@@ -32,5 +32,6 @@ pub use reap::{
 pub use sandbox::{
     Bind, BindMode, Bridge, BubblewrapSpec, ControlGroups, LAUNCH_ARGUMENT, Launcher,
     LauncherError, NAMESPACE_ARGUMENT, NoControlGroups, PrivateDirectory, ProgramUser,
-    ResourceLimits, Sandbox, SandboxError, hold_user_namespace, launch,
+    ResourceLimits, SYSTEM_PROGRAM_DIRECTORIES, Sandbox, SandboxError, SandboxTools, can_overlay,
+    find_bubblewrap, hold_user_namespace, launch, read_paths, search_path,
 };

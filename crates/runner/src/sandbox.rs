@@ -7,7 +7,10 @@ mod handshake;
 mod inside;
 mod launch;
 mod launcher;
+mod overlay;
 mod startup;
+mod system_paths;
+mod tools;
 mod user;
 mod user_namespace;
 
@@ -19,7 +22,10 @@ pub use control_group::{ControlGroups, NoControlGroups};
 pub use error::SandboxError;
 pub use launch::{LAUNCH_ARGUMENT, launch};
 pub use launcher::{Launcher, LauncherError};
+pub use overlay::can_overlay;
 pub use startup::Bridge;
+pub use system_paths::{SYSTEM_PROGRAM_DIRECTORIES, read_paths, search_path};
+pub use tools::{SandboxTools, find_bubblewrap};
 pub use user::ProgramUser;
 pub use user_namespace::{NAMESPACE_ARGUMENT, hold_user_namespace};
 
@@ -54,9 +60,7 @@ pub enum Sandbox {
 /// Never weaker than it says: a child whose sandbox is not complete is never run.
 #[derive(Clone)]
 pub struct BubblewrapSpec {
-    /// The bubblewrap program, absolute.
-    pub program: PathBuf,
-    pub launcher: Launcher,
+    pub tools: SandboxTools,
     /// Seen inside under the same path, read-only, beside the program itself.
     pub read_paths: Vec<PathBuf>,
     /// Directories that look empty inside, although a read path may lead to them.
@@ -71,14 +75,12 @@ pub struct BubblewrapSpec {
     /// holds the [`Bridge`] accepts there. Without one, nothing answers inside.
     pub bridge_port: Option<u16>,
     pub limits: ResourceLimits,
-    /// Where there are none, the limits hold for each process alone.
-    pub control_groups: Option<ControlGroups>,
 }
 
 impl BubblewrapSpec {
     /// One with nobody in it yet; `None` where there are none.
     pub(crate) fn control_group(&self) -> io::Result<Option<ControlGroup>> {
-        let Some(groups) = &self.control_groups else {
+        let Some(groups) = &self.tools.control_groups else {
             return Ok(None);
         };
         let group = groups.make()?;

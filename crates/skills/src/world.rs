@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use runner::{
-    Bind, BindMode, BubblewrapSpec, CommandSpec, ControlGroups, Launcher, PrivateDirectory,
-    ProgramUser, Sandbox, Stdin,
+    Bind, BindMode, BubblewrapSpec, CommandSpec, PrivateDirectory, ProgramUser,
+    SYSTEM_PROGRAM_DIRECTORIES, Sandbox, SandboxTools, Stdin,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +28,6 @@ const HOME: &str = "/skill-home";
 /// Where our plugins of test runners are seen in it.
 const PLUGINS: &str = "/skill-home/.portcullis";
 const TEMPORARY: &str = "/tmp";
-
-/// Where programs lie on every system.
-const SYSTEM_PROGRAMS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
 /// What every skill's world is made from.
 #[derive(Clone)]
@@ -58,11 +55,7 @@ pub struct Surroundings {
 /// What makes a sandbox here; proven at the start.
 #[derive(Clone)]
 pub struct SandboxParts {
-    pub bubblewrap: PathBuf,
-    pub launcher: Launcher,
-    pub control_groups: Option<ControlGroups>,
-    /// What a program must see of the host to be started.
-    pub read_paths: fn(&Path) -> Vec<PathBuf>,
+    pub tools: SandboxTools,
     /// A directory that no other user can enter.
     pub handshake_dir: PathBuf,
 }
@@ -284,7 +277,7 @@ impl Surroundings {
 
     fn program_directories(&self) -> impl Iterator<Item = PathBuf> {
         let toolchains = self.read_paths.iter().map(|path| path.join("bin"));
-        let system = SYSTEM_PROGRAMS.iter().map(PathBuf::from);
+        let system = SYSTEM_PROGRAM_DIRECTORIES.iter().map(PathBuf::from);
         toolchains.chain(system).filter(|path| path.is_dir())
     }
 
@@ -333,12 +326,11 @@ impl Surroundings {
         // The program's own package may lie in a toolchain's directory, which is shown whole.
         let in_toolchain =
             |path: &Path| self.read_paths.iter().any(|shown| path.starts_with(shown));
-        let mut read_paths = (parts.read_paths)(program);
+        let mut read_paths = runner::read_paths(program);
         read_paths.retain(|path| !in_toolchain(path));
         read_paths.extend(self.read_paths.iter().cloned());
         Sandbox::Bubblewrap(Box::new(BubblewrapSpec {
-            program: parts.bubblewrap.clone(),
-            launcher: parts.launcher.clone(),
+            tools: parts.tools.clone(),
             read_paths,
             hidden_paths: self.hidden_paths.clone(),
             private: PrivateDirectory {
@@ -351,7 +343,6 @@ impl Surroundings {
             handshake_dir: parts.handshake_dir.clone(),
             bridge_port: None,
             limits: limits.resources,
-            control_groups: parts.control_groups.clone(),
         }))
     }
 }

@@ -40,24 +40,16 @@ pub fn locate(
         .ok_or(NotFound)
 }
 
-/// The bubblewrap to use: `configured` if there is one, else the one in the package of `program`, else
-/// that of the package in one of `roots`, else `bwrap` in a directory of `search_path`.
-pub fn locate_bubblewrap(
-    configured: Option<&Path>,
+/// Where bubblewrap may be in Codex packages: in the one that `program` belongs to, then in those that are
+/// installed in `roots`.
+pub fn packaged_bubblewrap<'paths>(
     program: &Path,
-    roots: &[PathBuf],
-    search_path: &OsStr,
-) -> Option<PathBuf> {
-    if let Some(bubblewrap) = configured {
-        return Some(bubblewrap.to_owned());
-    }
+    roots: &'paths [PathBuf],
+) -> impl Iterator<Item = PathBuf> + use<'paths> {
     let installed = roots.iter().filter_map(|root| installed_in(root));
     let programs = std::iter::once(program.to_owned()).chain(installed.map(|file| native(&file)));
-    let roots = programs.filter_map(|program| Some(program.ancestors().nth(2)?.to_owned()));
-    let packaged = roots.map(|root| root.join("codex-resources/bwrap"));
-    let directories = std::env::split_paths(search_path).filter(|path| path.is_absolute());
-    let mut candidates = packaged.chain(directories.map(|directory| directory.join("bwrap")));
-    candidates.find(|candidate| candidate.is_file())
+    let packages = programs.filter_map(|program| Some(program.ancestors().nth(2)?.to_owned()));
+    packages.map(|package| package.join("codex-resources/bwrap"))
 }
 
 /// The launcher of the package that is installed there.
@@ -117,6 +109,17 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         std::os::unix::fs::symlink(&launcher, directory.join("codex")).unwrap();
         assert_eq!(locate(None, &[], directory.as_os_str()).unwrap(), program);
+    }
+
+    #[test]
+    fn the_pinned_program_is_static_and_its_package_brings_bubblewrap() {
+        let roots = [Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")];
+        let program = locate(None, &roots, OsStr::new("")).unwrap();
+        assert_eq!(runner::read_paths(&program), Vec::<PathBuf>::new());
+        let other = Path::new("/opt/company/bin/cli");
+        let bubblewrap = packaged_bubblewrap(other, &roots);
+        let bubblewrap = runner::find_bubblewrap(None, bubblewrap, OsStr::new(""));
+        assert!(bubblewrap.is_some_and(|path| path.ends_with("codex-resources/bwrap")));
     }
 
     #[test]

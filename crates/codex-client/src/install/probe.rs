@@ -46,7 +46,7 @@ pub struct Probe<'start> {
     pub choice: DriverChoice,
     /// What a company's CLI is called with.
     pub chat_arguments: &'start [ArgumentTemplate],
-    /// Its `PATH`, see [`search_path`](crate::search_path).
+    /// Its `PATH`, see [`runner::search_path`].
     pub search_path: OsString,
     /// If one is given, the answer is also the proof that it can be made here, and that the program runs
     /// in it. The path is a directory that no other user can enter.

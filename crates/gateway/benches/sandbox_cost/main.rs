@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 
 use codex_client::{
     ClientSettings, CodexClient, Confinement, Driver, PoolLimits, SandboxSettings, ThreadProfile,
-    locate_bubblewrap,
+    packaged_bubblewrap,
 };
-use runner::{Deadline, Launcher, ResourceLimits};
+use runner::{Deadline, Launcher, ResourceLimits, SandboxTools};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -137,7 +137,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn cold_start(program: &Path, state_dir: &Path, confinement: Confinement) -> io::Result<f64> {
     let settings = ClientSettings {
         program: program.to_owned(),
-        search_path: codex_client::search_path(program, &[]),
+        search_path: runner::search_path(program, &[]),
         driver: Driver::AppServer,
         state_dir: state_dir.to_owned(),
         model: "bench-model".to_owned(),
@@ -175,10 +175,15 @@ type Bridges = mpsc::Receiver<codex_client::BrokerBridge>;
 fn sandbox(program: &Path, launcher: &Launcher) -> io::Result<(Confinement, Bridges)> {
     let missing = || io::Error::other("there is no bubblewrap: run `make codex`");
     let (bridges, waiting) = mpsc::channel(4);
+    let packaged = packaged_bubblewrap(program, &[]);
+    let bubblewrap = runner::find_bubblewrap(None, packaged, "".as_ref());
     let settings = SandboxSettings {
-        bubblewrap: locate_bubblewrap(None, program, &[], "".as_ref()).ok_or_else(missing)?,
-        launcher: launcher.clone(),
-        read_paths: codex_client::read_paths(program),
+        tools: SandboxTools {
+            bubblewrap: bubblewrap.ok_or_else(missing)?,
+            launcher: launcher.clone(),
+            control_groups: None,
+        },
+        read_paths: runner::read_paths(program),
         hidden_paths: Vec::new(),
         scratch_bytes: 64 * MEBIBYTE,
         limits: ResourceLimits {
@@ -189,7 +194,6 @@ fn sandbox(program: &Path, launcher: &Launcher) -> io::Result<(Confinement, Brid
             file_size_bytes: 32 * MEBIBYTE,
             cpu_sec: 600,
         },
-        control_groups: None,
         bridges,
     };
     Ok((Confinement::Sandbox(Box::new(settings)), waiting))

@@ -1,19 +1,12 @@
 //! The skills as this gateway has them: the world they run in found and proven, then started.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ::skills::{
     Catalogue, Executor, ExecutorParts, SandboxParts, Surroundings, TestKind, WorkspaceError,
     WorkspaceMode, WorkspaceSettings, Workspaces,
 };
 use codex_client::{Driver, Installation};
-use runner::{
-    Bind, BindMode, BubblewrapSpec, CommandSpec, Deadline, Limits, OutputLimit, PrivateDirectory,
-    ResourceLimits, Sandbox, Stdin,
-};
-use tokio_util::task::TaskTracker;
 
 use super::Shutdown;
 use crate::admission::Admission;
@@ -21,9 +14,6 @@ use crate::calls::prompt::PromptCaps;
 use crate::calls::turn::Turns;
 use crate::config::{Settings, SkillSettings};
 use crate::skills::{SkillParts, Skills, TurnParts};
-
-/// A program in an overlay that is not through by then has none.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn surroundings(
     settings: &Settings,
@@ -81,7 +71,9 @@ pub(super) async fn start(
         && !workspaces.names().is_empty()
     {
         let program = &surroundings.codex;
-        surroundings.has_overlay = has_overlay(sandbox, program, &shutdown.tasks).await;
+        let handshake_dir = &sandbox.handshake_dir;
+        surroundings.has_overlay =
+            runner::can_overlay(&sandbox.tools, program, handshake_dir, &shutdown.tasks).await;
     }
     tell(&catalogue, &workspaces, &surroundings);
     let executor = Executor::new(ExecutorParts {
@@ -145,64 +137,4 @@ fn tell(catalogue: &Catalogue, workspaces: &Workspaces, surroundings: &Surroundi
     {
         tracing::warn!("no overlay can be made here: workspaces of private-copy skills are copied");
     }
-}
-
-/// Asks the CLI for its version in a sandbox with an overlay: the answer is the proof.
-async fn has_overlay(sandbox: &SandboxParts, program: &Path, tasks: &TaskTracker) -> bool {
-    const MEGABYTE: u64 = 1024 * 1024;
-    let spec = BubblewrapSpec {
-        program: sandbox.bubblewrap.clone(),
-        launcher: sandbox.launcher.clone(),
-        read_paths: codex_client::read_paths(program),
-        hidden_paths: Vec::new(),
-        private: PrivateDirectory {
-            path: "/skill-home".into(),
-            directories: Vec::new(),
-            files: Vec::new(),
-            size_bytes: MEGABYTE,
-        },
-        binds: vec![Bind {
-            source: sandbox.handshake_dir.clone(),
-            target: "/workspace".into(),
-            mode: BindMode::Overlay,
-        }],
-        handshake_dir: sandbox.handshake_dir.clone(),
-        bridge_port: None,
-        limits: ResourceLimits {
-            memory_bytes: 1024 * MEGABYTE,
-            address_space_bytes: 4096 * MEGABYTE,
-            processes: 64,
-            open_files: 64,
-            file_size_bytes: MEGABYTE,
-            cpu_sec: 10,
-        },
-        control_groups: None,
-    };
-    let spec = CommandSpec {
-        program: program.to_owned(),
-        args: vec!["--version".into()],
-        env: BTreeMap::from([("HOME".into(), "/skill-home".into())]),
-        current_dir: "/workspace".into(),
-        stdin: Stdin::Null,
-        sandbox: Sandbox::Bubblewrap(Box::new(spec)),
-    };
-    let limits = Limits {
-        max_line_bytes: 4096,
-        kill_grace: Duration::from_secs(1),
-        output: OutputLimit {
-            bytes: MEGABYTE,
-            lines: 10_000,
-        },
-    };
-    let deadline = Deadline::after(PROBE_TIMEOUT);
-    let Ok(mut child) = runner::spawn(spec, limits, Some(deadline), tasks) else {
-        return false;
-    };
-    if let Some(bridge) = child.bridge.take()
-        && let Err(error) = bridge.open().await
-    {
-        tracing::debug!(%error, "no overlay");
-        return false;
-    }
-    child.handle.exited().await.is_success()
 }

@@ -86,7 +86,7 @@ fn enforced(
         ),
     };
     let lines = [
-        format!("made by {}", sandbox.bubblewrap.display()),
+        format!("made by {}", sandbox.tools.bubblewrap.display()),
         "network: none but the broker".to_owned(),
         format!(
             "files: {readable}; {} MiB of its own, in memory",

@@ -25,7 +25,8 @@ pub(crate) fn directory() -> TempDir {
 
 /// The bubblewrap in the pinned CLI's package.
 pub(crate) fn bubblewrap() -> PathBuf {
-    codex_client::locate_bubblewrap(None, &real(), &[], OsStr::new(""))
+    let packaged = codex_client::packaged_bubblewrap(&real(), &[]);
+    runner::find_bubblewrap(None, packaged, OsStr::new(""))
         .expect("the pinned Codex CLI has no bubblewrap: run `make codex`")
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use runner::{
     BubblewrapSpec, CommandSpec, Interrupt, Launcher, Limits, PrivateDirectory, ResourceLimits,
-    Sandbox, Stdin,
+    Sandbox, SandboxTools, Stdin,
 };
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -226,9 +226,12 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
     let program = PathBuf::from("/bin/sleep").canonicalize().unwrap();
     let megabyte = 1024 * 1024;
     let sandbox = BubblewrapSpec {
-        program: codex::bubblewrap(),
-        launcher,
-        read_paths: codex_client::read_paths(&program),
+        tools: SandboxTools {
+            bubblewrap: codex::bubblewrap(),
+            launcher,
+            control_groups: None,
+        },
+        read_paths: runner::read_paths(&program),
         hidden_paths: Vec::new(),
         private: PrivateDirectory {
             path: "/home".into(),
@@ -247,7 +250,6 @@ async fn a_sandbox_outlives_the_thread_that_asked_for_it() {
             file_size_bytes: megabyte,
             cpu_sec: 60,
         },
-        control_groups: None,
     };
     let spec = CommandSpec {
         program,

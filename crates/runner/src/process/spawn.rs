@@ -270,7 +270,7 @@ fn user_namespace(spec: &CommandSpec) -> Result<Option<OwnedFd>, SpawnError> {
     let Sandbox::Bubblewrap(sandbox) = &spec.sandbox else {
         return Ok(None);
     };
-    let namespace = sandbox.launcher.user_namespace();
+    let namespace = sandbox.tools.launcher.user_namespace();
     namespace.map_err(|source| SpawnError::UserNamespace { source })
 }
 
@@ -312,7 +312,7 @@ fn command(
 ) -> Command {
     let (program, arguments, current_dir) = match (&spec.sandbox, handshake) {
         (Sandbox::Bubblewrap(sandbox), Some(handshake)) => (
-            &sandbox.program,
+            &sandbox.tools.bubblewrap,
             sandbox::command_line(spec, sandbox, handshake.path(), user_namespace),
             Path::new("/"),
         ),

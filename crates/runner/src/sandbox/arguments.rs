@@ -49,7 +49,12 @@ pub(crate) fn command_line(
     line.launcher(sandbox, socket);
     line.close(sandbox);
     line.add(["--"]);
-    line.add(sandbox.launcher.command_inside(Path::new(LAUNCHER_DIR)));
+    line.add(
+        sandbox
+            .tools
+            .launcher
+            .command_inside(Path::new(LAUNCHER_DIR)),
+    );
     line.add([LAUNCH_ARGUMENT]);
     line.add([launcher::socket_inside(Path::new(LAUNCHER_DIR))]);
     line.add([sandbox.bridge_port.unwrap_or(0).to_string()]);
@@ -212,7 +217,7 @@ impl CommandLine {
 
     fn launcher(&mut self, sandbox: &BubblewrapSpec, socket: &Path) {
         let directory = PathBuf::from(LAUNCHER_DIR);
-        for (source, target) in sandbox.launcher.files_inside(&directory) {
+        for (source, target) in sandbox.tools.launcher.files_inside(&directory) {
             self.read_only(&source, &target);
         }
         self.read_only(socket, &launcher::socket_inside(&directory));

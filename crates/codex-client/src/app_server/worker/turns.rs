@@ -9,9 +9,9 @@ use crate::app_server::event_queue::EventQueue;
 use crate::app_server::protocol::{self, TurnStarted};
 use crate::turn::{Turn, TurnEnd, TurnEvent, TurnFailure};
 
+use super::Worker;
 use super::calls::CallError;
 use super::threads::ThreadLease;
-use super::Worker;
 
 /// A turn on a warm process. Dropping it interrupts the turn, and kills the process that does not obey
 /// within the grace.

@@ -1,4 +1,4 @@
-//! What of the system a program needs to run at all, and where it finds other programs.
+//! Which files of the system a program in a sandbox may read, and where it finds other programs.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -51,15 +51,18 @@ pub fn search_path(program: &Path, read_paths: &[PathBuf]) -> OsString {
         .iter()
         .flat_map(|path| [path.join("bin"), path.clone()])
         .filter(|path| path.is_dir());
-    let paths: Vec<_> = own.chain(SYSTEM_PROGRAMS.map(PathBuf::from)).collect();
-    // One with a colon in it cannot stand in a search path.
-    std::env::join_paths(paths).unwrap_or_else(|_| SYSTEM_PROGRAMS.join(":").into())
+    let system = SYSTEM_PROGRAM_DIRECTORIES.map(PathBuf::from);
+    // A directory with a colon in its name cannot be in a search path.
+    std::env::join_paths(own.chain(system))
+        .unwrap_or_else(|_| SYSTEM_PROGRAM_DIRECTORIES.join(":").into())
 }
 
 /// Names no directory that exists, so that nothing is found by name.
 const NO_SEARCH_PATH: &str = "/nonexistent";
 
-const SYSTEM_PROGRAMS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+/// Where programs are on every system.
+pub const SYSTEM_PROGRAM_DIRECTORIES: [&str; 4] =
+    ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
 /// How deep in its package a program may lie; further up, a `package.json` is somebody else's.
 const MAX_PACKAGE_DEPTH: usize = 3;
@@ -103,10 +106,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_native_codex_needs_nothing_and_a_dynamic_program_its_runtime() {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let codex = crate::locate(None, &[workspace], "".as_ref()).unwrap();
-        assert_eq!(read_paths(&codex), Vec::<PathBuf>::new());
+    fn a_static_program_needs_nothing_and_a_dynamic_one_its_runtime() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("static");
+        // An ELF header whose table of segments has one entry, a segment to load.
+        let mut head = vec![0; 64 + 56];
+        head[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (head[32], head[54], head[56], head[64]) = (64, 56, 1, 1);
+        std::fs::write(&program, &head).unwrap();
+        assert_eq!(read_paths(&program), Vec::<PathBuf>::new());
+        assert_eq!(search_path(&program, &["/usr".into()]), "/nonexistent");
+        // The same with an interpreter.
+        head[64] = 3;
+        std::fs::write(&program, &head).unwrap();
+        assert!(read_paths(&program).contains(&"/usr".into()));
 
         let own = std::env::current_exe().unwrap();
         let paths = read_paths(&own);
