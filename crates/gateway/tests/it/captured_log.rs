@@ -20,7 +20,7 @@ impl CapturedLog {
             .json()
             .flatten_event(true)
             .with_env_filter(EnvFilter::new(
-                "gateway=trace,codex_client=trace,runner=trace",
+                "gateway=trace,broker=trace,codex_client=trace,runner=trace",
             ))
             .with_writer(move || log.clone())
             .finish();

@@ -89,32 +89,23 @@ async fn until_log_is(served: &Running, is_so: impl Fn(&Value) -> bool) -> Value
     .await
 }
 
+/// The reader goes while the gateway serves, or the disk is full.
 #[tokio::test]
-async fn a_log_whose_reader_has_gone_costs_lines_and_no_call() {
+async fn a_log_that_cannot_be_written_costs_lines_and_no_call() {
     let places = Places::new();
     let (reader, writer) = pipe().unwrap();
-    let served = places.serve(writer);
-    drop(reader);
-    refuse(&served, 1).await;
-    let check = until_log_is(&served, |check| check["ok"] == false).await;
-    assert!(
-        check["detail"].as_str().unwrap().contains("lost"),
-        "{check}"
-    );
-    serves_and_ends(served).await;
-}
-
-#[tokio::test]
-async fn a_log_on_a_full_disk_costs_lines_and_no_call() {
-    let places = Places::new();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let served = places.serve(full);
-    let check = until_log_is(&served, |check| check["ok"] == false).await;
-    assert!(
-        check["detail"].as_str().unwrap().contains("lost"),
-        "{check}"
-    );
-    serves_and_ends(served).await;
+    for (log, reader) in [(Stdio::from(writer), Some(reader)), (full.into(), None)] {
+        let served = places.serve(log);
+        drop(reader);
+        refuse(&served, 1).await;
+        let check = until_log_is(&served, |check| check["ok"] == false).await;
+        assert!(
+            check["detail"].as_str().unwrap().contains("lost"),
+            "{check}"
+        );
+        serves_and_ends(served).await;
+    }
 }
 
 #[tokio::test]

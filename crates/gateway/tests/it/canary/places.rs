@@ -65,7 +65,7 @@ impl Canary {
             ("PORTCULLIS_DATA_DIR", data_dir.to_str().unwrap()),
             (
                 "PORTCULLIS_LOG",
-                "info,gateway=trace,codex_client=trace,runner=trace",
+                "info,gateway=trace,broker=trace,codex_client=trace,runner=trace",
             ),
             ("CODEX_STATE_DIR", state_dir.path().to_str().unwrap()),
             ("CODEX_BIN", program.to_str().unwrap()),
