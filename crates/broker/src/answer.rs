@@ -123,19 +123,28 @@ async fn refused(
     };
     // A slow or cut body still has its status.
     let _ = tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await;
-    let read = serde_json::from_slice::<Value>(body.get(blank(&body)..).unwrap_or_default());
+    let (media, signs) = read_error(status, body.get(blank(&body)..).unwrap_or_default());
     ProviderFailure::of_answer(&ErrorAnswer {
         status: status.as_u16(),
-        media: match &read {
-            Ok(_) => Media::Json,
-            Err(_) if body.trim_ascii().is_empty() => Media::Unknown,
-            Err(_) => Media::Page,
-        },
-        signs: read.map(|body| Signs::read(&body)).unwrap_or_default(),
+        media,
+        signs,
         retry_after: matches!(status.as_u16(), 429 | 503 | 529)
             .then(|| retry_after(headers))
             .flatten(),
     })
+}
+
+/// What the body of an error answer is, and what it says.
+fn read_error(status: StatusCode, body: &[u8]) -> (Media, Signs) {
+    match serde_json::from_slice(body) {
+        Ok(Value::String(text)) => (Media::Text, Signs::of_text(&text)),
+        Ok(read) => (Media::Json, Signs::read(&read)),
+        Err(_) if body.is_empty() => (Media::Unknown, Signs::default()),
+        Err(_) if body.starts_with(b"<") => (Media::Page, Signs::default()),
+        // Under a status of success it is no error, whatever it says.
+        Err(_) if status.is_success() => (Media::Text, Signs::default()),
+        Err(_) => (Media::Text, Signs::of_text(&String::from_utf8_lossy(body))),
+    }
 }
 
 /// In the three forms that providers write: milliseconds (Azure, OpenAI), seconds, a date.

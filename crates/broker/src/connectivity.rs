@@ -83,7 +83,7 @@ fn read_list(status: u16, body: &[u8]) -> Result<BTreeSet<String>, ProviderFailu
         }))
     };
     let Ok(list @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice(body) else {
-        return wrong(Media::Page, Signs::default());
+        return wrong(Media::Unknown, Signs::default());
     };
     let signs = Signs::read(&list);
     if signs.is_error {

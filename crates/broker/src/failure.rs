@@ -50,7 +50,9 @@ pub(super) enum Media {
     #[default]
     Unknown,
     Json,
-    /// A page or a line of text for people: no API writes that.
+    /// A line of text for people.
+    Text,
+    /// A page for people, which no API writes: something else has answered.
     Page,
 }
 
@@ -69,6 +71,7 @@ impl ProviderFailure {
             "tls_failed" => Cause::Tls,
             "name_not_resolved" => Cause::Name,
             "proxy_refused" => Cause::ProxyRefused,
+            "proxy_failed" => Cause::ProxyFailed,
             _ => Cause::NotReached,
         };
         Self::own(cause, code)
@@ -149,10 +152,16 @@ impl ProviderFailure {
     }
 }
 
-/// The code that says enough decides, then the message, then the status with what vague codes add.
+/// The code that says enough decides, then a status that does, then the message, then the status with what
+/// vague codes add.
 fn cause_of(status: u16, media: Media, signs: &Signs, says_when: bool) -> Cause {
-    let told = signs.sure.or(signs.message);
-    let cause = told.unwrap_or_else(|| cause_of_status(status, media, signs.vague));
+    let message = signs.message.filter(|cause| match status {
+        401 | 402 | 407 | 413 => false,
+        429 => *cause == Cause::NoQuota,
+        _ => true,
+    });
+    let cause = signs.sure.or(message);
+    let cause = cause.unwrap_or_else(|| cause_of_status(status, media, signs.vague));
     // A quota for a minute is no empty account: whoever says when to come back says that it passes.
     if cause == Cause::NoQuota && status == 429 && (says_when || signs.is_passing) {
         return Cause::TooManyRequests;
@@ -163,7 +172,7 @@ fn cause_of(status: u16, media: Media, signs: &Signs, says_when: bool) -> Cause 
 fn cause_of_status(status: u16, media: Media, vague: Option<Cause>) -> Cause {
     match (status, media) {
         (407 | 511, _) => Cause::ProxyRefused,
-        (401 | 403 | 451, Media::Page) => Cause::Firewall,
+        (403 | 451, Media::Page) => Cause::Firewall,
         (401 | 403, _) => vague
             .filter(|cause| *cause != Cause::RequestRefused)
             .unwrap_or(Cause::KeyRefused),

@@ -71,6 +71,7 @@ const PHRASES: &[(&[&str], Cause)] = &[
     (&["unknown model"], Cause::NoSuchModel),
     (&["deployment", "not exist"], Cause::NoSuchModel),
     (&["overloaded"], Cause::Overloaded),
+    (&["firewall"], Cause::Firewall),
     (&["api key"], Cause::KeyRefused),
     (&["subscription key"], Cause::KeyRefused),
 ];
@@ -100,11 +101,7 @@ impl Signs {
             body => body,
         };
         match body.get("error") {
-            Some(Value::String(message)) => {
-                let mut signs = Self::default();
-                signs.read_message(message);
-                signs
-            }
+            Some(Value::String(message)) => Self::of_text(message),
             Some(error @ Value::Object(_)) => Self {
                 is_error: true,
                 ..Self::of_object(error)
@@ -112,6 +109,13 @@ impl Signs {
             // Without that envelope, only what has a message is one.
             _ => Self::of_object(body),
         }
+    }
+
+    /// Reads an answer that is a line of text.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut signs = Self::default();
+        signs.read_message(text);
+        signs
     }
 
     fn of_object(error: &Value) -> Self {

@@ -287,7 +287,7 @@ fn a_page_for_people_is_not_the_providers() {
     for (status, cause) in [
         (200, Cause::WrongAddress),
         (400, Cause::WrongAddress),
-        (401, Cause::Firewall),
+        (401, Cause::KeyRefused),
         (403, Cause::Firewall),
         (404, Cause::WrongAddress),
         (405, Cause::WrongAddress),
@@ -302,6 +302,44 @@ fn a_page_for_people_is_not_the_providers() {
             ..ErrorAnswer::default()
         };
         assert_eq!(ProviderFailure::of_answer(&answer).cause, cause, "{status}");
+    }
+}
+
+/// The status decides, unless the text says more.
+#[test]
+fn a_line_of_text_is_the_providers() {
+    for (status, text, cause) in [
+        (400, "Bad Request", Cause::RequestRefused),
+        (400, "model `x` does not exist", Cause::NoSuchModel),
+        (401, "Unauthorized", Cause::KeyRefused),
+        (401, "Missing credentials", Cause::KeyRefused),
+        (401, "no key, no model: not found", Cause::KeyRefused),
+        (402, "Payment Required", Cause::NoQuota),
+        (403, "Forbidden", Cause::KeyRefused),
+        (403, "Access denied by the firewall", Cause::Firewall),
+        (403, "country not supported", Cause::Region),
+        (404, "404 page not found", Cause::WrongAddress),
+        (404, "model not found", Cause::NoSuchModel),
+        (405, "Method Not Allowed", Cause::WrongAddress),
+        (407, "Proxy Authentication Required", Cause::ProxyRefused),
+        (413, "Payload Too Large", Cause::TooLong),
+        (422, "Unprocessable Entity", Cause::RequestRefused),
+        (429, "Too Many Requests", Cause::TooManyRequests),
+        (429, "You exceeded your quota", Cause::NoQuota),
+        (429, "the model is overloaded", Cause::TooManyRequests),
+        (413, "over the rate limit of bytes", Cause::TooLong),
+        (500, "Internal Server Error", Cause::ServerFailed),
+        (502, "error code: 502", Cause::ServerFailed),
+        (503, "no healthy upstream", Cause::Overloaded),
+    ] {
+        let answer = ErrorAnswer {
+            status,
+            media: Media::Text,
+            signs: Signs::of_text(text),
+            retry_after: None,
+        };
+        let found = ProviderFailure::of_answer(&answer).cause;
+        assert_eq!(found, cause, "{status} {text}");
     }
 }
 

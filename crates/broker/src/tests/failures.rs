@@ -44,7 +44,12 @@ async fn refusals_are_classed_and_never_quoted() {
             Class::Auth,
             Some("invalid_api_key"),
         ),
-        (status(403, CANARY), Class::Network, None),
+        (status(403, CANARY), Class::Auth, None),
+        (
+            status(403, &format!("<html>{CANARY}</html>")),
+            Class::Network,
+            None,
+        ),
         (
             status(429, &error_body("insufficient_quota")),
             Class::Quota,
@@ -222,14 +227,7 @@ async fn bad_settings_stop_the_start_and_never_show_the_key() {
             "no usable PEM certificate",
         ),
     ] {
-        let tracker = tokio_util::task::TaskTracker::new();
-        let error = crate::Broker::start(
-            &settings,
-            redact::Redactor::with_default_rules(),
-            &tracker,
-            tokio_util::sync::CancellationToken::new(),
-        );
-        let error = error.err().expect("refused").to_string();
+        let error = super::start_error(&settings);
         assert!(
             error.contains(words) && !error.contains("canary"),
             "{error}"

@@ -11,8 +11,6 @@ use super::Question;
 use super::name::{MODEL_CALL, PROVIDER};
 use super::report::Check;
 
-const WITHOUT_LIST: &str = "If the provider has no list of models, `portcullis doctor --ask` finds out whether it answers.";
-
 /// Whether the provider can be reached in the way model calls go, takes the key, and, if it is to be asked,
 /// answers.
 pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check> {
@@ -48,7 +46,7 @@ pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check>
         judge(
             &connectivity,
             &missing_models(settings, &connectivity),
-            meant,
+            meant.as_deref(),
         )
     };
     let model = provider.model();
@@ -84,7 +82,7 @@ fn missing_models(settings: &Settings, connectivity: &ConnectivityCheck) -> Vec<
     missing.cloned().collect()
 }
 
-fn judge(connectivity: &ConnectivityCheck, missing: &[String], meant: Option<String>) -> Check {
+fn judge(connectivity: &ConnectivityCheck, missing: &[String], meant: Option<&str>) -> Check {
     let origin = connectivity.origin.as_deref().unwrap_or_default();
     let took = format!("{} ms", connectivity.elapsed.as_millis());
     let answered = format!("{origin} answered in {took}");
@@ -108,7 +106,7 @@ fn judge(connectivity: &ConnectivityCheck, missing: &[String], meant: Option<Str
     }
 }
 
-fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option<String>) -> Check {
+fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option<&str>) -> Check {
     let at_another_address = |detail: String, otherwise: &str| {
         let remedy = match meant {
             Some(meant) => format!("It is probably {meant}"),
@@ -132,13 +130,23 @@ fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option
             format!("{answered} for its proxy, which wants to know who asks (HTTP 407)"),
             failure.advice(),
         ),
-        // A line of text without an error object may be the provider's own or a firewall's.
         (ProviderFailureClass::Network, 401 | 403) => Check::failed(
             PROVIDER,
             format!(
                 "{answered}, and refuses the key, or something on the way does (HTTP {status})"
             ),
             format!("Check the key. {}", failure.advice()),
+        ),
+        // Many compatible servers have no list, so that this alone says nothing against the address.
+        (_, 404 | 405 | 501) if meant.is_none() => Check::warning(
+            PROVIDER,
+            format!(
+                "{answered}, but has no list of models (HTTP {status}), so that nothing shows that it is the API and takes the key"
+            ),
+            format!(
+                "Let `portcullis doctor --ask` find out whether it answers. {}",
+                failure.advice()
+            ),
         ),
         (ProviderFailureClass::Auth, _) => Check::failed(
             PROVIDER,
@@ -154,7 +162,7 @@ fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option
             format!(
                 "{answered}, but has no list of models (HTTP {status}), so that nothing shows that it is the API and takes the key"
             ),
-            &format!("{} {WITHOUT_LIST}", failure.advice()),
+            failure.advice(),
         ),
         (
             ProviderFailureClass::Policy
@@ -207,8 +215,9 @@ mod tests {
             (401, Status::Failed),
             (402, Status::Failed),
             (403, Status::Failed),
-            (404, Status::Failed),
-            (405, Status::Failed),
+            (404, Status::Warning),
+            (405, Status::Warning),
+            (501, Status::Warning),
             (407, Status::Failed),
             (429, Status::Warning),
             (500, Status::Warning),

@@ -64,7 +64,12 @@ fn a_refused_key_is_told_from_a_provider_that_cannot_be_reached() {
         (http("403 X", CANARY), "failed", &["refuses the key"]),
         (
             http("404 X", CANARY),
-            "failed",
+            "warning",
+            &["no list of models", "/v1", "--ask"],
+        ),
+        (
+            http("405 X", CANARY),
+            "warning",
             &["no list of models", "/v1", "--ask"],
         ),
         (
