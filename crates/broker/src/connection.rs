@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -49,24 +50,23 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Direct = HttpsConnector<HttpConnector>;
 type Socket = MaybeHttpsStream<MaybeHttpsStream<TokioIo<TcpStream>>>;
 
-/// Makes connections: straight, or through the proxy that the environment names.
+/// Makes connections: straight, or through a proxy.
 #[derive(Clone)]
 pub(super) struct Connector {
     direct: Direct,
     tls: Arc<ClientConfig>,
-    /// `None` where no proxy can help: to this machine's own loopback.
-    proxies: Option<Arc<Matcher>>,
+    proxy: Option<Intercept>,
 }
 
 impl Connector {
-    /// `is_loopback`: a proxy cannot reach this machine's loopback, whatever its variables say.
+    /// For the way to `provider`.
     pub(super) fn new(
-        uri: &Uri,
+        provider: &Uri,
         ca_file: Option<&Path>,
-        is_loopback: bool,
+        proxy: Option<Intercept>,
     ) -> Result<Self, BrokerStartError> {
-        let proxies = (!is_loopback).then(|| Arc::new(Matcher::from_system()));
-        let is_plain = uri.scheme() == Some(&http::uri::Scheme::HTTP) && proxies.is_none();
+        let mut on_the_way = std::iter::once(provider).chain(proxy.as_ref().map(Intercept::uri));
+        let is_plain = on_the_way.all(|uri| uri.scheme() == Some(&Scheme::HTTP));
         let tls = Arc::new(client_config(ca_file, is_plain)?);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -78,16 +78,16 @@ impl Connector {
         Ok(Self {
             direct: HttpsConnector::from((tcp, Arc::clone(&tls))),
             tls,
-            proxies,
+            proxy,
         })
     }
 
     /// What a proxy that is told the whole address wants to know; one that makes a tunnel is told while
     /// the connection is made.
     pub(super) fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
-        let proxy = self.proxies.as_ref()?.intercept(uri)?;
-        let is_told = uri.scheme() == Some(&http::uri::Scheme::HTTP);
-        proxy.basic_auth().filter(|_| is_told).cloned()
+        let is_told = uri.scheme() == Some(&Scheme::HTTP);
+        let proxy = self.proxy.as_ref().filter(|_| is_told)?;
+        proxy.basic_auth().cloned()
     }
 }
 
@@ -136,13 +136,13 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let mut direct = self.direct.clone();
         let tls = Arc::clone(&self.tls);
-        let proxy = self.proxies.as_ref().and_then(|all| all.intercept(&uri));
+        let proxy = self.proxy.clone();
         let connecting = async move {
             let Some(proxy) = proxy else {
                 let socket = MaybeHttpsStream::Http(direct.call(uri).await?);
                 return Ok(Watched::open(socket, false));
             };
-            if uri.scheme() == Some(&http::uri::Scheme::HTTP) {
+            if uri.scheme() == Some(&Scheme::HTTP) {
                 let socket = MaybeHttpsStream::Http(direct.call(proxy.uri().clone()).await?);
                 return Ok(Watched::open(socket, true));
             }

@@ -112,7 +112,12 @@ impl Endpoint {
             .as_str()
             .parse()
             .map_err(|_| BrokerStartError::ProviderUrl)?;
-        let connector = Connector::new(&uri, settings.ca_file.as_deref(), is_loopback(url))?;
+        let proxy = if is_loopback(url) {
+            None
+        } else {
+            settings.proxies.proxy_for(&uri)?
+        };
+        let connector = Connector::new(&uri, settings.ca_file.as_deref(), proxy)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new());
         let client = builder
@@ -320,8 +325,11 @@ fn network_code(error: &legacy::Error) -> &'static str {
         if words.starts_with("dns error") {
             return "name_not_resolved";
         }
-        if words.starts_with("tunnel error: proxy auth") {
-            return "proxy_refused";
+        match words.strip_prefix("tunnel error: ") {
+            Some("proxy authorization required") => return "proxy_refused",
+            // The proxy itself was not reached: why stands below.
+            None | Some("failed to create underlying connection") => {}
+            Some(_) => return "proxy_failed",
         }
         cause = error.source();
     }

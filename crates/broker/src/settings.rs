@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::proxies::Proxies;
+
 /// The provider that answers model calls, and how it is reached.
 #[derive(Clone, Debug)]
 pub enum ProviderSettings {
@@ -41,6 +43,8 @@ pub struct AzureSettings {
 pub struct ConnectionSettings {
     /// `PORTCULLIS_CA_FILE`: extra root certificates (PEM) for the way out.
     pub ca_file: Option<PathBuf>,
+    /// Not used for a provider on this machine's loopback.
+    pub proxies: Proxies,
     /// `PORTCULLIS_PROVIDER_IDLE_SEC`: how long an unused connection is kept.
     pub idle_timeout: Duration,
     /// `PORTCULLIS_PROVIDER_RETRIES`: of a turn's first model call, when the provider was too busy.

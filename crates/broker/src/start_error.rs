@@ -12,6 +12,11 @@ pub enum BrokerStartError {
     CaFormat { path: PathBuf },
     #[error("the provider's address is not an http or https URL")]
     ProviderUrl,
+    /// It would go around the company's proxy otherwise.
+    #[error(
+        "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, which the way to the provider would take, is not the URL of an HTTP proxy: write http://user:password@host:port, with user and password percent-encoded where they are needed at all"
+    )]
+    ProxyUrl,
     #[error("the provider's key has characters that an HTTP header cannot carry")]
     ProviderKey,
     #[error("cannot set up TLS for the way to the model provider")]

@@ -8,6 +8,7 @@ mod failures;
 mod forwarding;
 mod grants;
 mod mock_provider;
+mod way_out;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::settings::{ConnectionSettings, OpenAiSettings, ProviderSettings};
-use crate::{Broker, Grant, TurnToken};
+use crate::{Broker, Grant, Proxies, TurnToken};
 
 const KEY: &str = "sk-the-real-key";
 const CREDENTIAL: &str = "turn-credential";
@@ -123,6 +124,7 @@ fn openai(base_url: &str) -> ProviderSettings {
 fn connection() -> ConnectionSettings {
     ConnectionSettings {
         ca_file: None,
+        proxies: Proxies::default(),
         idle_timeout: Duration::from_secs(20),
         retries: 1,
     }
@@ -136,6 +138,18 @@ fn question(text: &str) -> Value {
         "tools": [{"type": "function", "name": "request_user_input"}],
         "client_metadata": {"x-codex-installation-id": "959d2931"}
     })
+}
+
+/// Why a broker with these settings does not start.
+fn start_error(provider: &ProviderSettings) -> String {
+    let redactor = Redactor::with_default_rules();
+    let started = Broker::start(
+        provider,
+        redactor,
+        &TaskTracker::new(),
+        CancellationToken::new(),
+    );
+    started.err().expect("refused").to_string()
 }
 
 async fn error_code(response: reqwest::Response) -> (u16, String) {

@@ -60,6 +60,7 @@ pub(crate) enum Cause {
     BadAnswer,
     Firewall,
     ProxyRefused,
+    ProxyFailed,
     NoRoom,
     NotReached,
     Tls,
@@ -162,6 +163,11 @@ impl Cause {
                 "The proxy on the way to the model provider refused the request",
                 "Put user and password into the proxy's URL, HTTPS_PROXY.",
             ),
+            Self::ProxyFailed => (
+                Class::Network,
+                "The proxy on the way to the model provider did not let the request through",
+                "Check that HTTPS_PROXY names the right proxy and that it allows the provider's host; a host that is reached without it belongs into NO_PROXY.",
+            ),
             Self::NoRoom => (
                 Class::Server,
                 "The gateway had no room for the CLI's request",
@@ -180,7 +186,7 @@ impl Cause {
             Self::Name => (
                 Class::Network,
                 "The model provider could not be reached, or the connection broke",
-                "Check the host name of the base URL or endpoint, and DNS.",
+                "Check the host names of the base URL or endpoint and of HTTPS_PROXY, and DNS.",
             ),
         }
     }

@@ -15,6 +15,7 @@ mod skilled;
 #[cfg(test)]
 mod test_app;
 #[cfg(test)]
+mod way_out;
 mod world;
 
 // What is proven.

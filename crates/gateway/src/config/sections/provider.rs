@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use broker::{AzureSettings, ConnectionSettings, OpenAiSettings, ProviderSettings};
+use broker::{AzureSettings, ConnectionSettings, OpenAiSettings, ProviderSettings, Proxies};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -93,6 +93,7 @@ impl ProviderSection {
     /// `None` if the provider lacks what it needs, which `checks.rs` reports.
     pub(in crate::config) fn resolve(self) -> Option<ProviderSettings> {
         let connection = ConnectionSettings {
+            proxies: Proxies::from_environment(),
             ca_file: self.ca_file,
             idle_timeout: self.idle_sec,
             retries: self.retries,
