@@ -15,7 +15,6 @@ mod skilled;
 #[cfg(test)]
 mod test_app;
 #[cfg(test)]
-mod way_out;
 mod world;
 
 // What is proven.
@@ -95,3 +94,5 @@ mod test_runs;
 mod turn_processes;
 #[cfg(test)]
 mod unprivileged;
+#[cfg(test)]
+mod way_out;
