@@ -127,13 +127,13 @@ pub enum LeaseError {
     Busy,
     #[error("Codex does not start: {reason}")]
     Unavailable { reason: String },
-    #[error("this driver cannot lend tools to the model: CODEX_DRIVER=app-server can")]
+    #[error("this driver gives the model no tools")]
     NoTools,
     #[error(
         "Codex refuses the tools of this turn: it may keep the name of one for itself, such as mcp"
     )]
     Refused,
-    #[error("the gateway is shutting down")]
+    #[error("the client is shutting down")]
     Closing,
 }
 
@@ -167,44 +167,6 @@ impl CodexErrorClass {
             Self::StreamCut => "stream cut",
             Self::Internal => "internal error",
             Self::Other => "unspecified",
-        }
-    }
-}
-
-impl ItemKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reasoning => "reasoning",
-            Self::Command => "command",
-            Self::FileChange => "file_change",
-            Self::ToolCall => "skill_call",
-            Self::WebSearch => "web_search",
-            Self::Plan => "plan",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl ItemKind {
-    /// For people. Never made from what the model or the CLI says.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Reasoning => "Reasoning",
-            Self::Command => "Running a command",
-            Self::FileChange => "Changing files",
-            Self::ToolCall => "Calling a skill",
-            Self::WebSearch => "Searching the web",
-            Self::Plan => "Planning",
-            Self::Other => "Working",
-        }
-    }
-}
-
-impl ItemStatus {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Completed => "completed",
         }
     }
 }

@@ -79,7 +79,7 @@ pub enum StartError {
     BrokerBind(std::io::Error),
     #[error(transparent)]
     Broker(#[from] BrokerStartError),
-    #[error(transparent)]
+    #[error("{0}. {advice}", advice = sandbox::remedy::CODEX_PROGRAM)]
     Install(#[from] NotFound),
     #[error(transparent)]
     Sandbox(#[from] EstablishError),

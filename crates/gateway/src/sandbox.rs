@@ -2,7 +2,7 @@
 //!
 //! Never weaker than the setting says: with `required`, what cannot be enforced ends the start.
 
-mod remedy;
+pub(crate) mod remedy;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -84,7 +84,7 @@ pub enum EstablishError {
         "the sandbox is required (PORTCULLIS_SANDBOX) and cannot be used: {0} docs/sandbox.md has the requirements of each environment"
     )]
     Required(Unusable),
-    #[error(transparent)]
+    #[error("{0}. {advice}", advice = remedy::of_probe(.0))]
     Probe(#[from] ProbeError),
 }
 

@@ -9,9 +9,7 @@ use thiserror::Error;
 pub const PINNED_VERSION: &str = "0.169.0";
 
 #[derive(Debug, Error)]
-#[error(
-    "no Codex CLI was found: run `make codex` (it installs the pinned one), or name a program in CODEX_BIN"
-)]
+#[error("no Codex CLI was found")]
 pub struct NotFound;
 
 /// Finds the program: `configured` if there is one, else the package in one of `roots` (directories

@@ -57,17 +57,17 @@ pub struct Probe<'start> {
 #[derive(Debug, Error)]
 pub enum ProbeError {
     #[error(
-        "{} did not answer `--version` as the Codex CLI does (`codex-cli 0.0.0`): set CODEX_BIN to the Codex program, or CODEX_DRIVER=contract for a CLI of your own",
+        "{} did not answer `--version` as the Codex CLI does (`codex-cli 0.0.0`)",
         program.display()
     )]
     NotCodex { program: PathBuf },
     #[error(
-        "{} answered nothing to `--version`, `--help` and `chat --help`: set CODEX_BIN to a CLI that has a command `chat`",
+        "{} answered nothing to `--version`, `--help` and `chat --help`",
         program.display()
     )]
     Silent { program: PathBuf },
     #[error(
-        "{} names neither `app-server` nor `exec` nor `chat` in its `--help`, so it cannot be told how to speak to it: set CODEX_DRIVER, or another CODEX_BIN",
+        "{} names neither `app-server` nor `exec` nor `chat` in its `--help`, so no driver can be chosen",
         program.display()
     )]
     UnknownKind { program: PathBuf },

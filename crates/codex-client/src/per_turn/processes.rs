@@ -70,7 +70,7 @@ pub(crate) enum StartError {
     Spawn(#[from] runner::SpawnError),
     #[error(transparent)]
     Sandbox(#[from] runner::SandboxError),
-    #[error("the gateway is shutting down")]
+    #[error("the client is shutting down")]
     Closing,
 }
 

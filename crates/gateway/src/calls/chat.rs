@@ -1,5 +1,6 @@
 //! `mode=chat`: a question through Codex, from a checked request to the run's terminal event.
 
+mod item;
 mod meta;
 mod output;
 mod record;

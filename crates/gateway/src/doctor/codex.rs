@@ -12,15 +12,13 @@ use runner::Deadline;
 
 use crate::app::{self, Shutdown};
 use crate::config::{CodexSettings, Origins, Settings};
-use crate::sandbox::Established;
+use crate::sandbox::{Established, remedy};
 
 use super::name::{CODEX_PROCESS, CODEX_PROGRAM, CODEX_VERSION, DRIVER};
 use super::report::Check;
 
 /// A start takes some 100 ms, three failed ones with their pauses a second.
 const START_LIMIT: Duration = Duration::from_secs(20);
-
-const PINNED: &str = "`make codex` installs the pinned one; CODEX_BIN names another program.";
 
 pub(super) fn program(
     settings: &CodexSettings,
@@ -30,7 +28,10 @@ pub(super) fn program(
 ) -> (Check, Option<PathBuf>) {
     let Ok(program) = codex_client::locate(settings.bin.as_deref(), roots, search_path) else {
         let detail = "no Codex CLI in codex/node_modules or on PATH";
-        return (Check::failed(CODEX_PROGRAM, detail, PINNED), None);
+        return (
+            Check::failed(CODEX_PROGRAM, detail, remedy::CODEX_PROGRAM),
+            None,
+        );
     };
     let is_packaged = || {
         let packages = roots.iter().map(|root| root.join("codex/node_modules"));
@@ -48,8 +49,7 @@ pub(super) fn program(
 
 /// The program was asked, and gave no answer that the gateway understands.
 pub(super) fn no_answer(error: &ProbeError) -> Check {
-    let (detail, remedy) = told(&error.to_string());
-    Check::failed(CODEX_VERSION, detail, remedy)
+    Check::failed(CODEX_VERSION, error.to_string(), remedy::of_probe(error))
 }
 
 pub(super) fn version(installation: &Installation, is_strict: bool) -> Check {
@@ -63,9 +63,9 @@ pub(super) fn version(installation: &Installation, is_strict: bool) -> Check {
     let detail = format!("{version}, not the pinned {PINNED_VERSION}");
     if is_strict {
         let detail = format!("{detail}, and CODEX_VERSION_STRICT is set");
-        Check::failed(CODEX_VERSION, detail, PINNED)
+        Check::failed(CODEX_VERSION, detail, remedy::CODEX_PROGRAM)
     } else {
-        Check::warning(CODEX_VERSION, detail, PINNED)
+        Check::warning(CODEX_VERSION, detail, remedy::CODEX_PROGRAM)
     }
 }
 
@@ -144,37 +144,3 @@ pub(super) async fn process(
 
 const LOOK: &str = "Check version, driver and sandbox above; with PORTCULLIS_LOG=debug, `portcullis \
     serve` says more about each start.";
-
-/// An error says what is wrong and, behind its last colon, what to do.
-fn told(message: &str) -> (String, String) {
-    match message.rsplit_once(": ") {
-        Some((what, remedy)) => (what.to_owned(), sentence(remedy)),
-        None => (message.to_owned(), PINNED.to_owned()),
-    }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).chain(['.']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_told_apart_from_what_to_do_about_it() {
-        let error = ProbeError::NotCodex {
-            program: PathBuf::from("/opt/c: d"),
-        };
-        let check = no_answer(&error);
-        assert!(
-            check.detail.starts_with("/opt/c: d did not answer"),
-            "{}",
-            check.detail
-        );
-        let remedy = check.remedy.unwrap();
-        assert!(remedy.starts_with("Set CODEX_BIN to"), "{remedy}");
-    }
-}

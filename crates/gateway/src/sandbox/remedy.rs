@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use codex_client::ProbeError;
+
 pub(super) const NO_BUBBLEWRAP: &str = "Install the pinned Codex CLI with `make codex` (its package \
     brings bubblewrap) or the system's package `bubblewrap`, or name the program in CODEX_SANDBOX_BWRAP.";
 /// The real one says why.
@@ -18,6 +20,22 @@ pub(super) const MISSING_PATHS: &str =
 
 const NOT_OPEN: &str = "It must be a program that everybody may read and run: a gateway that is root \
     gives the sandbox's program another user.";
+
+/// What to do where the CLI cannot be found or started.
+pub(crate) const CODEX_PROGRAM: &str =
+    "`make codex` installs the pinned one; CODEX_BIN names another program.";
+
+/// What to do where the CLI did not answer as one that can be used.
+pub(crate) fn of_probe(error: &ProbeError) -> &'static str {
+    match error {
+        ProbeError::NotCodex { .. } => {
+            "Set CODEX_BIN to the Codex program, or CODEX_DRIVER=contract for a CLI of your own."
+        }
+        ProbeError::Silent { .. } => "Set CODEX_BIN to a CLI that has a command `chat`.",
+        ProbeError::UnknownKind { .. } => "Set CODEX_DRIVER, or another CODEX_BIN.",
+        ProbeError::Sandbox(_) | ProbeError::Spawn(_) => CODEX_PROGRAM,
+    }
+}
 
 /// `reason` is what bubblewrap or the launcher said.
 pub(super) fn of_refusal(reason: &str) -> String {

@@ -1,5 +1,6 @@
 //! Nothing that a process has started outlives it, whatever it does to be left alone.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ async fn every_descendant_ends_with_a_process_that_dies() {
     }
 }
 
-/// Deaf, dumb or shouting: the caller is answered in time, and the process is gone with the grace.
+/// A process that does not read, does not answer or floods: the caller is answered at the deadline, and the
+/// process is gone when the turn is.
 #[tokio::test]
 async fn a_turn_that_is_over_time_takes_its_process_with_it() {
     let turns = [
@@ -79,19 +81,7 @@ async fn a_turn_that_is_over_time_takes_its_process_with_it() {
         let settings = [mode[0], ("CODEX_TIMEOUT_SEC", "1")];
         let app = TestApp::with_fake_codex("ignore_signals = true", &settings).await;
         for turn in turns {
-            let pids = app.pids().await;
-            let directory = app.directory.path().to_owned();
-            let before = processes_naming(&directory);
-            let answer = app.ask(turn).await;
-            answer.problem(504, "deadline_exceeded");
-            // The grace in these tests is one second, and one second is for the kernel.
-            let is_over = || {
-                let after = processes_naming(&directory);
-                !before.iter().any(|pid| after.contains(pid))
-            };
-            let limit = Duration::from_millis(2500);
-            let over = tokio::time::timeout(limit, until("its end", is_over)).await;
-            assert!(over.is_ok(), "{mode:?} {turn} {pids:?}");
+            assert_ends_with_its_turn(&app, turn).await;
         }
         app.stop().await;
     }
@@ -104,22 +94,44 @@ async fn what_an_interrupted_turn_has_started_ends_with_it() {
         let settings = [mode[0], ("CODEX_TIMEOUT_SEC", "1")];
         for way in ["group", "setsid"] {
             let app = TestApp::with_fake_codex("", &settings).await;
-            let directory = app.directory.path().to_owned();
-            app.pids().await;
             let turn = format!("fake:probe:leave:{way} fake:hang-after-delta");
-            let answer = app.ask(&turn).await;
-            answer.problem(504, "deadline_exceeded");
-            let before = processes_naming(&directory);
-            let is_over = || {
-                let after = processes_naming(&directory);
-                !before.iter().any(|pid| after.contains(pid))
-            };
-            let limit = Duration::from_secs(2);
-            let over = tokio::time::timeout(limit, until("its end", is_over)).await;
-            assert!(over.is_ok(), "{mode:?} {way}");
+            assert_ends_with_its_turn(&app, &turn).await;
             app.stop().await;
         }
     }
+}
+
+/// Asks until the turn has begun: on a slow machine the deadline may pass before, and then there is nothing
+/// to end. Waits for the end of the process that served the turn and of what that process has started.
+async fn assert_ends_with_its_turn(app: &TestApp, turn: &str) {
+    let directory = app.directory.path().to_owned();
+    let before = loop {
+        // The pool of these tests has one process.
+        app.pids().await;
+        let before = processes_naming(&directory);
+        let answer = app.ask(turn).await;
+        if answer.status == 502 {
+            // A fast machine floods beyond the limit on output before the deadline.
+            assert_eq!(turn, "fake:flood-forever");
+            answer.problem(502, "codex_failed");
+        } else {
+            answer.problem(504, "deadline_exceeded");
+        }
+        if answer.headers.contains_key("x-should-retry") {
+            break before;
+        }
+    };
+    let is_grandchild = |pid: &u32| {
+        let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut arguments = command_line.split(|byte| *byte == 0);
+        arguments.any(|argument| argument == b"fake-grandchild")
+    };
+    let is_over = || {
+        let after = processes_naming(&directory);
+        let mut left = after.iter();
+        !left.any(|pid| before.contains(pid) || is_grandchild(pid))
+    };
+    until("the end of the process and of what it has started", is_over).await;
 }
 
 /// A flood at full speed is read and thrown away: the memory of the gateway does not grow with it.
@@ -175,11 +187,8 @@ async fn every_descendant_ends_with_the_built_program() {
             leave(&gateway, way).await;
             gateway.terminate().await;
             // What has lost its parent is killed last, and dies on its own time.
-            let gone = until("the end of everything", || {
-                processes_naming(&program).is_empty()
-            });
-            let in_time = tokio::time::timeout(Duration::from_secs(1), gone).await;
-            assert!(in_time.is_ok(), "{mode:?} {way}");
+            let is_gone = || processes_naming(&program).is_empty();
+            until("the end of everything", is_gone).await;
         }
     }
 }
@@ -206,11 +215,8 @@ async fn nothing_is_left_of_a_gateway_that_was_killed() {
                 assert_eq!(left, 0, "{way}");
                 second.terminate().await;
             } else {
-                let gone = until("the end of everything", || {
-                    processes_naming(&program).is_empty()
-                });
-                let in_time = tokio::time::timeout(Duration::from_secs(1), gone).await;
-                assert!(in_time.is_ok(), "{way}");
+                let is_gone = || processes_naming(&program).is_empty();
+                until("the end of everything", is_gone).await;
             }
         }
     }

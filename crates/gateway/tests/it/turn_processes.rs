@@ -1,8 +1,6 @@
 //! A process for each turn that misbehaves, in the dialects `exec` and `contract`: the caller is answered
 //! in time and truthfully, and nothing is left.
 
-use std::time::Duration;
-
 use crate::test_app::TestApp;
 use crate::world::{processes_naming, sandbox_is_usable, until};
 
@@ -18,16 +16,10 @@ fn modes() -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// More than the grace, which is one second in these tests, and one second for the kernel.
-const END_LIMIT: Duration = Duration::from_millis(2500);
-
 async fn is_clean(app: &TestApp, what: &str) {
     let directory = app.directory.path().to_owned();
-    let wait = until("the end of the processes", || {
-        processes_naming(&directory).is_empty()
-    });
-    let over = tokio::time::timeout(END_LIMIT, wait).await;
-    assert!(over.is_ok(), "{what}: {:?}", processes_naming(&directory));
+    let is_gone = || processes_naming(&directory).is_empty();
+    until(&format!("{what}: the end of the processes"), is_gone).await;
 }
 
 #[tokio::test]

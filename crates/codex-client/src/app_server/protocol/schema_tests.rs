@@ -151,9 +151,11 @@ async fn every_kind_of_item_is_read() {
             schemas.accepts("ServerNotification.json", &example);
             let line = example.to_string();
             let shown = match parse(line.as_bytes()) {
-                Ok(Incoming::Ignored) => "-",
-                Ok(Incoming::Notification(Notification::Message { .. })) => "message",
-                Ok(Incoming::Notification(Notification::Item { kind, .. })) => kind.as_str(),
+                Ok(Incoming::Ignored) => "-".to_owned(),
+                Ok(Incoming::Notification(Notification::Message { .. })) => "message".to_owned(),
+                Ok(Incoming::Notification(Notification::Item { kind, .. })) => {
+                    format!("{kind:?}")
+                }
                 other => panic!("{line}: {other:?}"),
             };
             let (_, moment) = method.split_once('/').unwrap();
@@ -167,22 +169,22 @@ async fn every_kind_of_item_is_read() {
         ("userMessage", "-", "-"),
         ("hookPrompt", "-", "-"),
         ("agentMessage", "-", "message"),
-        ("functionCallOutput", "other", "other"),
-        ("plan", "plan", "plan"),
-        ("reasoning", "reasoning", "reasoning"),
-        ("commandExecution", "command", "command"),
-        ("fileChange", "file_change", "file_change"),
-        ("mcpToolCall", "skill_call", "skill_call"),
-        ("dynamicToolCall", "skill_call", "skill_call"),
-        ("collabAgentToolCall", "skill_call", "skill_call"),
-        ("subAgentActivity", "other", "other"),
-        ("webSearch", "web_search", "web_search"),
-        ("imageView", "other", "other"),
-        ("sleep", "other", "other"),
-        ("imageGeneration", "other", "other"),
-        ("enteredReviewMode", "other", "other"),
-        ("exitedReviewMode", "other", "other"),
-        ("contextCompaction", "other", "other"),
+        ("functionCallOutput", "Other", "Other"),
+        ("plan", "Plan", "Plan"),
+        ("reasoning", "Reasoning", "Reasoning"),
+        ("commandExecution", "Command", "Command"),
+        ("fileChange", "FileChange", "FileChange"),
+        ("mcpToolCall", "ToolCall", "ToolCall"),
+        ("dynamicToolCall", "ToolCall", "ToolCall"),
+        ("collabAgentToolCall", "ToolCall", "ToolCall"),
+        ("subAgentActivity", "Other", "Other"),
+        ("webSearch", "WebSearch", "WebSearch"),
+        ("imageView", "Other", "Other"),
+        ("sleep", "Other", "Other"),
+        ("imageGeneration", "Other", "Other"),
+        ("enteredReviewMode", "Other", "Other"),
+        ("exitedReviewMode", "Other", "Other"),
+        ("contextCompaction", "Other", "Other"),
     ];
     let expected: Vec<String> = expected
         .iter()

@@ -6,6 +6,7 @@ use crate::calls::call::FinishReason;
 use crate::calls::caps::OutputCap;
 use crate::calls::run::{RunEvent, RunWriter};
 
+use super::item;
 use super::meta::Meta;
 use super::record::CallRecord;
 
@@ -55,9 +56,9 @@ impl<'call> Output<'call> {
     pub(super) async fn tell(&mut self, kind: ItemKind, status: ItemStatus) {
         self.begin().await;
         let event = RunEvent::Item {
-            kind: kind.as_str(),
-            title: kind.title().into(),
-            status: status.as_str(),
+            kind: item::kind(kind),
+            title: item::title(kind).into(),
+            status: item::status(status),
         };
         self.writer.append(event).await;
     }
@@ -66,7 +67,7 @@ impl<'call> Output<'call> {
     pub(super) async fn tell_skill(&mut self, skill: &str, status: &'static str) {
         self.begin().await;
         let event = RunEvent::Item {
-            kind: ItemKind::ToolCall.as_str(),
+            kind: item::SKILL_CALL,
             title: skill.to_owned().into(),
             status,
         };
