@@ -18,6 +18,7 @@ mod format;
 mod layers;
 mod nearest;
 mod origin;
+mod origins;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -31,14 +32,15 @@ use serde_json::Value;
 pub use diagnostics::{ConfigError, Mistake, Warning};
 pub use documents::{render_defaults, render_settings_markdown};
 pub use environment::Environment;
-pub use origin::{Origin, Origins};
+pub use origin::Origin;
+pub use origins::Origins;
 pub use sections::{
     ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings,
     REDACT_RULES_VARIABLE, SandboxMode, SandboxSection, ServerSettings, Settings, SkillSettings,
-    WorkspaceSettings, redactor,
+    redactor,
 };
 
-use declaration::Setting;
+use declaration::SETTINGS;
 use layers::Layers;
 use sections::Sections;
 use variables::CONFIG_VARIABLE;
@@ -71,8 +73,8 @@ impl Loaded {
 ///
 /// Blocks on the few small files that settings name; call it once, before the runtime has work.
 pub fn load(environment: &Environment, overrides: &Overrides) -> Result<Loaded, ConfigError> {
-    let mut layers = Layers::default();
-    file::read_defaults(&mut layers);
+    let mut layers = Layers::of(&SETTINGS);
+    file::read_defaults(&documents::render_defaults(), &mut layers);
     if let Some(path) = environment.get(CONFIG_VARIABLE) {
         let read = variables::as_text(path).and_then(|path| file::read_named(path, &mut layers));
         if let Err(detail) = read {
@@ -83,30 +85,33 @@ pub fn load(environment: &Environment, overrides: &Overrides) -> Result<Loaded, 
     }
     variables::read(environment, &mut layers);
     if overrides.demo
-        && let Some(setting) = Setting::find("provider.kind")
+        && let Some(kind) = SETTINGS
+            .iter()
+            .find(|setting| setting.path == "provider.kind")
     {
-        let demo = Some(Value::from("demo"));
-        layers.set(setting, Origin::CommandLine("--demo"), demo);
+        let (origin, demo) = (Origin::CommandLine("--demo"), Value::from("demo"));
+        layers.set(kind, &kind.path, origin, Some(demo));
     }
     resolve(layers)
 }
 
 fn resolve(mut layers: Layers) -> Result<Loaded, ConfigError> {
     // Its error may hold a value. The tests deserialise every setting, so no release should have one.
-    let sections = Sections::deserialize(layers.document()).ok();
+    let sections = Sections::deserialize(layers.origins.take_document()).ok();
     let rules = sections
         .as_ref()
         .and_then(|sections| checks::check(sections, &mut layers));
-    let mut origins = layers.origins();
-    let mut diagnostics = layers.diagnostics;
+    let Layers {
+        mut origins,
+        mut diagnostics,
+        ..
+    } = layers;
     let settings = sections
         .filter(|_| diagnostics.mistakes.is_empty())
         .and_then(|sections| sections.resolve(rules.unwrap_or_else(Redactor::with_default_rules)));
     if let Some(settings) = settings {
-        origins.refine(
-            "chat.allowed_models",
-            settings.chat.allowed_models.join(","),
-        );
+        let models = settings.chat.allowed_models.as_slice();
+        origins.refine("chat.allowed_models", models.into());
         return Ok(Loaded {
             settings,
             warnings: diagnostics.warnings,

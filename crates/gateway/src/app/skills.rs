@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ::skills::{
-    Catalogue, Executor, ExecutorParts, SandboxParts, Surroundings, TestKind, WorkspaceError,
-    WorkspaceMode, WorkspaceSettings, Workspaces,
+    Catalogue, Executor, ExecutorParts, SandboxParts, Surroundings, WorkspaceError, WorkspaceMode,
+    Workspaces,
 };
 use codex_client::{Driver, Installation};
 
@@ -107,15 +107,7 @@ pub(crate) fn open_workspaces(
     settings: &SkillSettings,
     hidden: &[PathBuf],
 ) -> Result<Workspaces, WorkspaceError> {
-    let named = settings
-        .workspaces
-        .iter()
-        .map(|workspace| WorkspaceSettings {
-            name: workspace.name.clone(),
-            path: workspace.path.clone(),
-            tests: workspace.tests.as_deref().and_then(TestKind::parse),
-        });
-    Workspaces::open(named, hidden)
+    Workspaces::open(settings.workspaces.iter().cloned(), hidden)
 }
 
 fn tell(catalogue: &Catalogue, workspaces: &Workspaces, surroundings: &Surroundings) {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use redact::Redactor;
 
-use super::declaration::Setting;
 use super::format::{host_over_http, is_host_alone, misspelt_level, workspace};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -13,49 +12,42 @@ use super::sections::{ProviderKind, Sections, redactor};
 
 /// Reports what does not agree. Gives the redactor of the file of rules, if one is named and good.
 pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
-    let rules = check_rules(sections, layers);
     if !layers.is_file_refused {
         check_provider_is_complete(sections, layers);
     }
     check_workspaces(sections, layers);
-    check_plain_http(sections, layers);
-    check_base_url_has_path(sections, layers);
-    check_grace(sections, layers);
-    check_queue_wait(sections, layers);
-    check_pool_size(sections, layers);
-    check_body_size(sections, layers);
-    check_filter(sections, layers);
-    check_skills_exist(sections, layers);
+    check_provider_address(sections, layers);
+    check_limits(sections, layers);
+    if let Some(level) = misspelt_level(&sections.log.filter) {
+        let detail =
+            format!("a word of it is taken for the name of a module; did you mean {level}?");
+        layers.warn_of(&["log.filter"], detail);
+    }
+    // The default need not be there; a directory that is named is meant.
+    if layers.origin("skills.dir") != Origin::Default && !sections.skills.dir.is_dir() {
+        let detail = "there is no such directory, so there are no skills";
+        layers.warn_of(&["skills.dir"], detail);
+    }
+    let rules = redactor(Some(sections.redaction.rules_file.as_deref()?));
     rules
+        .map_err(|detail| layers.refuse_for(&["redaction.rules_file"], vec![detail]))
+        .ok()
 }
 
 impl Layers {
-    /// About the first setting, if none of those that led to it was refused.
+    /// About the first setting, unless one of those that led to it was refused.
     fn warn_of(&mut self, paths: &[&str], detail: impl Into<String>) {
         if !paths.iter().any(|path| self.is_refused(path)) {
             self.diagnostics.warn(paths[0], detail);
         }
     }
 
-    /// About the first setting, if none of those that led to it was refused.
-    fn refuse_for(&mut self, paths: &[&str], detail: impl Into<String>) {
+    /// Refuses the first setting, unless one of those that led to it was refused.
+    fn refuse_for(&mut self, paths: &[&str], details: Vec<String>) {
         if !paths.iter().any(|path| self.is_refused(path)) {
-            let origin = self.origin(paths[0]);
-            self.diagnostics.refuse(paths[0], origin, detail);
-        }
-    }
-}
-
-fn check_rules(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
-    let file = sections.redaction.rules_file.as_deref()?;
-    match redactor(Some(file)) {
-        Ok(redactor) => Some(redactor),
-        Err(detail) => {
-            if let Some(setting) = Setting::find("redaction.rules_file") {
-                let origin = layers.origin(&setting.path);
-                layers.refuse(setting, origin, detail);
+            for detail in details {
+                self.refuse_winner(paths[0], detail);
             }
-            None
         }
     }
 }
@@ -63,6 +55,7 @@ fn check_rules(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
 fn check_provider_is_complete(sections: &Sections, layers: &mut Layers) {
     let (openai, azure) = (&sections.provider.openai, &sections.provider.azure);
     let (name, needed) = match sections.provider.kind {
+        ProviderKind::Demo => return,
         ProviderKind::OpenAi => (
             "openai",
             vec![("provider.openai.api_key", openai.api_key.is_some())],
@@ -76,56 +69,59 @@ fn check_provider_is_complete(sections: &Sections, layers: &mut Layers) {
                 ("provider.azure.api_version", azure.api_version.is_some()),
             ],
         ),
-        ProviderKind::Demo => return,
     };
+    let settings = layers.origins.settings;
     for (path, is_set) in needed {
         let is_refused = layers.is_refused(path) || layers.is_refused("provider.kind");
-        let Some(setting) = Setting::find(path).filter(|_| !is_set && !is_refused) else {
-            continue;
-        };
-        let variable = &setting.variable;
-        let file_variable = setting.file_variable().map(|name| format!(" or {name}"));
-        let or_file = file_variable.unwrap_or_default();
-        let detail =
-            format!("LLM_PROVIDER={name} needs it: set {variable}{or_file}, or run with --demo");
-        layers.diagnostics.refuse(path, Origin::NotSet, detail);
-    }
-}
-
-/// Addresses of a provider that are reached over http: refused, or allowed by name and warned of.
-fn check_plain_http(sections: &Sections, layers: &mut Layers) {
-    let provider = &sections.provider;
-    for (path, url) in [
-        ("provider.openai.base_url", Some(&provider.openai.base_url)),
-        ("provider.azure.endpoint", provider.azure.endpoint.as_ref()),
-    ] {
-        let Some(host) = url.and_then(|url| host_over_http(url)) else {
-            continue;
-        };
-        if provider.plain_http_hosts.contains(&host) {
-            let detail = format!(
-                "the key and every text travel to {host} in the clear: whoever is on the way can read and change them"
-            );
-            layers.warn_of(&[path], detail);
-        } else {
-            let detail = "must be https: over http the key would travel in the clear. For a host on a network of your own, name it in PORTCULLIS_PLAIN_HTTP_HOSTS";
-            layers.refuse_for(&[path, "provider.plain_http_hosts"], detail);
+        let setting = settings.iter().find(|setting| setting.path == path);
+        if let Some(setting) = setting.filter(|_| !is_set && !is_refused) {
+            let ways: Vec<String> = [Some(setting.variable.clone()), setting.file_variable()]
+                .into_iter()
+                .flatten()
+                .collect();
+            let ways = ways.join(" or ");
+            let detail = format!("LLM_PROVIDER={name} needs it: set {ways}, or run with --demo");
+            layers.diagnostics.refuse(path, Origin::NotSet, detail);
         }
     }
 }
 
-/// Nearly every API has one.
-fn check_base_url_has_path(sections: &Sections, layers: &mut Layers) {
-    let url = &sections.provider.openai.base_url;
-    if is_host_alone(url) {
-        let detail = format!("has no path; the address is probably {url}/v1");
+/// Over http only to hosts that are named for it, and then with a warning.
+fn check_provider_address(sections: &Sections, layers: &mut Layers) {
+    let provider = &sections.provider;
+    let base_url = &provider.openai.base_url;
+    for (path, url) in [
+        ("provider.openai.base_url", Some(base_url)),
+        ("provider.azure.endpoint", provider.azure.endpoint.as_ref()),
+    ] {
+        let paths = [path, "provider.plain_http_hosts"];
+        match url.and_then(|url| host_over_http(url)) {
+            None => {}
+            Some(host) if provider.plain_http_hosts.contains(&host) => layers.warn_of(
+                &paths,
+                format!(
+                    "the key and every text travel to {host} in the clear: whoever is on the way \
+                     can read and change them"
+                ),
+            ),
+            Some(_) => {
+                let detail = "must be https: over http the key would travel in the clear. For a host \
+                              on a network of your own, name it in PORTCULLIS_PLAIN_HTTP_HOSTS";
+                layers.refuse_for(&paths, vec![detail.to_owned()]);
+            }
+        }
+    }
+    // Nearly every API has one.
+    if is_host_alone(base_url) {
+        let detail = format!("has no path; the address is probably {base_url}/v1");
         layers.warn_of(&["provider.openai.base_url"], detail);
     }
 }
 
-fn check_grace(sections: &Sections, layers: &mut Layers) {
-    let timeout_sec = sections.chat.timeout.as_secs();
-    let grace_sec = sections.codex.kill_grace.as_secs();
+fn check_limits(sections: &Sections, layers: &mut Layers) {
+    let (chat, codex) = (&sections.chat, &sections.codex);
+    let timeout_sec = chat.timeout.as_secs();
+    let grace_sec = codex.kill_grace.as_secs();
     if grace_sec >= timeout_sec {
         let detail = format!(
             "CODEX_KILL_GRACE_SEC ({grace_sec}) is not less than CODEX_TIMEOUT_SEC \
@@ -133,10 +129,6 @@ fn check_grace(sections: &Sections, layers: &mut Layers) {
         );
         layers.warn_of(&["codex.kill_grace_sec", "chat.timeout_sec"], detail);
     }
-}
-
-fn check_queue_wait(sections: &Sections, layers: &mut Layers) {
-    let timeout_sec = sections.chat.timeout.as_secs();
     let wait_sec = sections.limits.queue_wait.as_secs();
     if wait_sec >= timeout_sec {
         let detail = format!(
@@ -145,76 +137,53 @@ fn check_queue_wait(sections: &Sections, layers: &mut Layers) {
         );
         layers.warn_of(&["limits.queue_wait_sec", "chat.timeout_sec"], detail);
     }
-}
-
-fn check_pool_size(sections: &Sections, layers: &mut Layers) {
     let turns = sections.limits.max_concurrent_turns;
-    let pool = &sections.codex.pool;
-    let capacity = pool.max_processes.saturating_mul(pool.turns_per_process);
+    let (processes, per_process) = (codex.pool.max_processes, codex.pool.turns_per_process);
+    let capacity = processes.saturating_mul(per_process);
     if capacity < turns {
         let detail = format!(
             "PORTCULLIS_MAX_CONCURRENT_TURNS ({turns}) is more than the pool can run: \
              CODEX_POOL_MAX_PROCESSES × CODEX_POOL_TURNS_PER_PROCESS = {capacity}"
         );
-        let paths = [
-            "limits.max_concurrent_turns",
-            "codex.pool.max_processes",
-            "codex.pool.turns_per_process",
-        ];
-        layers.warn_of(&paths, detail);
+        let pool = ["codex.pool.max_processes", "codex.pool.turns_per_process"];
+        layers.warn_of(&["limits.max_concurrent_turns", pool[0], pool[1]], detail);
     }
-}
-
-/// With a body limit below the caps, plain ASCII already meets 413 where a marked cut was promised.
-fn check_body_size(sections: &Sections, layers: &mut Layers) {
+    // Plain ASCII would meet 413 where a marked cut was promised.
     let body_bytes = sections.server.max_body_bytes;
-    let chat = &sections.chat;
-    let needed = chat.max_input_chars.saturating_add(chat.max_context_chars);
-    if body_bytes < needed {
+    let capped = chat.max_input_chars.saturating_add(chat.max_context_chars);
+    if body_bytes < capped {
         let detail = format!(
             "PORTCULLIS_MAX_BODY_BYTES ({body_bytes}) is less than CHAT_MAX_INPUT_CHARS + \
-             CHAT_MAX_CTX_CHARS ({needed}): long requests are refused before the caps apply"
+             CHAT_MAX_CTX_CHARS ({capped}): long requests are refused before the caps apply"
         );
-        let paths = [
-            "server.max_body_bytes",
-            "chat.max_input_chars",
-            "chat.max_context_chars",
-        ];
-        layers.warn_of(&paths, detail);
-    }
-}
-
-fn check_filter(sections: &Sections, layers: &mut Layers) {
-    if let Some(level) = misspelt_level(&sections.log.filter) {
-        let detail =
-            format!("a word of it is taken for the name of a module; did you mean {level}?");
-        layers.warn_of(&["log.filter"], detail);
-    }
-}
-
-/// The default names a directory that need not be there; who names one means it.
-fn check_skills_exist(sections: &Sections, layers: &mut Layers) {
-    let is_named = layers.origin("skills.dir") != Origin::Default;
-    if is_named && !sections.skills.dir.is_dir() {
-        let detail = "there is no such directory, so there are no skills";
-        layers.warn_of(&["skills.dir"], detail);
+        let caps = ["chat.max_input_chars", "chat.max_context_chars"];
+        layers.warn_of(&["server.max_body_bytes", caps[0], caps[1]], detail);
     }
 }
 
 /// Names that stand twice, and tests of a workspace that there is not.
 fn check_workspaces(sections: &Sections, layers: &mut Layers) {
-    let (paths, tests) = ("skills.workspaces", "skills.workspace_tests");
-    let name = |text: &'_ String| workspace::split(text).0.to_owned();
-    let workspaces: Vec<String> = sections.skills.workspaces.iter().map(name).collect();
-    let tested: Vec<String> = sections.skills.workspace_tests.iter().map(name).collect();
-    for (path, names) in [(paths, &workspaces), (tests, &tested)] {
+    let (workspaces, tests) = ("skills.workspaces", "skills.workspace_tests");
+    let skills = &sections.skills;
+    for (path, texts) in [
+        (workspaces, &skills.workspaces),
+        (tests, &skills.workspace_tests),
+    ] {
         let mut seen = BTreeSet::new();
-        for name in names.iter().filter(|name| !seen.insert(*name)) {
-            layers.refuse_for(&[path], format!("{name} stands in it twice"));
-        }
+        let names = texts.iter().map(|text| workspace::split(text).0);
+        let twice = names.filter(|name| !seen.insert(*name));
+        let details = twice.map(|name| format!("{name} stands in it twice"));
+        layers.refuse_for(&[path], details.collect());
     }
-    for name in tested.iter().filter(|name| !workspaces.contains(name)) {
-        let detail = format!("{name} is no workspace of skills.workspaces");
-        layers.refuse_for(&[tests, paths], detail);
-    }
+    let names = skills
+        .workspaces
+        .iter()
+        .map(|text| workspace::split(text).0);
+    let known: BTreeSet<&str> = names.collect();
+    let tested = skills.workspace_tests.iter();
+    let unknown = tested
+        .map(|text| workspace::split(text).0)
+        .filter(|name| !known.contains(name));
+    let details = unknown.map(|name| format!("{name} is no workspace of skills.workspaces"));
+    layers.refuse_for(&[tests, workspaces], details.collect());
 }

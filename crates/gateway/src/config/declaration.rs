@@ -45,10 +45,6 @@ pub(super) enum Form {
 }
 
 impl Setting {
-    pub(super) fn find(path: &str) -> Option<&'static Self> {
-        SETTINGS.iter().find(|setting| setting.path == path)
-    }
-
     /// The key that names a file with the secret, when there may be one.
     pub(super) fn file_path(&self) -> Option<String> {
         self.is_secret.then(|| format!("{}_file", self.path))

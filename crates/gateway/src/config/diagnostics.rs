@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::origin::{Origin, Origins};
+use super::origin::Origin;
+use super::origins::Origins;
 
 /// One thing that must be changed before the gateway starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,6 +29,11 @@ from, secrets masked; `portcullis config check` exits non-zero when one is wrong
 are.
 ";
 
+const COLUMNS: &str = "\
+| key | variable | default | values | |
+|---|---|---|---|---|
+";
+
 const LINE_CHARS: usize = 98;
 
 /// The defaults as a TOML file that explains each setting. The lowest layer is read from it.
@@ -68,44 +73,35 @@ pub(super) fn defaults_of(settings: &[Setting]) -> String {
 }
 
 pub(super) fn reference_of(settings: &[Setting]) -> String {
-    let sections = settings.chunk_by(|left, right| left.section() == right.section());
-    sections
-        .map(|section| {
-            let name = section.first().map_or("", Setting::section);
-            format_section(&format!("[{name}]"), section)
-        })
-        .collect()
+    let mut document = String::new();
+    for section in settings.chunk_by(|left, right| left.section() == right.section()) {
+        let name = section.first().map_or("", Setting::section);
+        let is_row = |setting: &&Setting| !matches!(setting.form, Form::Tables(_));
+        let rows: String = section.iter().filter(is_row).map(format_row).collect();
+        if !rows.is_empty() {
+            let _ = write!(document, "\n## `[{name}]`\n\n{COLUMNS}{rows}");
+        }
+        for setting in section {
+            if let Form::Tables(keys) = &setting.form {
+                let rows: String = keys.iter().map(format_row).collect();
+                let (path, help) = (&setting.path, &setting.help);
+                let _ = write!(document, "\n## `[[{path}]]`\n\n{help}\n\n{COLUMNS}{rows}");
+            }
+        }
+    }
+    document
 }
 
 fn assignment(setting: &Setting) -> String {
     let (key, variable, values) = (setting.key(), &setting.variable, setting.form.describe());
-    match &setting.form {
-        Form::Tables(keys) => {
-            let rows = keys.iter().map(|key| {
-                let values = key.form.describe();
-                comment(&format!("{}: {values}. {}", key.path, key.help))
-            });
-            format!("# [[{}]]\n{}", setting.path, rows.collect::<String>())
-        }
-        _ => format!("# {variable}: {values}\n{key} = {}\n", default(setting)),
-    }
-}
-
-fn format_section(heading: &str, settings: &[Setting]) -> String {
-    let mut section = format!(
-        "\n## `{heading}`\n\n\
-         | key | variable | default | values | |\n\
-         |---|---|---|---|---|\n"
-    );
-    for setting in settings {
-        section.push_str(&format_row(setting));
-    }
-    for setting in settings {
-        if let Form::Tables(keys) = &setting.form {
-            section.push_str(&format_section(&format!("[[{}]]", setting.path), keys));
-        }
-    }
-    section
+    let Form::Tables(keys) = &setting.form else {
+        return format!("# {variable}: {values}\n{key} = {}\n", default(setting));
+    };
+    let rows = keys.iter().map(|key| {
+        let values = key.form.describe();
+        comment(&format!("{}: {values}. {}", key.path, key.help))
+    });
+    format!("# [[{}]]\n{}", setting.path, rows.collect::<String>())
 }
 
 fn format_row(setting: &Setting) -> String {

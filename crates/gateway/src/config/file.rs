@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounded_file;
-use super::declaration::{SETTINGS, Setting};
-use super::documents;
-use super::form::unknown_key;
+use super::declaration::{Form, Setting};
 use super::format::absolute;
 use super::layers::Layers;
 use super::nearest::nearest;
@@ -15,9 +15,10 @@ use super::origin::Origin;
 
 const FILE_LIMIT_BYTES: u64 = 1024 * 1024;
 
-pub(super) fn read_defaults(layers: &mut Layers) {
+/// Reads the defaults.
+pub(super) fn read_defaults(text: &str, layers: &mut Layers) {
     let source = Source {
-        text: &documents::render_defaults(),
+        text,
         path: None,
         read_by_others: false,
     };
@@ -44,6 +45,13 @@ struct Source<'text> {
     read_by_others: bool,
 }
 
+/// What may stand in a table: the settings of the document, or the keys of a table of tables.
+struct Scope<'path> {
+    settings: &'static [Setting],
+    /// Stands before the paths of these settings: `keys.0.`
+    prefix: &'path str,
+}
+
 impl Source<'_> {
     fn read(&self, layers: &mut Layers) {
         let (document, errors) = DeTable::parse_recoverable(self.text);
@@ -58,156 +66,192 @@ impl Source<'_> {
             return;
         }
         let before = layers.diagnostics.mistakes.len();
-        self.read_table("", document.get_ref(), layers);
+        let scope = Scope {
+            settings: layers.origins.settings,
+            prefix: "",
+        };
+        self.read_table(&scope, "", document.get_ref(), layers);
         // The parser sorts by name; people read by line.
         layers.diagnostics.mistakes[before..].sort_by_key(|mistake| mistake.origin.line());
     }
 
-    fn read_table(&self, section: &str, table: &DeTable<'_>, layers: &mut Layers) {
+    fn read_table(
+        &self,
+        scope: &Scope<'_>,
+        section: &str,
+        table: &DeTable<'_>,
+        layers: &mut Layers,
+    ) {
         for (key, value) in table {
-            let offset = key.span().start;
             let path = join(section, key.get_ref());
+            let origin = self.origin(key.span().start);
             let value = value.get_ref();
-            if let Some(setting) = Setting::find(&path) {
-                self.read_setting(setting, offset, table, value, layers);
-            } else if let Some(setting) = secret_of_file(&path) {
-                self.read_secret_file(setting, offset, table, value, layers);
+            if let Some(setting) = scope.find(|setting| setting.path == path) {
+                self.read_setting(scope, setting, origin, table, value, layers);
+            } else if let Some(setting) = scope.find(|one| one.file_path().as_ref() == Some(&path))
+            {
+                read_secret_file(scope, setting, origin, table, value, layers);
+            } else if !scope.has_section(&path) {
+                let detail = scope.unknown_key(&path);
+                layers.diagnostics.refuse_unknown(origin, detail);
+            } else if let Some(inner) = value.as_table() {
+                self.read_table(scope, &path, inner, layers);
             } else {
-                let detail = match value {
-                    DeValue::Table(inner) if is_section(&path) => {
-                        self.read_table(&path, inner, layers);
-                        continue;
-                    }
-                    _ if is_section(&path) => {
-                        format!(
-                            "{path} is a section, not a key: write [{path}] and its keys below it"
-                        )
-                    }
-                    _ => unknown_key(&path, meant(&path)),
-                };
-                layers
-                    .diagnostics
-                    .refuse_unknown(self.origin(offset), detail);
+                let detail =
+                    format!("{path} is a section, not a key: write [{path}] and its keys below it");
+                layers.diagnostics.refuse_unknown(origin, detail);
             }
         }
     }
 
     fn read_setting(
         &self,
+        scope: &Scope<'_>,
         setting: &'static Setting,
-        offset: usize,
+        origin: Origin,
         table: &DeTable<'_>,
         value: &DeValue<'_>,
         layers: &mut Layers,
     ) {
-        let origin = self.origin(offset);
-        if is_given(table, &format!("{}_file", setting.key())) && setting.is_secret {
-            // The key that names the file reports both.
-        } else if setting.is_optional && value.as_str() == Some("") {
-            layers.set(setting, origin, None);
-        } else {
-            match setting.form.read_toml(value) {
-                Ok(value) => {
-                    if setting.is_secret && self.read_by_others {
-                        let detail = "stands in a file that others can read: chmod 600 it";
-                        layers.diagnostics.warn(&setting.path, detail);
-                    }
-                    layers.set(setting, origin, Some(value));
-                }
-                Err(faults) => {
-                    for fault in faults {
-                        let origin = self.origin(fault.offset.unwrap_or(offset));
-                        layers.refuse(setting, origin, fault.detail);
-                    }
-                }
-            }
+        let path = scope.path(setting);
+        if let (Form::Tables(keys), DeValue::Array(entries)) = (&setting.form, value) {
+            return self.read_tables(setting, keys, &path, entries, layers);
         }
+        if setting.is_secret && is_given(table, &format!("{}_file", setting.key())) {
+            // The key that names the file reports both.
+            return;
+        }
+        if setting.is_optional && value.as_str() == Some("") {
+            return layers.set(setting, &path, origin, None);
+        }
+        let read = setting.form.read_toml(value);
+        if setting.is_secret && read.is_ok() && self.read_by_others {
+            let detail = "stands in a file that others can read: chmod 600 it";
+            layers.diagnostics.warn(&path, detail);
+        }
+        layers.take(setting, &path, origin, read);
     }
 
-    /// `api_key_file` beside `api_key`.
-    fn read_secret_file(
+    fn read_tables(
         &self,
         setting: &'static Setting,
-        offset: usize,
-        table: &DeTable<'_>,
-        value: &DeValue<'_>,
+        keys: &'static [Setting],
+        path: &str,
+        entries: &[Spanned<DeValue<'_>>],
         layers: &mut Layers,
     ) {
-        let origin = self.origin(offset);
-        match value {
-            DeValue::String(path) if path.is_empty() => {}
-            _ if is_given(table, setting.key()) => {
-                let name = &setting.path;
-                let detail = format!("both {name} and {name}_file are set: take one of them out");
-                layers.refuse(setting, origin, detail);
+        for (index, entry) in entries.iter().enumerate() {
+            let path = format!("{path}.{index}");
+            let origin = self.origin(entry.span().start);
+            let Some(table) = entry.get_ref().as_table() else {
+                layers.refuse(setting, &path, origin, "must be a table");
+                continue;
+            };
+            let empty = Value::Object(serde_json::Map::new());
+            layers.set(setting, &path, origin.clone(), Some(empty));
+            let scope = Scope {
+                settings: keys,
+                prefix: &format!("{path}."),
+            };
+            self.read_table(&scope, "", table, layers);
+            let is_missing = |key: &&Setting| !key.is_optional && !table.contains_key(key.key());
+            for key in keys.iter().filter(is_missing) {
+                let detail = format!("is missing: it must be {}", key.form.describe());
+                layers.refuse(key, &scope.path(key), origin.clone(), detail);
             }
-            DeValue::String(path) => layers.set_from_file(setting, origin, path),
-            _ => layers.refuse(
-                setting,
-                origin,
-                "must be a path, as a string in quotes".to_owned(),
-            ),
         }
     }
 
     fn origin(&self, offset: usize) -> Origin {
-        match &self.path {
-            None => Origin::Default,
-            Some(path) => {
-                let before = self.text.bytes().take(offset);
-                let line = 1 + before.filter(|byte| *byte == b'\n').count();
-                Origin::File {
-                    path: path.clone(),
-                    line,
-                }
-            }
+        let Some(path) = self.path.clone() else {
+            return Origin::Default;
+        };
+        let before = self.text.bytes().take(offset);
+        let line = 1 + before.filter(|byte| *byte == b'\n').count();
+        Origin::File { path, line }
+    }
+}
+
+impl Scope<'_> {
+    fn find(&self, is_it: impl Fn(&Setting) -> bool) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| is_it(setting))
+    }
+
+    fn path(&self, setting: &Setting) -> String {
+        format!("{}{}", self.prefix, setting.path)
+    }
+
+    fn has_section(&self, path: &str) -> bool {
+        let is_in = |setting: &Setting| {
+            let rest = setting.path.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.settings.iter().any(is_in)
+    }
+
+    fn unknown_key(&self, path: &str) -> String {
+        const SHOWN_CHARS: usize = 80;
+        let printable = |char: char| if char.is_control() { '?' } else { char };
+        let path_in_file = format!("{}{path}", self.prefix);
+        let shown: String = path_in_file
+            .chars()
+            .take(SHOWN_CHARS)
+            .map(printable)
+            .collect();
+        match self.meant(path) {
+            Some(meant) => format!("unknown key {shown}; did you mean {meant}?"),
+            None => format!("unknown key {shown}: take it out, or see docs/settings.md"),
         }
+    }
+
+    /// The key or section that an unknown one stands for: a variable's name, a known key in the wrong
+    /// section, or a slip.
+    fn meant(&self, path: &str) -> Option<&'static str> {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        let same_name = self.find(|one| one.variable.eq_ignore_ascii_case(key) || one.key() == key);
+        let sections = self.settings.iter().map(Setting::section);
+        same_name.map(|setting| setting.path.as_str()).or_else(|| {
+            let paths = self.settings.iter().map(|setting| setting.path.as_str());
+            nearest(path, paths.chain(sections))
+        })
+    }
+}
+
+/// `api_key_file` beside `api_key`.
+fn read_secret_file(
+    scope: &Scope<'_>,
+    setting: &'static Setting,
+    origin: Origin,
+    table: &DeTable<'_>,
+    value: &DeValue<'_>,
+    layers: &mut Layers,
+) {
+    let path = scope.path(setting);
+    match value {
+        DeValue::String(file) if file.is_empty() => {}
+        _ if is_given(table, setting.key()) => {
+            let detail = format!("both {path} and {path}_file are set: take one of them out");
+            layers.refuse(setting, &path, origin, detail);
+        }
+        DeValue::String(file) => layers.take_secret_file(setting, &path, origin, Ok(file)),
+        _ => layers.refuse(
+            setting,
+            &path,
+            origin,
+            "must be a path, as a string in quotes",
+        ),
     }
 }
 
 /// Whether a key is there, and is not the empty string.
 fn is_given(table: &DeTable<'_>, key: &str) -> bool {
-    table
-        .get(key)
-        .is_some_and(|value| value.get_ref().as_str() != Some(""))
+    let value = table.get(key);
+    value.is_some_and(|value| value.get_ref().as_str() != Some(""))
 }
 
 fn join(section: &str, key: &str) -> String {
     // A quoted key may hold dots, and must not pass for a path.
-    let key = if key.contains('.') {
-        format!("\"{key}\"")
-    } else {
-        key.to_owned()
-    };
-    if section.is_empty() {
-        key
-    } else {
-        format!("{section}.{key}")
-    }
-}
-
-fn secret_of_file(path: &str) -> Option<&'static Setting> {
-    let is_of = |setting: &&Setting| setting.file_path().as_deref() == Some(path);
-    SETTINGS.iter().find(is_of)
-}
-
-fn is_section(path: &str) -> bool {
-    SETTINGS.iter().any(|setting| {
-        let rest = setting.path.strip_prefix(path);
-        rest.is_some_and(|rest| rest.starts_with('.'))
-    })
-}
-
-/// The key or section that an unknown one stands for: a variable's name, a known key in the wrong
-/// section, or a slip.
-fn meant(path: &str) -> Option<&'static str> {
-    let key = path.rsplit('.').next().unwrap_or(path);
-    let same_name = SETTINGS
-        .iter()
-        .find(|setting| setting.variable.eq_ignore_ascii_case(key) || setting.key() == key);
-    let sections = SETTINGS.iter().map(Setting::section);
-    same_name.map(|setting| setting.path.as_str()).or_else(|| {
-        let paths = SETTINGS.iter().map(|setting| setting.path.as_str());
-        nearest(path, paths.chain(sections))
-    })
+    let quote = if key.contains('.') { "\"" } else { "" };
+    let dot = if section.is_empty() { "" } else { "." };
+    format!("{section}{dot}{quote}{key}{quote}")
 }

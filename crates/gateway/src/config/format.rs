@@ -23,74 +23,28 @@ pub(super) struct Format {
     pub(super) is_literal: bool,
 }
 
+#[rustfmt::skip]
 const FORMATS: &[Format] = &[
-    plain(
-        "loopback-address",
-        "a loopback address with a port",
-        address::loopback,
-    ),
+    plain("loopback-address", "a loopback address with a port", address::loopback),
     plain("base-url", WEB_URL, address::base_url),
     plain("azure-endpoint", WEB_URL, address::azure_endpoint),
-    plain(
-        "model",
-        "a name of 1 to 128 visible ASCII characters",
-        text::model_name,
-    ),
-    plain(
-        "api-version",
-        "v1, preview, or a date such as 2025-04-01-preview",
-        text::api_version,
-    ),
-    plain(
-        "log-filter",
-        "a tracing filter, such as info or gateway=debug,info",
-        text::log_filter,
-    ),
-    plain(
-        "directory",
-        "the path of a directory, made if it is missing",
-        path::directory,
-    ),
-    plain(
-        "executable",
-        "the path of an executable file",
-        path::executable,
-    ),
-    plain(
-        "certificates",
-        "the path of a file of PEM certificates",
-        path::certificates,
-    ),
-    plain(
-        "redaction-rules",
-        "the path of a file of redaction rules",
-        path::absolute,
-    ),
+    plain("model", "a name of 1 to 128 visible ASCII characters", text::model_name),
+    plain("api-version", "v1, preview, or a date such as 2025-04-01-preview", text::api_version),
+    plain("log-filter", "a tracing filter, such as info or gateway=debug,info", text::log_filter),
+    plain("directory", "the path of a directory, made if it is missing", path::directory),
+    plain("executable", "the path of an executable file", path::executable),
+    plain("certificates", "the path of a file of PEM certificates", path::certificates),
+    plain("redaction-rules", "the path of a file of redaction rules", path::absolute),
+    plain("secret", "a secret of visible ASCII characters", secret::from_text),
     plain("hosts", "host names without ports", address::host),
     plain("ip-addresses", "IP addresses", address::ip),
-    plain(
-        "origins",
-        "origins such as https://chat.example",
-        address::origin,
-    ),
+    plain("origins", "origins such as https://chat.example", address::origin),
     plain("models", "model names", text::model_name),
     plain("paths", "absolute paths that exist", path::shared),
     plain("workspaces", "name=/absolute/path", workspace::named_path),
-    plain(
-        "workspace-tests",
-        "name=cargo, npm, pytest, go or make",
-        workspace::named_tests,
-    ),
-    plain(
-        "secret",
-        "a secret of visible ASCII characters",
-        secret::from_text,
-    ),
+    plain("workspace-tests", "name=cargo, npm, pytest, go or make", workspace::named_tests),
     // An option may stand twice, with two values.
-    Format {
-        is_literal: true,
-        ..plain("arguments", "arguments", argument)
-    },
+    Format { is_literal: true, ..plain("arguments", "arguments", argument) },
 ];
 
 const WEB_URL: &str = "an https URL (http to this machine and to named hosts)";

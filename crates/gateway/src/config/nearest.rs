@@ -13,6 +13,7 @@ pub(super) fn nearest<'name>(
     let tolerated = (wanted.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()
+        .filter(|candidate| !candidate.is_empty())
         .map(|candidate| (slips(wanted, candidate), candidate))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= tolerated)

@@ -26,7 +26,7 @@ pub use log::{LogFormat, LogSettings};
 pub(super) use provider::ProviderKind;
 pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use server::ServerSettings;
-pub use skills::{SkillSettings, WorkspaceSettings};
+pub use skills::SkillSettings;
 
 /// The settings as they are written: every value is valid, but not yet held against the others.
 #[derive(Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::declaration::{SETTINGS, Setting};
+use super::declaration::Setting;
 use super::environment::Environment;
 use super::layers::Layers;
 use super::nearest::nearest;
@@ -40,13 +40,13 @@ const SHARED_PREFIXES: [&str; 2] = ["CODEX_", "CHAT_"];
 const CLI_VARIABLES: [&str; 1] = ["CODEX_SANDBOX"];
 
 pub(super) fn read(environment: &Environment, layers: &mut Layers) {
-    for setting in SETTINGS.iter() {
-        read_setting(environment, setting, layers);
-    }
     let mut known = vec![CONFIG_VARIABLE.to_owned()];
-    for setting in SETTINGS.iter() {
-        known.push(setting.variable.clone());
-        known.extend(setting.file_variable());
+    for setting in layers.origins.settings {
+        if !setting.variable.is_empty() {
+            read_setting(environment, setting, layers);
+            known.push(setting.variable.clone());
+            known.extend(setting.file_variable());
+        }
     }
     for (name, value) in environment.iter() {
         if !known.iter().any(|known| known == name) {
@@ -60,30 +60,25 @@ pub(super) fn as_text(value: &OsStr) -> Result<&str, String> {
 }
 
 fn read_setting(environment: &Environment, setting: &'static Setting, layers: &mut Layers) {
-    let variable = &setting.variable;
+    let Setting { path, variable, .. } = setting;
     let file_variable = setting.file_variable().unwrap_or_default();
-    let origin = Origin::Variable(variable.clone());
-    let file_origin = Origin::Variable(file_variable.clone());
+    let origin = |name: &str| Origin::Variable(name.to_owned());
     match (environment.get(variable), environment.get(&file_variable)) {
         (None, None) => {}
         (Some(_), Some(_)) => {
             let detail = format!("both {variable} and {file_variable} are set: unset one of them");
-            layers.refuse(setting, origin, detail);
+            layers.refuse(setting, path, origin(variable), detail);
         }
-        (None, Some(path)) => match as_text(path) {
-            Ok(path) => layers.set_from_file(setting, file_origin, path),
-            Err(detail) => layers.refuse(setting, file_origin, detail),
-        },
+        (None, Some(file)) => {
+            layers.take_secret_file(setting, path, origin(&file_variable), as_text(file));
+        }
         (Some(value), None) => {
-            let value = as_text(value).and_then(|text| {
+            let read = as_text(value).and_then(|text| {
                 // A blank in a secret is a mistake to be reported.
                 let text = if setting.is_secret { text } else { text.trim() };
                 setting.form.read_text(text)
             });
-            match value {
-                Ok(value) => layers.set(setting, origin, Some(value)),
-                Err(detail) => layers.refuse(setting, origin, detail),
-            }
+            layers.take(setting, path, origin(variable), read);
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use skills::TestKind;
+
 use super::path;
 
-const TEST_KINDS: [&str; 5] = ["cargo", "npm", "pytest", "go", "make"];
 const NAME_LIMIT_BYTES: usize = 64;
 
 pub(super) fn named_path(text: &str) -> Result<String, String> {
@@ -16,10 +17,10 @@ pub(super) fn named_path(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn named_tests(text: &str) -> Result<String, String> {
-    if TEST_KINDS.contains(&checked(text)?) {
+    if TestKind::parse(checked(text)?).is_some() {
         return Ok(text.to_owned());
     }
-    let kinds = TEST_KINDS.join(", ");
+    let kinds = TestKind::ALL.map(TestKind::as_str).join(", ");
     Err(format!("behind the = must stand one of {kinds}"))
 }
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use skills::{TestKind, WorkspaceSettings};
 
 use crate::config::format::workspace;
 
@@ -43,14 +44,6 @@ pub struct SkillSettings {
     pub search_drops_hidden: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkspaceSettings {
-    pub name: String,
-    pub path: PathBuf,
-    /// One of cargo, npm, pytest, go, make.
-    pub tests: Option<String>,
-}
-
 impl SkillSection {
     pub(in crate::config) fn resolve(self) -> SkillSettings {
         let tests: Vec<_> = self
@@ -64,7 +57,7 @@ impl SkillSection {
             WorkspaceSettings {
                 name: name.to_owned(),
                 path: PathBuf::from(path),
-                tests: kind.map(|(_, kind)| (*kind).to_owned()),
+                tests: kind.and_then(|(_, kind)| TestKind::parse(kind)),
             }
         });
         SkillSettings {

@@ -13,10 +13,9 @@ use crate::config::{Origin, file, render_defaults, render_settings_markdown};
 
 #[test]
 fn the_defaults_are_a_file_without_a_mistake() {
-    let mut layers = Layers::default();
-    file::read_defaults(&mut layers);
+    let mut layers = defaults();
     assert_eq!(layers.diagnostics.mistakes, []);
-    assert!(Sections::deserialize(layers.document()).is_ok());
+    assert!(Sections::deserialize(layers.origins.take_document()).is_ok());
     let defaults = render_defaults();
     assert!(defaults.lines().all(|line| line.chars().count() <= 100));
 }
@@ -48,10 +47,10 @@ fn every_choice_is_a_value_of_its_struct() {
             continue;
         };
         for option in options {
-            let mut layers = Layers::default();
-            file::read_defaults(&mut layers);
-            layers.set(setting, Origin::Default, Some(option.as_str().into()));
-            let read = Sections::deserialize(layers.document());
+            let mut layers = defaults();
+            let value = Some(option.as_str().into());
+            layers.set(setting, &setting.path, Origin::Default, value);
+            let read = Sections::deserialize(layers.origins.take_document());
             assert!(
                 read.is_ok(),
                 "{} = {option}: {:?}",
@@ -118,4 +117,10 @@ fn the_documents_of_settings_are_up_to_date() {
             "docs/{name} has drifted: run UPDATE_DOCS=1 cargo test -p gateway config"
         );
     }
+}
+
+fn defaults() -> Layers {
+    let mut layers = Layers::of(&SETTINGS);
+    file::read_defaults(&render_defaults(), &mut layers);
+    layers
 }

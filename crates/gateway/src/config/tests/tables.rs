@@ -2,16 +2,16 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::de::DeTable;
 
-use crate::config::declaration::{Form, Setting, settings_of};
+use crate::config::declaration::settings_of;
 use crate::config::documents::{defaults_of, reference_of};
+use crate::config::file;
+use crate::config::layers::Layers;
 
-#[derive(JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 struct Document {
     /// The keys that callers may use.
     #[serde(default)]
-    #[expect(dead_code, reason = "only its schema is used")]
     keys: Vec<Key>,
 }
 
@@ -31,7 +31,9 @@ struct Key {
     models: Vec<String>,
 }
 
-const TEXT: &str = r#"
+#[test]
+fn a_table_of_tables_becomes_its_structs() {
+    let text = r#"
 [[keys]]
 label = "ci"
 turns = 4
@@ -40,8 +42,37 @@ turns = 4
 label = "people"
 models = ["gpt-5", "o4-mini"]
 "#;
+    let mut layers = read(text);
+    assert_eq!(layers.diagnostics.mistakes, []);
+    let printed = layers.origins.render();
+    assert!(
+        printed.contains("keys.1.models  gpt-5,o4-mini"),
+        "{printed}"
+    );
+    let document = Document::deserialize(layers.origins.take_document()).unwrap();
+    let ci = Key {
+        label: "ci".to_owned(),
+        turns: Some(4),
+        models: Vec::new(),
+    };
+    let people = Key {
+        label: "people".to_owned(),
+        turns: None,
+        models: vec!["gpt-5".to_owned(), "o4-mini".to_owned()],
+    };
+    assert_eq!(document.keys, [ci, people]);
+}
 
-const MISTAKES: &str = r#"
+#[test]
+fn no_table_is_an_empty_list() {
+    let mut layers = read("");
+    let document = Document::deserialize(layers.origins.take_document()).unwrap();
+    assert_eq!(document.keys, []);
+}
+
+#[test]
+fn every_mistake_in_every_table_has_its_line() {
+    let text = r#"
 [[keys]]
 label = 7
 turns = 65
@@ -53,41 +84,23 @@ lable = "ci"
 label = "people"
 models = ["gpt-5", ""]
 "#;
-
-#[test]
-fn a_table_of_tables_becomes_its_structs() {
-    let value = read(TEXT).unwrap();
-    let keys = Vec::<Key>::deserialize(value).unwrap();
-    assert_eq!(
-        keys,
-        [
-            Key {
-                label: "ci".to_owned(),
-                turns: Some(4),
-                models: Vec::new(),
-            },
-            Key {
-                label: "people".to_owned(),
-                turns: None,
-                models: vec!["gpt-5".to_owned(), "o4-mini".to_owned()],
-            },
-        ]
-    );
-}
-
-#[test]
-fn every_mistake_in_every_table_has_its_line() {
-    assert_eq!(
-        read(MISTAKES).unwrap_err(),
-        [
-            "3: entry 1: label: must be a name of 1 to 128 visible ASCII characters, as a string in quotes",
-            "4: entry 1: turns: must be a whole number, 1 to 64 turns",
-            "7: entry 2: unknown key lable; did you mean label?",
-            "6: entry 2: label is missing; it must be a name of 1 to 128 visible ASCII characters",
-            "11: entry 3: models: entry 2: must be a name of 1 to 128 visible ASCII characters, without \
-             blanks and without a dash at its beginning",
-        ]
-    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("portcullis.toml");
+    std::fs::write(&path, text).unwrap();
+    let mut layers = read("");
+    file::read_named(path.to_str().unwrap(), &mut layers).unwrap();
+    let mistakes = layers.diagnostics.mistakes.iter();
+    let shown: Vec<_> = mistakes
+        .map(|one| {
+            format!(
+                "{}: {}: {}",
+                one.origin.line().unwrap(),
+                one.key.as_deref().unwrap_or("?"),
+                one.detail
+            )
+        })
+        .collect();
+    insta::assert_debug_snapshot!(shown);
 }
 
 #[test]
@@ -96,20 +109,9 @@ fn a_table_of_tables_is_documented() {
     insta::assert_snapshot!(defaults_of(&settings) + &reference_of(&settings));
 }
 
-/// Each fault with its line.
-fn read(text: &str) -> Result<serde_json::Value, Vec<String>> {
-    let settings = settings_of::<Document>();
-    let [Setting { form, .. }] = settings.as_slice() else {
-        panic!("one setting");
-    };
-    assert!(matches!(form, Form::Tables(_)));
-    let document = DeTable::parse(text).unwrap();
-    let value = document.get_ref().get("keys").unwrap().get_ref();
-    form.read_toml(value).map_err(|faults| {
-        let line = |offset: usize| 1 + text[..offset].matches('\n').count();
-        let faults = faults.iter();
-        faults
-            .map(|fault| format!("{}: {}", line(fault.offset.unwrap()), fault.detail))
-            .collect()
-    })
+fn read(text: &str) -> Layers {
+    let settings = Vec::leak(settings_of::<Document>());
+    let mut layers = Layers::of(settings);
+    file::read_defaults(text, &mut layers);
+    layers
 }
