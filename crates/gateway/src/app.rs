@@ -23,7 +23,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
-use crate::calls::chat::{Chat, ChatParts};
+use crate::calls::chat::Chat;
+use crate::calls::lifecycle::{CallParts, Calls};
+use crate::calls::prompt::PromptCaps;
+use crate::calls::skills::Skills;
+use crate::calls::tool::Tool;
 use crate::calls::turn::Turns;
 use crate::config::{CodexSettings, PoolSettings, Settings};
 use crate::descriptors;
@@ -31,7 +35,6 @@ use crate::health::Health;
 use crate::http::server::ConnectionLimits;
 use crate::http::{self, AppState, Bodies, BodyLimits, Parsing};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
-use crate::skills::Skills;
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -156,25 +159,15 @@ impl App {
             driver: installation.driver.clone(),
             timeout: settings.chat.timeout,
         };
-        let skills = skills::start(
+        let driver = installation.driver.clone();
+        let skills = skills::start(&settings, catalogue, skills, driver, &shutdown).await?;
+        let calls = start_calls(
             &settings,
-            catalogue,
-            skills,
-            &admission,
-            turns.clone(),
-            &shutdown,
-        )
-        .await?;
-        let chat = Chat::new(ChatParts {
-            model: settings.provider.model().to_owned(),
-            redactor: settings.redactor.clone(),
-            admission: admission.clone(),
             turns,
-            skills: skills.clone(),
-            settings: settings.chat,
-            tracker: shutdown.calls.clone(),
-            stopping: shutdown.stopping.clone(),
-        });
+            skills.clone(),
+            admission.clone(),
+            &shutdown,
+        );
         let health = Health {
             installation,
             client: client.clone(),
@@ -182,7 +175,7 @@ impl App {
             sandbox: status,
         };
         let state = Arc::new(AppState {
-            chat,
+            calls,
             skills,
             health,
             bodies: Bodies::new(BodyLimits {
@@ -191,6 +184,7 @@ impl App {
             }),
             parsing: Parsing::new(shutdown.tasks.clone()),
             redactor: settings.redactor,
+            chat_settings: settings.chat,
             settings: settings.server,
         });
         Ok(Self {
@@ -256,9 +250,12 @@ impl App {
         let serving = shutdown.tasks.spawn({
             let tasks = shutdown.tasks.clone();
             let closing = shutdown.closing.clone();
-            let router = http::router(state);
+            let service = http::server::Service {
+                redactor: state.redactor.clone(),
+                router: http::router(state),
+            };
             async move {
-                http::server::serve(listener, router, connections, &tasks, closing).await;
+                http::server::serve(listener, service, connections, &tasks, closing).await;
             }
         });
         stop.await;
@@ -290,6 +287,42 @@ impl App {
         }
         tracing::info!("stopped");
     }
+}
+
+fn start_calls(
+    settings: &Settings,
+    turns: Turns,
+    skills: Skills,
+    admission: Admission,
+    shutdown: &Shutdown,
+) -> Calls {
+    let model = settings.provider.model().to_owned();
+    let chat = Chat {
+        settings: settings.chat.clone(),
+        model: model.clone(),
+        redactor: settings.redactor.clone(),
+        turns: turns.clone(),
+        skills: skills.clone(),
+        tasks: shutdown.tasks.clone(),
+    };
+    let tool = Tool {
+        skills,
+        turns,
+        model,
+        caps: PromptCaps {
+            max_message_chars: settings.chat.max_input_chars,
+            max_context_chars: settings.chat.max_context_chars,
+        },
+        tasks: shutdown.tasks.clone(),
+    };
+    Calls::new(CallParts {
+        chat,
+        tool,
+        admission,
+        timeout: settings.chat.timeout,
+        tasks: shutdown.calls.clone(),
+        stopping: shutdown.stopping.clone(),
+    })
 }
 
 fn check_version(settings: &CodexSettings, installation: &Installation) -> Result<(), StartError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::calls::call::FinishReason;
+use crate::calls::finish_reason::FinishReason;
 
 /// A refusal or a failure, as RFC 9457 wants it described.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@ mod body;
 mod middleware;
 mod negotiate;
 mod problem;
+mod request_info;
 mod routes;
 pub mod server;
 mod sse;

@@ -1,6 +1,6 @@
 //! Portcullis: the guarded gate in front of the Codex CLI.
 //!
-//! The straight line of a call: [`http`] → [`calls`] → [`admission`], [`skills`], [`broker`] → [`config`], [`error`].
+//! The straight line of a call: [`http`] → [`calls`] → [`admission`], [`broker`] → [`config`], [`error`].
 //! ARCHITECTURE.md walks through one.
 
 pub mod admission;
@@ -15,4 +15,3 @@ pub mod health;
 pub mod http;
 mod logging;
 pub mod sandbox;
-pub mod skills;

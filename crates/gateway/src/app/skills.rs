@@ -9,11 +9,8 @@ use ::skills::{
 use codex_client::{Driver, Installation};
 
 use super::Shutdown;
-use crate::admission::Admission;
-use crate::calls::prompt::PromptCaps;
-use crate::calls::turn::Turns;
+use crate::calls::skills::{SkillSource, Skills};
 use crate::config::{Settings, SkillSettings};
-use crate::skills::{SkillParts, Skills, TurnParts};
 
 pub(super) fn surroundings(
     settings: &Settings,
@@ -61,8 +58,7 @@ pub(super) async fn start(
     settings: &Settings,
     catalogue: Catalogue,
     mut surroundings: Surroundings,
-    admission: &Admission,
-    turns: Turns,
+    driver: Driver,
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
     let hidden = &surroundings.hidden_paths;
@@ -83,23 +79,11 @@ pub(super) async fn start(
         kill_grace: settings.codex.kill_grace,
         tasks: shutdown.tasks.clone(),
     });
-    let parts = SkillParts {
+    let source = SkillSource {
         dir: settings.skills.dir.clone(),
-        admission: admission.clone(),
-        turn: TurnParts {
-            turns,
-            model: settings.provider.model().to_owned(),
-            caps: PromptCaps {
-                max_message_chars: settings.chat.max_input_chars,
-                max_context_chars: settings.chat.max_context_chars,
-            },
-        },
-        timeout: settings.chat.timeout,
-        calls: shutdown.calls.clone(),
-        tasks: shutdown.tasks.clone(),
-        stopping: shutdown.stopping.clone(),
+        driver,
     };
-    Ok(Skills::new(parts, executor, catalogue))
+    Ok(Skills::new(source, executor, catalogue))
 }
 
 /// The workspaces of the settings. No skill sees the `hidden` directories.

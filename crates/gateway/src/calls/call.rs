@@ -3,46 +3,54 @@
 use std::time::{Duration, Instant};
 
 use runner::Deadline;
-use serde::Serialize;
 
-/// All calls are one tenant's until there is access control.
-pub const TENANT: &str = "default";
+use super::record::Record;
 
-/// How an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FinishReason {
-    /// The model had said all.
-    Stop,
-    /// The most tokens or characters that an answer may have were reached.
-    Length,
-    /// The provider's filter broke it off.
-    ContentFilter,
-    /// The model refused.
-    Refusal,
-    /// The turn ended well, and nothing was said.
-    Empty,
-}
-
-/// Made when a call's head has arrived.
-#[derive(Clone, Debug)]
+/// One call of the model or of a skill. It is made when the head of its request has arrived.
+#[derive(Debug)]
 pub struct Call {
     pub request_id: String,
     pub accepted: Instant,
     pub deadline: Deadline,
+    pub caller: Caller,
+    pub record: Record,
+}
+
+/// On whose behalf a call is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Processes, places in the queue and credentials are kept apart by it.
+    pub tenant: String,
+    /// The public part of the key that the caller has shown.
+    pub key_id: Option<String>,
+    pub scopes: Scopes,
+}
+
+/// What a caller may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    Everything,
 }
 
 impl Call {
-    pub fn new(request_id: String, timeout: Duration) -> Self {
+    pub fn new(record: Record, caller: Caller, timeout: Duration) -> Self {
         Self {
-            request_id,
-            accepted: Instant::now(),
-            deadline: Deadline::after(timeout),
+            request_id: record.request_id().to_owned(),
+            accepted: record.accepted(),
+            deadline: Deadline::after(timeout.saturating_sub(record.accepted().elapsed())),
+            caller,
+            record,
         }
     }
 }
 
-/// Milliseconds with one decimal.
-pub fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+impl Caller {
+    /// Whoever calls, as long as there is no access control.
+    pub fn everybody() -> Self {
+        Self {
+            tenant: "default".to_owned(),
+            key_id: None,
+            scopes: Scopes::Everything,
+        }
+    }
 }

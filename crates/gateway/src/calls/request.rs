@@ -3,37 +3,24 @@
 //! No tree is built of a body: its members are looked at as the texts that they are, and only what is
 //! honoured becomes a value.
 
+mod chat;
 mod encoding;
 mod extra;
 mod known;
+mod malformed;
+mod tool;
 
 use bounded_json::{JsonRefusal, Place};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use skills::ToolRequest;
 
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 
-use extra::Extra;
 use known::Known;
+use malformed::malformed;
 
-/// A checked request. It may still be over the caps: those cut, they do not refuse.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChatRequest {
-    pub message: String,
-    pub context: Option<String>,
-    /// One of the allowed models.
-    pub model: Option<String>,
-    pub reasoning_effort: Option<String>,
-    pub output_schema: Option<Value>,
-    /// Names of skills that the model may call by itself, as the caller wrote them.
-    pub skills: Vec<String>,
-    /// The workspace that those skills work on, if the caller chose one.
-    pub workspace: Option<String>,
-    /// Names of keys in `extra` that mean nothing here.
-    pub ignored_extra: Vec<String>,
-}
+pub use chat::ChatRequest;
 
 /// Wrong fields that are told one by one; a body may hold hundreds of thousands.
 const MAX_ERRORS: usize = 64;
@@ -77,22 +64,6 @@ impl Parsed {
         })?;
         reader.read(settings, declares)
     }
-}
-
-/// Where the JSON breaks and how, without a word of what it says.
-fn malformed(place: Place) -> Problem {
-    let kind = if place.ends_too_early {
-        "it ends too early"
-    } else {
-        "it is not JSON there (a lone surrogate escape is not, either)"
-    };
-    Problem::new(
-        ErrorCode::MalformedJson,
-        format!(
-            "The body breaks off at line {}, column {}: {kind}.",
-            place.line, place.column
-        ),
-    )
 }
 
 /// The fields of the body, and what is wrong with them.
@@ -162,7 +133,7 @@ impl<'body> Reader<'body> {
                 .filter(|skill| !skill.is_empty())
                 .ok_or_else(missing_skill)?;
             let takes = |name: &str| declares(&skill, name);
-            let (extra, ignored_extra) = extra::of_tool(self.body, extra, takes)?;
+            let (extra, ignored_extra) = tool::read_extra(self.body, extra, takes)?;
             Request::Tool(ToolRequest {
                 skill,
                 message,
@@ -174,17 +145,9 @@ impl<'body> Reader<'body> {
             let message = message
                 .filter(|message| !message.trim().is_empty())
                 .ok_or_else(missing_message)?;
-            let extra = Extra::read(self.body, extra, settings)?;
-            Request::Chat(ChatRequest {
-                message,
-                context: context.filter(|context| !context.is_empty()),
-                model: extra.model,
-                reasoning_effort: extra.reasoning_effort,
-                output_schema: extra.output_schema,
-                skills: extra.skills,
-                workspace: extra.workspace,
-                ignored_extra: extra.ignored,
-            })
+            let context = context.filter(|context| !context.is_empty());
+            let request = ChatRequest::read(self.body, message, context, extra, settings)?;
+            Request::Chat(request)
         };
         Ok(Parsed { request, stream })
     }

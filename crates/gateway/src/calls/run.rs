@@ -10,44 +10,35 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::result::CallResult;
 use crate::error::{ErrorCode, Problem};
 
 /// Text that may wait in a log for its follower.
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 
-/// What a call says to its caller. The last one is [`RunEvent::Done`], [`RunEvent::ToolDone`] or
-/// [`RunEvent::Failed`].
+/// What a call says to its caller. The last one is [`RunEvent::Done`] or [`RunEvent::Failed`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {
     Start {
-        model: String,
+        /// Of a chat.
+        model: Option<String>,
         driver: &'static str,
-    },
-    /// The beginning of a skill's answer.
-    ToolStart {
-        skill: String,
-        kind: &'static str,
+        /// Of a call of a skill.
+        skill: Option<String>,
     },
     Delta {
         text: String,
     },
+    /// Something beside the answer: metadata only.
     Item {
         kind: &'static str,
         title: Cow<'static, str>,
         status: &'static str,
     },
-    Done {
-        meta: Value,
-    },
-    /// The end of a skill's answer.
-    ToolDone {
-        tool_result: Value,
-        meta: Value,
-    },
+    Done(CallResult),
     Failed {
         problem: Problem,
     },
@@ -55,10 +46,7 @@ pub enum RunEvent {
 
 impl RunEvent {
     pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::Done { .. } | Self::ToolDone { .. } | Self::Failed { .. }
-        )
+        matches!(self, Self::Done(_) | Self::Failed { .. })
     }
 
     fn size_bytes(&self) -> usize {
@@ -224,10 +212,15 @@ impl Drop for RunFollower {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
     use tokio::time::timeout;
 
     use super::*;
+
+    fn end() -> RunEvent {
+        RunEvent::Failed {
+            problem: Problem::deadline_exceeded(Duration::from_secs(1)),
+        }
+    }
 
     fn delta(text: &str) -> RunEvent {
         RunEvent::Delta {
@@ -240,7 +233,7 @@ mod tests {
         let (writer, mut follower) = new_run();
         writer.append(delta("a")).await;
         writer.append(delta("b")).await;
-        writer.finish(RunEvent::Done { meta: json!({}) });
+        writer.finish(end());
 
         let mut numbers = Vec::new();
         let mut last = None;
@@ -249,7 +242,7 @@ mod tests {
             last = Some(event);
         }
         assert_eq!(numbers, [1, 2, 3]);
-        assert_eq!(last, Some(RunEvent::Done { meta: json!({}) }));
+        assert_eq!(last, Some(end()));
     }
 
     #[tokio::test]
@@ -278,7 +271,7 @@ mod tests {
 
         follower.next().await;
         writer.append(delta("third")).await;
-        writer.finish(RunEvent::Done { meta: json!({}) });
+        writer.finish(end());
         let mut numbers = Vec::new();
         while let Some(event) = follower.next().await {
             numbers.push(event.number);

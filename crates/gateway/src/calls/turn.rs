@@ -10,8 +10,9 @@ use codex_client::{
 };
 use runner::Deadline;
 
+use super::call::Call;
+use super::finish_reason::FinishReason;
 use crate::admission;
-use crate::calls::call::FinishReason;
 use crate::error::{ErrorCode, Problem};
 
 /// Starts turns. Cheap to clone.
@@ -24,12 +25,11 @@ pub struct Turns {
     pub timeout: Duration,
 }
 
-/// A turn to be done, and for whom.
-pub struct TurnOrder<'call> {
+/// A turn to be done.
+pub struct TurnOrder {
     pub turn: Turn,
     pub profile: ThreadProfile,
-    pub tenant: &'call str,
-    pub request_id: &'call str,
+    /// Not later than the call's.
     pub deadline: Deadline,
 }
 
@@ -42,17 +42,13 @@ pub struct StartedTurn {
 
 impl Turns {
     /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
-    /// has not been called, nothing was run that would be run again.
-    ///
-    /// `begun` is told whether the turn may have begun: then the same call again would run it again.
-    pub async fn start(
-        &self,
-        order: TurnOrder<'_>,
-        mut begun: impl FnMut(bool),
-    ) -> Result<StartedTurn, Problem> {
+    /// has not been called, nothing was run that would be run again. The call's record says whether the
+    /// turn may have started.
+    pub async fn start(&self, order: TurnOrder, call: &Call) -> Result<StartedTurn, Problem> {
+        let tenant = &call.caller.tenant;
         let grant = Grant {
-            turn_id: order.request_id.to_owned(),
-            tenant: order.tenant.to_owned(),
+            turn_id: call.request_id.clone(),
+            tenant: tenant.clone(),
             models: vec![order.turn.model.clone()],
             deadline: order.deadline,
             reasoning_effort: order.turn.reasoning_effort.clone(),
@@ -61,26 +57,25 @@ impl Turns {
         };
         let mut is_first = true;
         loop {
-            let lease = self.lease(&order).await?;
+            let lease = self.lease(tenant, &order).await?;
             let token = self.broker.issue(lease.credential(), grant.clone());
-            // From here on it may have begun, until it says that it has not.
-            begun(true);
+            // From here on it may have started, until it says that it has not.
+            call.record.may_have_started(true);
             let stream = lease.start_turn(&order.turn).await;
             let is_lost = stream.as_ref().is_err_and(TurnFailure::is_of_the_process);
-            begun(stream.is_ok() || is_lost || token.model_calls() > 0);
+            let may_have_started = stream.is_ok() || is_lost || token.model_calls() > 0;
+            call.record.may_have_started(may_have_started);
             if !(is_lost && is_first && token.model_calls() == 0) {
                 return Ok(StartedTurn { token, stream });
             }
             is_first = false;
             // Nothing has run: if no other process can be had, the same call may be made again.
-            begun(false);
+            call.record.may_have_started(false);
         }
     }
 
-    async fn lease(&self, order: &TurnOrder<'_>) -> Result<TurnLease, Problem> {
-        let lease = self
-            .client
-            .lease(order.tenant, &order.profile, order.deadline);
+    async fn lease(&self, tenant: &str, order: &TurnOrder) -> Result<TurnLease, Problem> {
+        let lease = self.client.lease(tenant, &order.profile, order.deadline);
         lease.await.map_err(|error| match error {
             LeaseError::Busy => Problem::deadline_exceeded(self.timeout),
             LeaseError::Unavailable { reason } => {

@@ -1,10 +1,10 @@
 //! What every request passes on its way to a route, in one list.
 
+mod conclude;
 mod cross_origin;
 mod crowding;
 mod framing;
 mod host_and_origin;
-pub(super) mod request_id;
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use super::state::AppState;
 
-/// A request passes the last layer first: it gets its id before anything can refuse it.
+/// A request passes the last layer first, and its answer passes it last.
 pub(super) fn wrap(routes: Router<Arc<AppState>>, state: &Arc<AppState>) -> Router<Arc<AppState>> {
     let state = || Arc::clone(state);
     routes
@@ -23,5 +23,5 @@ pub(super) fn wrap(routes: Router<Arc<AppState>>, state: &Arc<AppState>) -> Rout
         ))
         .layer(from_fn(framing::check_transfer_encoding))
         .layer(from_fn(crowding::keep_reserve))
-        .layer(from_fn_with_state(state(), request_id::assign))
+        .layer(from_fn_with_state(state(), conclude::conclude))
 }

@@ -12,12 +12,13 @@ use axum::routing::{get, post};
 
 use super::middleware;
 use super::problem;
+use super::request_info::CHAT;
 use super::state::AppState;
 
 pub fn router(state: Arc<AppState>) -> Router {
     let routes = Router::new()
         .route("/", get(index::show))
-        .route("/chat", post(chat::answer))
+        .route(CHAT, post(chat::answer))
         .route("/skills", get(skills::list))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))

@@ -14,15 +14,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use redact::Redactor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
+
+use super::request_info::RequestInfo;
 
 use connections::{Connections, End, Place};
 use socket::{Socket, peer_left};
@@ -30,7 +35,6 @@ use watched_body::{RequestBody, ResponseBody};
 use write_timeout::WriteTimeout;
 
 pub use connections::ConnectionLimits;
-pub(in crate::http) use connections::Crowded;
 pub(crate) use connections::PROBE_RESERVE;
 
 /// A client that takes nothing of its answer for this long is not there any more.
@@ -49,15 +53,19 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 /// that the head of a request may have.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Where a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PeerAddress(pub(super) IpAddr);
+/// What every connection is served with.
+#[derive(Clone)]
+pub struct Service {
+    pub router: Router,
+    /// For what callers choose and get back, or the log.
+    pub redactor: Redactor,
+}
 
-/// Serves `router` on `listener` until `closing`, then lets each connection finish the answer it is
-/// giving, for a short time.
+/// Serves on `listener` until `closing`, then lets each connection finish the answer it is giving, for a
+/// short time.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    service: Service,
     limits: ConnectionLimits,
     tracker: &TaskTracker,
     closing: CancellationToken,
@@ -81,7 +89,7 @@ pub async fn serve(
             tracing::warn!(%address, "a connection was closed: its address has as many as it may");
             continue;
         };
-        let connection = connection(stream, address, place, router.clone(), closing.clone());
+        let connection = connection(stream, address, place, service.clone(), closing.clone());
         tracker.spawn(cut.clone().run_until_cancelled_owned(connection));
     }
     drop(listener);
@@ -107,19 +115,19 @@ async fn connection(
     stream: TcpStream,
     address: IpAddr,
     place: Place,
-    router: Router,
+    service: Service,
     closing: CancellationToken,
 ) {
     let (stream, place) = (Arc::new(stream), Arc::new(place));
     let socket = Socket::new(Arc::clone(&stream), Arc::clone(&place));
     let socket = TokioIo::new(WriteTimeout::new(socket, WRITE_LIMIT));
-    let service = service_fn(|request| answer(request, address, &place, &router));
+    let answer = service_fn(|request| service.answer(request, address, &place));
     let mut http = http1::Builder::new();
     // The time of a head is measured by the place, apart from the time between two requests.
     http.timer(TokioTimer::new())
         .header_read_timeout(None::<Duration>)
         .max_buf_size(BUFFER_BYTES);
-    let mut served = pin!(http.serve_connection(socket, service));
+    let mut served = pin!(http.serve_connection(socket, answer));
     let end = tokio::select! {
         // What can be answered is, before anyone looks whether the client is still there.
         biased;
@@ -154,18 +162,24 @@ async fn left(stream: &TcpStream, place: &Place) {
     place.no_body_comes().await;
 }
 
-async fn answer(
-    request: http::Request<Incoming>,
-    address: IpAddr,
-    place: &Arc<Place>,
-    router: &Router,
-) -> Result<http::Response<ResponseBody<Body>>, Infallible> {
-    use http_body::Body as _;
-
-    let crowded = place.request_begun(!request.body().is_end_stream());
-    let mut request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(place))));
-    request.extensions_mut().insert(PeerAddress(address));
-    request.extensions_mut().insert(crowded);
-    let response = router.clone().oneshot(request).await?;
-    Ok(response.map(|body| ResponseBody::new(body, Arc::clone(place))))
+impl Service {
+    /// What is done before the future is made is done for every request whose head was read. The future
+    /// itself may be dropped before it is looked at: the server does that when the client is gone already.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        place: &Arc<Place>,
+    ) -> impl Future<Output = Result<Response<ResponseBody<Body>>, Infallible>> + use<> {
+        let is_crowded = place.request_begun(!request.body().is_end_stream());
+        let info = RequestInfo::new(&request, peer, is_crowded, &self.redactor);
+        let place = Arc::clone(place);
+        let mut request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&place))));
+        request.extensions_mut().insert(info);
+        let answering = self.router.clone().oneshot(request);
+        async move {
+            let response = answering.await?;
+            Ok(response.map(|body| ResponseBody::new(body, place)))
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! A run as server-sent events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -9,9 +8,11 @@ use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use redact::Redactor;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::calls::result::CallResult;
 use crate::calls::run::{NumberedEvent, RunEvent, RunFollower};
 
 use super::problem;
@@ -40,7 +41,7 @@ pub(super) fn response(
         },
         async |mut frames| {
             let frame = frames.next().await?;
-            Some((Ok::<_, Infallible>(Bytes::from(frame)), frames))
+            Some((frame.map(Bytes::from), frames))
         },
     );
     let mut response = Body::from_stream(frames).into_response();
@@ -60,7 +61,7 @@ struct Frames {
 }
 
 impl Frames {
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<serde_json::Result<String>> {
         if self.ended {
             return None;
         }
@@ -68,7 +69,7 @@ impl Frames {
             Some(first) => first,
             None => match timeout(HEARTBEAT, self.follower.next()).await {
                 Ok(event) => event?,
-                Err(_) => return Some(": still working\n\n".to_owned()),
+                Err(_) => return Some(Ok(": still working\n\n".to_owned())),
             },
         };
         self.ended = event.event.is_terminal();
@@ -76,68 +77,119 @@ impl Frames {
     }
 }
 
-/// JSON has no line breaks outside its strings, and escapes them inside: one `data:` line is enough.
-fn frame(event: &NumberedEvent, request_id: &str, redactor: &Redactor) -> String {
-    let NumberedEvent { number, event } = event;
-    let (name, data) = data(event, request_id, redactor);
-    format!("id: {number}\nevent: {name}\ndata: {data}\n\n")
+/// One event on the wire.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Data<'event> {
+    Start {
+        request_id: &'event str,
+        conversation_id: Option<&'event str>,
+        model: Option<&'event str>,
+        driver: &'event str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skill: Option<&'event str>,
+    },
+    Delta {
+        text: &'event str,
+    },
+    Item {
+        kind: &'event str,
+        title: &'event str,
+        status: &'event str,
+    },
+    Done(&'event CallResult),
+    Error {
+        error: Value,
+    },
 }
 
-fn data(event: &RunEvent, request_id: &str, redactor: &Redactor) -> (&'static str, Value) {
-    match event {
-        RunEvent::Start { model, driver } => (
-            "start",
-            json!({
-                "type": "start",
-                "request_id": request_id,
-                "conversation_id": null,
-                "model": model,
-                "driver": driver,
-            }),
-        ),
-        RunEvent::ToolStart { skill, kind } => (
-            "start",
-            json!({
-                "type": "start",
-                "request_id": request_id,
-                "conversation_id": null,
-                "model": null,
-                "driver": kind,
-                "skill": skill,
-            }),
-        ),
-        RunEvent::Delta { text } => ("delta", json!({ "type": "delta", "text": text })),
-        RunEvent::Item {
-            kind,
-            title,
-            status,
-        } => (
-            "item",
-            json!({ "type": "item", "kind": kind, "title": title, "status": status }),
-        ),
-        RunEvent::Done { meta } => ("done", json!({ "type": "done", "meta": meta })),
-        RunEvent::ToolDone { tool_result, meta } => (
-            "done",
-            json!({ "type": "done", "tool_result": tool_result, "meta": meta }),
-        ),
-        RunEvent::Failed { problem } => (
-            "error",
-            json!({ "type": "error", "error": problem::document(problem, request_id, redactor) }),
-        ),
+impl<'event> Data<'event> {
+    fn of(event: &'event RunEvent, request_id: &'event str, redactor: &Redactor) -> Self {
+        match event {
+            RunEvent::Start {
+                model,
+                driver,
+                skill,
+            } => Self::Start {
+                request_id,
+                conversation_id: None,
+                model: model.as_deref(),
+                driver,
+                skill: skill.as_deref(),
+            },
+            RunEvent::Delta { text } => Self::Delta { text },
+            RunEvent::Item {
+                kind,
+                title,
+                status,
+            } => Self::Item {
+                kind,
+                title,
+                status,
+            },
+            RunEvent::Done(result) => Self::Done(result),
+            RunEvent::Failed { problem } => Self::Error {
+                error: problem::document(problem, request_id, redactor),
+            },
+        }
     }
+
+    /// The name of the event, which is its `type` too.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Delta { .. } => "delta",
+            Self::Item { .. } => "item",
+            Self::Done(_) => "done",
+            Self::Error { .. } => "error",
+        }
+    }
+}
+
+/// JSON has no line breaks outside its strings, and escapes them inside: one `data:` line is enough.
+fn frame(
+    event: &NumberedEvent,
+    request_id: &str,
+    redactor: &Redactor,
+) -> serde_json::Result<String> {
+    let data = Data::of(&event.event, request_id, redactor);
+    let (number, name) = (event.number, data.name());
+    let data = serde_json::to_string(&data)?;
+    Ok(format!("id: {number}\nevent: {name}\ndata: {data}\n\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::finish_reason::FinishReason;
+    use crate::calls::result::{ChatMeta, ChatResult, Redactions, Truncations};
     use crate::error::Problem;
+    use broker::Usage;
+
+    fn meta() -> ChatMeta {
+        ChatMeta {
+            request_id: "r".to_owned(),
+            conversation_id: None,
+            model: "demo".to_owned(),
+            driver: "app-server",
+            duration_ms: 12.3,
+            first_token_ms: Some(4.5),
+            finish_reason: FinishReason::Stop,
+            usage: Usage::default(),
+            truncated: Truncations::new(),
+            redactions: Redactions::default(),
+            skill_calls: Vec::new(),
+            ignored_extra: vec!["colour".to_owned()],
+        }
+    }
 
     #[test]
     fn every_event_is_one_frame_with_one_data_line() {
         let events = [
             RunEvent::Start {
-                model: "demo".to_owned(),
+                model: Some("demo".to_owned()),
                 driver: "app-server",
+                skill: None,
             },
             RunEvent::Delta {
                 text: "two\nlines \r and \u{2028}".to_owned(),
@@ -147,9 +199,7 @@ mod tests {
                 title: "Reasoning".into(),
                 status: "started",
             },
-            RunEvent::Done {
-                meta: json!({ "request_id": "r" }),
-            },
+            RunEvent::Done(CallResult::Chat(Box::new(ChatResult { meta: meta() }))),
             RunEvent::Failed {
                 problem: Problem::deadline_exceeded(Duration::from_secs(3)),
             },
@@ -158,7 +208,7 @@ mod tests {
         let frames: String = events
             .into_iter()
             .zip(1..)
-            .map(|(event, number)| frame(&NumberedEvent { number, event }, "r", &redactor))
+            .map(|(event, number)| frame(&NumberedEvent { number, event }, "r", &redactor).unwrap())
             .collect();
         insta::assert_snapshot!(frames);
     }

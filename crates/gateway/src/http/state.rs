@@ -1,19 +1,20 @@
 use redact::Redactor;
 
-use crate::calls::chat::Chat;
-use crate::config::ServerSettings;
+use crate::calls::lifecycle::Calls;
+use crate::calls::skills::Skills;
+use crate::config::{ChatSettings, ServerSettings};
 use crate::health::Health;
-use crate::skills::Skills;
 
 use super::body::Bodies;
 use super::body::parsing::Parsing;
 
 /// What the handlers and the middleware share.
 pub struct AppState {
-    pub chat: Chat,
+    pub calls: Calls,
     pub skills: Skills,
     pub health: Health,
     pub settings: ServerSettings,
+    pub chat_settings: ChatSettings,
     /// For what callers choose and get back, or the log.
     pub redactor: Redactor,
     pub bodies: Bodies,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::caller::{Exchange, head};
 use crate::provider::MockProvider;
 use crate::test_app::TestApp;
 use crate::world::until;
@@ -86,10 +87,7 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
     let running = app.send(&json!({ "message": "fake:hang" })).await;
     until("the first turn", || app.client.status().active_turns() == 1).await;
     let body = json!({ "message": "waits" }).to_string();
-    let waiting = app.send_with(&[ID], &body).await;
-    // The queue is full when it has its place there.
-    app.ask("refused").await.problem(503, "overloaded");
-    drop(waiting);
+    drop(app.send_with(&[ID], &body).await);
     until("the record", || app.log.text().contains("client_gone")).await;
     assert_eq!(app.log.call("leaver")["queued_ms"], json!(null));
     let next = app
@@ -97,6 +95,45 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
         .await;
     drop(running);
     assert_eq!(next.answer().await.chat(), "echo: next");
+    app.stop().await;
+}
+
+/// Each leaves one record, though most are gone before anything has looked at what they asked.
+#[tokio::test]
+async fn callers_that_leave_at_once_leave_a_record_each() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let small = json!({ "message": "Hello?" }).to_string();
+    // Read away from the threads that serve connections.
+    let large = json!({ "message": "Hello?", "context": "x".repeat(100_000) }).to_string();
+    for (size, body) in [("small", small), ("large", large)] {
+        let ids: Vec<String> = (0..100).map(|index| format!("{size}-{index}")).collect();
+        for id in &ids {
+            drop(app.send_with(&[("X-Request-Id", id)], &body).await);
+        }
+        for id in &ids {
+            let name = format!("\"{id}\"");
+            until("the record", || app.log.text().contains(&name)).await;
+            assert_eq!(app.log.call(id)["status"], 499, "{id}");
+        }
+    }
+    app.is_idle().await;
+    app.stop().await;
+}
+
+/// So does a request that asks for no call.
+#[tokio::test]
+async fn a_probe_that_leaves_at_once_leaves_a_record() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    for index in 0..100 {
+        let id = format!("probe-{index}");
+        let mut probe = Exchange::open(app.address).await;
+        let request = head("GET /livez", app.address, &[("X-Request-Id", &id)]);
+        probe.send(request).await;
+        drop(probe);
+        let name = format!("\"{id}\"");
+        until("the record", || app.log.text().contains(&name)).await;
+        assert_eq!(app.log.text().matches(&name).count(), 1, "{id}");
+    }
     app.stop().await;
 }
 

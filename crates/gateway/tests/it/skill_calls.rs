@@ -1,13 +1,11 @@
 //! A call of a skill, as a caller meets it: its answer in both forms, its errors, its end.
 
 use std::fs;
-use std::time::Duration;
 
-use runner::Deadline;
 use serde_json::{Value, json};
 
 use crate::skilled::{OFF, Skilled, probe};
-use crate::world::{in_time, processes_naming, until};
+use crate::world::{processes_naming, until};
 
 #[tokio::test]
 async fn a_result_says_how_the_program_ended() {
@@ -278,32 +276,6 @@ async fn files_are_read_again_and_taken_only_if_all_are_right() {
         log.contains("broken.toml:1: name must be a string"),
         "{log}"
     );
-    skilled.stop().await;
-}
-
-/// What a turn uses whose model calls a skill.
-#[tokio::test]
-async fn a_skill_can_be_called_without_a_request() {
-    let skilled = Skilled::shipped(&[]).await;
-    skilled.write("a.txt", "needle");
-    let call = async |extra: Value| {
-        let Value::Object(extra) = extra else {
-            panic!("no object")
-        };
-        let deadline = Deadline::after(Duration::from_secs(10));
-        let call = skilled
-            .app
-            .skills
-            .call("code-search", extra, deadline, "default");
-        in_time("the call", call).await
-    };
-    let outcome = call(json!({ "pattern": "needle", "colour": 1 }))
-        .await
-        .unwrap();
-    assert_eq!(outcome.tool_result.output["matches"][0]["file"], "a.txt");
-    assert_eq!(outcome.ignored_extra, ["colour"]);
-    let refused = call(json!({ "pattern": 5 })).await.unwrap_err();
-    assert_eq!(refused.errors[0].pointer, "/extra/pattern");
     skilled.stop().await;
 }
 

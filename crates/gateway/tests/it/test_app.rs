@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use codex_client::{ClientStatus, CodexClient, PoolStatus};
 use gateway::app::App;
+use gateway::calls::skills::Skills;
 use gateway::config::{self, Environment, Overrides};
-use gateway::skills::Skills;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;

@@ -2,21 +2,22 @@ use broker::Usage;
 use codex_client::{ItemKind, ItemStatus, ReportedUsage};
 use redact::{StreamRedactor, Untrusted};
 
-use crate::calls::call::FinishReason;
 use crate::calls::caps::OutputCap;
+use crate::calls::finish_reason::FinishReason;
+use crate::calls::milliseconds::milliseconds;
+use crate::calls::record::Record;
+use crate::calls::result::ChatMeta;
 use crate::calls::run::{RunEvent, RunWriter};
 
 use super::item;
-use super::meta::Meta;
-use super::record::CallRecord;
 
 /// The answer on its way to the caller: redacted, then capped, and begun with `start`.
 ///
 /// In this order: a secret that the cap cut in two would slip through a redactor behind it.
 pub(super) struct Output<'call> {
     writer: &'call RunWriter,
-    record: &'call mut CallRecord,
-    meta: &'call mut Meta,
+    record: &'call Record,
+    meta: &'call mut ChatMeta,
     redactor: StreamRedactor,
     cap: OutputCap,
     /// What the redactor had held back until the end of the turn.
@@ -28,8 +29,8 @@ pub(super) struct Output<'call> {
 impl<'call> Output<'call> {
     pub(super) fn new(
         writer: &'call RunWriter,
-        record: &'call mut CallRecord,
-        meta: &'call mut Meta,
+        record: &'call Record,
+        meta: &'call mut ChatMeta,
         redactor: StreamRedactor,
         limit_chars: usize,
     ) -> Self {
@@ -53,7 +54,7 @@ impl<'call> Output<'call> {
     }
 
     /// Something beside the answer: metadata only.
-    pub(super) async fn tell(&mut self, kind: ItemKind, status: ItemStatus) {
+    pub(super) async fn item(&mut self, kind: ItemKind, status: ItemStatus) {
         self.begin().await;
         let event = RunEvent::Item {
             kind: item::kind(kind),
@@ -64,7 +65,7 @@ impl<'call> Output<'call> {
     }
 
     /// A skill that the model calls.
-    pub(super) async fn tell_skill(&mut self, skill: &str, status: &'static str) {
+    pub(super) async fn skill(&mut self, skill: &str, status: &'static str) {
         self.begin().await;
         let event = RunEvent::Item {
             kind: item::SKILL_CALL,
@@ -136,7 +137,9 @@ impl<'call> Output<'call> {
         if text.is_empty() {
             return;
         }
-        self.meta.first_token = Some(self.record.first_token());
+        if self.meta.first_token_ms.is_none() {
+            self.meta.first_token_ms = Some(milliseconds(self.record.first_token()));
+        }
         self.begin().await;
         self.writer.append(RunEvent::Delta { text }).await;
     }
@@ -144,9 +147,12 @@ impl<'call> Output<'call> {
     async fn begin(&mut self) {
         if !self.started {
             self.started = true;
-            let model = self.meta.model.clone();
-            let driver = self.meta.driver;
-            self.writer.append(RunEvent::Start { model, driver }).await;
+            let start = RunEvent::Start {
+                model: Some(self.meta.model.clone()),
+                driver: self.meta.driver,
+                skill: None,
+            };
+            self.writer.append(start).await;
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, Problem> {
     }
     std::str::from_utf8(body).map_err(|error| {
         let valid = body.get(..error.valid_up_to()).unwrap_or_default();
-        super::malformed(Place::after(valid))
+        super::malformed::malformed(Place::after(valid))
     })
 }
 

@@ -218,7 +218,7 @@ fn what_a_skill_does_not_take_is_named_and_not_read() {
         panic!("a chat");
     };
     assert_eq!(request.ignored_extra, ["x"]);
-    assert_eq!(Value::Object(request.extra), json!({ "query": [1] }));
+    assert_eq!(json!(request.extra), json!({ "query": [1] }));
 }
 
 /// The last of several counts, and none of the others may cost anything.

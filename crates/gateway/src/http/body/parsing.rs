@@ -41,14 +41,14 @@ pub(in crate::http) async fn parse(
 ) -> Result<Parsed, Problem> {
     let read = |state: &AppState, body: HeldBody| {
         let takes = |skill: &str, name: &str| state.skills.takes(skill, name);
-        Parsed::read(&body.bytes, state.chat.settings(), takes)
+        Parsed::read(&body.bytes, &state.chat_settings, takes)
     };
     if body.bytes.len() <= AT_ONCE_BYTES {
         return read(state, body);
     }
     let Parsing { places, tasks } = &state.parsing;
     let place = timeout_at(call.deadline.instant(), Arc::clone(places).acquire_owned()).await;
-    let place = place.map_err(|_| Problem::deadline_exceeded(state.chat.settings().timeout))?;
+    let place = place.map_err(|_| Problem::deadline_exceeded(state.chat_settings.timeout))?;
     let state = Arc::clone(state);
     let reading = tasks.spawn_blocking(move || {
         let _place = place;

@@ -9,16 +9,16 @@ use http::header::CONNECTION;
 use crate::error::{ErrorCode, Problem};
 
 use crate::http::problem;
-use crate::http::server::Crowded;
+use crate::http::request_info::RequestInfo;
 
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
 pub(in crate::http) async fn keep_reserve(
-    Extension(Crowded(is_crowded)): Extension<Crowded>,
+    Extension(info): Extension<RequestInfo>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !is_crowded {
+    if !info.is_crowded {
         return next.run(request).await;
     }
     let mut response = if PROBES.contains(&request.uri().path()) {

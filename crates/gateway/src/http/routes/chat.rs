@@ -1,34 +1,32 @@
 //! `POST /chat`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::calls::call::Call;
-use crate::calls::request::{Parsed, Request};
+use crate::calls::call::{Call, Caller};
+use crate::calls::request::Parsed;
+use crate::calls::result::CallResult;
 use crate::calls::run::{RunEvent, RunFollower};
 use crate::error::{ErrorCode, Problem};
 
 use crate::http::body::parsing::parse;
-use crate::http::middleware::request_id::RequestId;
 use crate::http::negotiate::{Accepted, AnswerForm, check_content_type};
-use crate::http::server::PeerAddress;
+use crate::http::request_info::RequestInfo;
 use crate::http::state::AppState;
 use crate::http::{problem, sse};
 
 pub(in crate::http) async fn answer(
     State(state): State<Arc<AppState>>,
-    Extension(PeerAddress(address)): Extension<PeerAddress>,
-    request_id: RequestId,
+    Extension(info): Extension<RequestInfo>,
     request: http::Request<Body>,
 ) -> Response {
-    match handle(&state, address, &request_id, request).await {
+    match handle(&state, &info, request).await {
         Ok(response) => response,
         Err(problem) => problem::response(problem),
     }
@@ -36,29 +34,23 @@ pub(in crate::http) async fn answer(
 
 async fn handle(
     state: &Arc<AppState>,
-    address: IpAddr,
-    request_id: &RequestId,
+    info: &RequestInfo,
     request: http::Request<Body>,
 ) -> Result<Response, Problem> {
-    let settings = state.chat.settings();
-    let call = Call::new(request_id.0.clone(), settings.timeout);
+    let settings = &state.chat_settings;
+    let call = Call::new(info.record.clone(), Caller::everybody(), settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
-    let body = state
-        .bodies
-        .read(request, address, settings.timeout)
-        .await?;
+    let reading = state.bodies.read(request, info.peer, settings.timeout);
+    let body = reading.await?;
     let Parsed {
         request,
         stream: asked,
     } = parse(state, body, &call).await?;
     let form = accepted.form(asked, settings.stream_enabled)?;
-    let follower = match request {
-        Request::Chat(request) => state.chat.start(request, call),
-        Request::Tool(request) => state.skills.start(request, call),
-    };
+    let follower = state.calls.start(request, call);
     match form {
-        AnswerForm::Stream => stream(state, follower, request_id).await,
+        AnswerForm::Stream => stream(state, follower, info).await,
         AnswerForm::Json => whole(follower).await,
     }
 }
@@ -68,7 +60,7 @@ async fn handle(
 async fn stream(
     state: &AppState,
     mut follower: RunFollower,
-    request_id: &RequestId,
+    info: &RequestInfo,
 ) -> Result<Response, Problem> {
     let first = match timeout(sse::HEARTBEAT, follower.next()).await {
         Ok(Some(event)) => match event.event {
@@ -81,9 +73,19 @@ async fn stream(
     Ok(sse::response(
         first,
         follower,
-        request_id.0.clone(),
+        info.id().to_owned(),
         redactor,
     ))
+}
+
+/// The JSON form of what a call has come to.
+#[derive(Serialize)]
+struct Whole {
+    /// Of a chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+    #[serde(flatten)]
+    result: CallResult,
 }
 
 async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {
@@ -91,13 +93,13 @@ async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {
     while let Some(event) = follower.next().await {
         match event.event {
             RunEvent::Delta { text } => answer.push_str(&text),
-            RunEvent::Start { .. } | RunEvent::ToolStart { .. } | RunEvent::Item { .. } => {}
-            RunEvent::Done { meta } => {
-                return Ok(json_answer(json!({ "answer": answer, "meta": meta })));
-            }
-            RunEvent::ToolDone { tool_result, meta } => {
-                let answer = json!({ "tool_result": tool_result, "meta": meta });
-                return Ok(json_answer(answer));
+            RunEvent::Start { .. } | RunEvent::Item { .. } => {}
+            RunEvent::Done(result) => {
+                let answer = match result {
+                    CallResult::Chat(_) => Some(answer),
+                    CallResult::Tool(_) => None,
+                };
+                return Ok(json(&Whole { answer, result }));
             }
             RunEvent::Failed { problem } => return Err(problem),
         }
@@ -108,7 +110,7 @@ async fn whole(mut follower: RunFollower) -> Result<Response, Problem> {
     ))
 }
 
-fn json_answer(answer: Value) -> Response {
+fn json(answer: &Whole) -> Response {
     let mut response = Json(answer).into_response();
     response.headers_mut().insert(
         http::header::CACHE_CONTROL,

@@ -94,10 +94,6 @@ pub(in crate::http) enum End {
     Head,
 }
 
-/// More requests are being answered than there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) struct Crowded(pub(in crate::http) bool);
-
 impl Connections {
     pub(in crate::http) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
@@ -196,8 +192,9 @@ impl Place {
         self.change(|phase| (phase == Phase::Idle).then_some(Phase::Head));
     }
 
-    /// A request's head is here, with a body or without.
-    pub(in crate::http) fn request_begun(&self, has_body: bool) -> Crowded {
+    /// A request's head is here, with a body or without. Returns whether more requests are being answered
+    /// than there may be.
+    pub(in crate::http) fn request_begun(&self, has_body: bool) -> bool {
         self.unread_body.store(has_body, Ordering::Relaxed);
         let phase = if has_body {
             Phase::Body
@@ -206,7 +203,7 @@ impl Place {
         };
         self.change(|_| Some(phase));
         let serving = self.connections.state.lock().serving;
-        Crowded(serving > self.connections.limits.max)
+        serving > self.connections.limits.max
     }
 
     /// More of the body is here.

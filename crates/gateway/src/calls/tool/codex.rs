@@ -1,107 +1,88 @@
 //! The kind `codex`: a turn of the real CLI with a prompt made from a template, an answer by schema, and
-//! no tools but the skills that its file lends it.
+//! no tools but the skills that its file grants it.
 //!
 //! The CLI itself never sees the workspace: it reads it by those skills alone, each in a sandbox of its
 //! own, so nothing that lies in there (`AGENTS.md`, hooks, scripts, git's settings) means anything to it.
 
-use ::skills::{CodexRun, Completed, Prepared, ResultForm, Skill, SkillError, Status, ToolResult};
+use std::time::Instant;
+
 use broker::{TurnToken, Usage};
 use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::{Counts, Untrusted};
 use serde_json::Value;
+use skills::{CodexRun, Completed, Prepared, ResultForm, Skill, SkillError, Status, ToolResult};
 use tokio::time::timeout_at;
 
-use super::lending::{Borrower, Lending, LentCall, READING_SKILL};
-use super::{Ended, Skills, TurnParts};
-use crate::calls::call::{Call, FinishReason, TENANT};
-use crate::calls::caps::Truncation;
+use super::{Ended, EndedTurn, Tool};
+use crate::calls::call::Call;
+use crate::calls::finish_reason::FinishReason;
 use crate::calls::prompt::Question;
+use crate::calls::result::{Truncations, TurnMeta};
 use crate::calls::run::{RunEvent, RunWriter};
-use crate::calls::turn::{self as turns, Said, StartedTurn, TurnOrder};
+use crate::calls::tool_grants::{READING_SKILL, ToolCallRecord, ToolContext, ToolGrants};
+use crate::calls::turn::{self, Said, StartedTurn, TurnOrder};
 use crate::error::{ErrorCode, FieldError, Problem};
 
-/// Skills that are lent to such a turn and may be called in all; it is given them to look around.
+/// Calls of skills that the model of such a turn may make, to look around.
 const MAX_CALLS: u32 = 24;
 
-/// What `meta` says of a turn.
-#[derive(Debug, Default)]
-pub(super) struct TurnAccount {
-    pub(super) model: String,
-    pub(super) finish_reason: Option<FinishReason>,
-    pub(super) usage: Usage,
-    pub(super) request: Counts,
-    pub(super) upstream: Counts,
-    pub(super) truncated: Vec<(&'static str, Truncation)>,
-    pub(super) skill_calls: Vec<LentCall>,
-}
-
-impl Skills {
-    pub(super) async fn codex(
+impl Tool {
+    pub(super) async fn run_turn(
         &self,
         prepared: Prepared,
         run: &CodexRun,
         call: &Call,
         writer: &RunWriter,
-        began: impl AsyncFnOnce(),
-        mut may_have_begun: impl FnMut(bool),
+        report_start: impl AsyncFnOnce(),
     ) -> Result<Ended, Problem> {
         if run.needs_context && prepared.context.as_deref().is_none_or(str::is_empty) {
             let detail = "is what this skill works on: send it";
             let error = FieldError::new(&["context"], detail);
             return Err(Problem::invalid(ErrorCode::InvalidRequest, vec![error], 1));
         }
-        let parts = &self.parts.turn;
         let skill = prepared.skill.clone();
         let workspace = prepared.workspace.as_ref().map(|one| one.name.as_str());
-        let mut lending = self.lend(&run.skills, workspace, MAX_CALLS)?;
-        let mut account = TurnAccount {
-            model: parts.model_of(run),
-            ..TurnAccount::default()
-        };
+        let mut grants = ToolGrants::new(&self.skills, &run.skills, workspace, MAX_CALLS)?;
+        let model = run.model.clone().unwrap_or_else(|| self.model.clone());
+        let mut prompt = self.prompt(&prepared, run).await?;
         let deadline = call.deadline.min_after(skill.deadline);
         let order = TurnOrder {
             turn: Turn {
-                input: self.input(&prepared, run, &mut account).await?,
-                model: account.model.clone(),
+                input: std::mem::take(&mut prompt.texts),
+                model: model.clone(),
                 reasoning_effort: run.reasoning_effort.clone(),
                 output_schema: run
                     .output_schema
                     .clone()
-                    .filter(|_| parts.turns.driver.takes_output_schema()),
+                    .filter(|_| self.turns.driver.takes_output_schema()),
             },
             profile: ThreadProfile {
                 instructions: run.instructions.clone(),
-                tools: lending.tools(),
+                tools: grants.tools(),
             },
-            tenant: TENANT,
-            request_id: &call.request_id,
             deadline,
         };
-        let started = std::time::Instant::now();
-        let borrower = Borrower {
-            request_id: &call.request_id,
-            tenant: TENANT,
-            deadline,
-        };
+        let started = Instant::now();
+        let mut usage = Usage::default();
+        let mut upstream = Counts::default();
         let working = async {
-            let StartedTurn { token, stream } =
-                parts.turns.start(order, &mut may_have_begun).await?;
+            let StartedTurn { token, stream } = self.turns.start(order, call).await?;
             let outcome = match stream {
                 Ok(stream) => {
                     let following = Following {
                         skill: &skill,
-                        lending: &mut lending,
-                        borrower: &borrower,
+                        grants: &mut grants,
+                        context: ToolContext { call, deadline },
                         writer,
                     };
-                    following.answer(stream, &token, began).await
+                    following.answer(stream, &token, report_start).await
                 }
-                Err(failure) => Err(turns::failed(&failure, &token)),
+                Err(failure) => Err(turn::failed(&failure, &token)),
             };
-            account.usage = token.usage();
-            account.upstream = token.redactions();
+            usage = token.usage();
+            upstream = token.redactions();
             if token.may_be_asked_again() {
-                may_have_begun(false);
+                call.record.may_have_started(false);
             }
             outcome
         };
@@ -109,40 +90,45 @@ impl Skills {
         let answer = answer.map_err(|_| SkillError::DeadlineExceeded {
             limit: skill.deadline,
         })??;
-        account.finish_reason = Some(answer.finish_reason);
         let (output, redactions, truncated) = self.shape(&answer, &skill, run)?;
-        account.upstream.add(lending.redactions());
-        account.skill_calls = lending.calls().to_vec();
+        upstream.add(grants.redactions());
+        let skill_calls = grants.calls().to_vec();
         let mut result = ToolResult::new(Status::Ok, started.elapsed(), output);
         result.truncated = truncated;
         if run.skills.iter().any(|name| name == READING_SKILL) {
-            result.files_read = Some(files_read(&account.skill_calls));
+            result.files_read = Some(files_read(&skill_calls));
         }
         Ok(Ended {
             completed: Completed { result, redactions },
-            turn: Some(account),
+            turn: Some(EndedTurn {
+                meta: TurnMeta {
+                    model,
+                    finish_reason: answer.finish_reason,
+                    usage,
+                    skill_calls,
+                },
+                truncated: prompt.truncated,
+                request: prompt.redactions,
+                upstream,
+            }),
         })
     }
 
-    /// The prompt, and the material between its marks.
-    async fn input(
-        &self,
-        prepared: &Prepared,
-        run: &CodexRun,
-        account: &mut TurnAccount,
-    ) -> Result<Vec<String>, Problem> {
+    /// The message from the skill's template, and the material between its marks.
+    async fn prompt(&self, prepared: &Prepared, run: &CodexRun) -> Result<Prompt, Problem> {
         let message = run.prompt(prepared);
         let context = prepared.context.clone();
-        let texts = Question { message, context }
-            .prepare(self.redactor(), self.parts.turn.caps, &self.parts.tasks)
-            .await?;
-        let input = texts.into_iter().map(|(field, text)| {
-            account.request.add(&text.redactions);
+        let question = Question { message, context };
+        let redactor = self.skills.redactor();
+        let texts = question.prepare(redactor, self.caps, &self.tasks).await?;
+        let mut prompt = Prompt::default();
+        for (field, text) in texts {
+            prompt.redactions.add(&text.redactions);
             let truncation = text.truncation.map(|truncation| (field, truncation));
-            account.truncated.extend(truncation);
-            text.text
-        });
-        Ok(input.collect())
+            prompt.truncated.extend(truncation);
+            prompt.texts.push(text.text);
+        }
+        Ok(prompt)
     }
 
     /// The answer in the form that the skill promises; whether it was cut.
@@ -152,7 +138,7 @@ impl Skills {
         skill: &Skill,
         run: &CodexRun,
     ) -> Result<(Value, Counts, bool), Problem> {
-        let redactor = self.redactor();
+        let redactor = self.skills.redactor();
         if skill.result == ResultForm::Text {
             let redacted = redactor.redact_untrusted(&answer.text);
             let counts = redacted.counts();
@@ -183,6 +169,14 @@ impl Skills {
     }
 }
 
+/// What the turn is asked.
+#[derive(Default)]
+struct Prompt {
+    texts: Vec<String>,
+    truncated: Truncations,
+    redactions: Counts,
+}
+
 /// The whole answer, sealed.
 struct Answer {
     text: Untrusted,
@@ -193,18 +187,18 @@ struct Answer {
 
 struct Following<'turn> {
     skill: &'turn Skill,
-    lending: &'turn mut Lending,
-    borrower: &'turn Borrower<'turn>,
+    grants: &'turn mut ToolGrants,
+    context: ToolContext<'turn>,
     writer: &'turn RunWriter,
 }
 
 impl Following<'_> {
-    /// `began` is told of the first event: what fails before it keeps its HTTP status.
+    /// `report_start` is called at the first event: what fails before it keeps its HTTP status.
     async fn answer(
         self,
         mut stream: TurnStream,
         token: &TurnToken,
-        began: impl AsyncFnOnce(),
+        report_start: impl AsyncFnOnce(),
     ) -> Result<Answer, Problem> {
         let mut answer = Answer {
             text: Untrusted::default(),
@@ -214,9 +208,9 @@ impl Following<'_> {
         let mut said = Said::default();
         let mut event = stream.next().await;
         if let Some(TurnEvent::Ended(TurnEnd::Failed(failure))) = event {
-            return Err(turns::failed(&failure, token));
+            return Err(turn::failed(&failure, token));
         }
-        began().await;
+        report_start().await;
         let end = loop {
             match event {
                 Some(TurnEvent::Delta(text)) => {
@@ -231,9 +225,9 @@ impl Following<'_> {
                 Some(TurnEvent::ToolCall(call)) => {
                     self.writer.append(item(call.name(), "started")).await;
                     tokio::select! {
-                        called = self.lending.answer(call, self.borrower) => {
-                            let told = item(&called.skill, called.status());
-                            self.writer.append(told).await;
+                        called = self.grants.answer(call, &self.context) => {
+                            let item = item(&called.skill, called.status());
+                            self.writer.append(item).await;
                         }
                         // Nobody waits for the result any more; the end is the next event.
                         () = stream.over() => {}
@@ -249,7 +243,7 @@ impl Following<'_> {
             }
             event = stream.next().await;
         };
-        answer.finish_reason = turns::conclude(end, said, token)?;
+        answer.finish_reason = turn::conclude(end, said, token)?;
         Ok(answer)
     }
 }
@@ -263,7 +257,7 @@ fn item(skill: &str, status: &'static str) -> RunEvent {
 }
 
 /// In the order in which they were read first.
-fn files_read(calls: &[LentCall]) -> Vec<String> {
+fn files_read(calls: &[ToolCallRecord]) -> Vec<String> {
     let mut files = Vec::new();
     for path in calls.iter().filter_map(|call| call.file_read.as_ref()) {
         if !files.contains(path) {
@@ -303,10 +297,4 @@ fn place(schema: &Value, pointer: &str) -> String {
 
 fn bad_output(detail: String) -> Problem {
     Problem::new(ErrorCode::BadToolOutput, detail)
-}
-
-impl TurnParts {
-    fn model_of(&self, run: &CodexRun) -> String {
-        run.model.clone().unwrap_or_else(|| self.model.clone())
-    }
 }

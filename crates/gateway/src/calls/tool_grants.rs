@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::skills::{Run, Skill, Status, WorkspaceMode};
 use codex_client::{ToolCall, ToolDefinition};
 use redact::Counts;
 use runner::Deadline;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use skills::{Run, Skill, Status, WorkspaceMode};
 
-use super::{Skills, unknown_skill};
-use crate::calls::call::milliseconds;
-use crate::calls::caps::{Keep, cap};
+use super::call::Call;
+use super::caps::{Keep, cap};
+use super::milliseconds::milliseconds;
+use super::skills::{Skills, unknown_skill};
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::logging::RECORD;
 
@@ -25,21 +26,21 @@ pub(super) const READING_SKILL: &str = "read-file";
 
 const OK: &str = "ok";
 
-/// What a turn lends to its model.
-pub struct Lending {
+/// The skills that a turn's model may call, and what it has called.
+pub struct ToolGrants {
     skills: Skills,
-    lent: Vec<Arc<Skill>>,
+    granted: Vec<Arc<Skill>>,
     /// The one that the caller chose; else the model chooses.
     workspace: Option<String>,
     calls_left: u32,
     limit: u32,
-    calls: Vec<LentCall>,
+    calls: Vec<ToolCallRecord>,
     redactions: Counts,
 }
 
 /// One call that the model made; what `meta.skill_calls` says of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct LentCall {
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToolCallRecord {
     pub skill: String,
     /// `ok`, or the code of what was wrong.
     pub outcome: &'static str,
@@ -49,8 +50,8 @@ pub struct LentCall {
     pub file_read: Option<String>,
 }
 
-impl LentCall {
-    /// Of the `item` that tells of it.
+impl ToolCallRecord {
+    /// Of the `item` that reports it.
     pub fn status(&self) -> &'static str {
         if self.outcome == OK {
             "completed"
@@ -60,42 +61,41 @@ impl LentCall {
     }
 }
 
-/// For whom a skill runs.
-pub struct Borrower<'call> {
-    pub request_id: &'call str,
-    pub tenant: &'call str,
+/// For whom a skill runs, and until when.
+pub struct ToolContext<'call> {
+    pub call: &'call Call,
+    /// The turn's, which is not later than the call's.
     pub deadline: Deadline,
 }
 
-impl Skills {
-    /// Lends the skills of these names, `limit` calls in all.
-    pub fn lend(
-        &self,
+impl ToolGrants {
+    /// Grants the skills of these names, `limit` calls in all.
+    pub fn new(
+        skills: &Skills,
         names: &[String],
         workspace: Option<&str>,
         limit: u32,
-    ) -> Result<Lending, Problem> {
-        let catalogue = self.catalogue();
-        let mut lent: Vec<Arc<Skill>> = Vec::new();
+    ) -> Result<Self, Problem> {
+        let mut granted: Vec<Arc<Skill>> = Vec::new();
         let mut errors = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            let skill = catalogue.get(name).cloned().ok_or_else(unknown_skill)?;
+            let skill = skills.find(name)?;
             if matches!(skill.run, Run::Codex(_)) {
                 let detail = "is a turn of Codex itself, which no other turn can call";
                 let index = index.to_string();
                 errors.push(FieldError::new(&["extra", "skills", &index], detail));
-            } else if !lent.iter().any(|other| other.name == skill.name) {
-                lent.push(skill);
+            } else if !granted.iter().any(|other| other.name == skill.name) {
+                granted.push(skill);
             }
         }
-        let needs_workspace = lent
+        let needs_workspace = granted
             .iter()
             .any(|skill| skill.workspace != WorkspaceMode::None);
         if needs_workspace {
             let chosen = workspace.map(Value::from);
             // Without a name the model chooses, if there is anything to choose from.
-            let is_open = chosen.is_none() && !self.workspaces().names().is_empty();
-            if !is_open && let Err(reason) = self.workspaces().choose(chosen.as_ref()) {
+            let is_open = chosen.is_none() && !skills.workspaces().names().is_empty();
+            if !is_open && let Err(reason) = skills.workspaces().choose(chosen.as_ref()) {
                 errors.push(FieldError::new(&["extra", "workspace"], reason.detail()));
             }
         }
@@ -103,9 +103,9 @@ impl Skills {
             let count = errors.len();
             return Err(Problem::invalid(ErrorCode::InvalidExtra, errors, count));
         }
-        Ok(Lending {
-            skills: self.clone(),
-            lent,
+        Ok(Self {
+            skills: skills.clone(),
+            granted,
             workspace: workspace.map(str::to_owned),
             calls_left: limit,
             limit,
@@ -113,12 +113,10 @@ impl Skills {
             redactions: Counts::default(),
         })
     }
-}
 
-impl Lending {
     /// As the model is told of them.
     pub fn tools(&self) -> Vec<ToolDefinition> {
-        let tools = self.lent.iter().map(|skill| ToolDefinition {
+        let tools = self.granted.iter().map(|skill| ToolDefinition {
             name: skill.name.to_string(),
             description: skill.description.clone(),
             parameters: self.schema(skill),
@@ -141,23 +139,23 @@ impl Lending {
     }
 
     /// Runs what the model called, and tells it what came of it.
-    pub async fn answer(&mut self, call: ToolCall, borrower: &Borrower<'_>) -> LentCall {
+    pub async fn answer(&mut self, call: ToolCall, context: &ToolContext<'_>) -> ToolCallRecord {
         let started = Instant::now();
         let skill = call.name().to_owned();
-        let outcome = self.run(&call, borrower).await;
+        let outcome = self.run(&call, context).await;
         let (outcome, file_read) = match outcome {
             Ok((text, file_read)) => {
                 call.answer(true, &text);
                 (OK, file_read)
             }
             Err(problem) => {
-                call.answer(false, &told(&problem));
+                call.answer(false, &explanation(&problem));
                 (problem.code.as_str(), None)
             }
         };
         let duration = started.elapsed();
-        log(borrower, &skill, outcome, duration);
-        let called = LentCall {
+        log(context, &skill, outcome, duration);
+        let called = ToolCallRecord {
             skill,
             outcome,
             duration_ms: milliseconds(duration),
@@ -170,7 +168,7 @@ impl Lending {
     async fn run(
         &mut self,
         call: &ToolCall,
-        borrower: &Borrower<'_>,
+        context: &ToolContext<'_>,
     ) -> Result<(String, Option<String>), Problem> {
         if self.calls_left == 0 {
             return Err(Problem::new(
@@ -188,17 +186,17 @@ impl Lending {
         }
         let path = arguments.get("path").and_then(Value::as_str);
         let path = path.map(str::to_owned);
-        // The very skill that was lent: the files may have been read again meanwhile.
-        let lent = self
-            .lent
+        // The very skill that was granted: the files may have been read again meanwhile.
+        let granted = self
+            .granted
             .iter()
             .find(|skill| skill.name.as_str() == call.name());
-        let skill = lent.cloned().ok_or_else(unknown_skill)?;
-        let called = self.skills.call_skill(skill, arguments, borrower.deadline);
+        let skill = granted.cloned().ok_or_else(unknown_skill)?;
+        let called = self.skills.call(skill, arguments, context.deadline);
         let outcome = called.await?;
         self.redactions.add(&outcome.redactions);
-        let was_read = call.name() == READING_SKILL && outcome.tool_result.status == Status::Ok;
-        let mut text = serde_json::to_string(&outcome.tool_result)
+        let was_read = call.name() == READING_SKILL && outcome.result.status == Status::Ok;
+        let mut text = serde_json::to_string(&outcome.result)
             .map_err(|_| Problem::new(ErrorCode::Internal, "The result cannot be written."))?;
         cap(&mut text, MAX_RESULT_CHARS, Keep::HeadAndTail);
         Ok((text, path.filter(|_| was_read)))
@@ -220,7 +218,7 @@ impl Lending {
         }
     }
 
-    pub fn calls(&self) -> &[LentCall] {
+    pub fn calls(&self) -> &[ToolCallRecord] {
         &self.calls
     }
 
@@ -230,8 +228,8 @@ impl Lending {
     }
 }
 
-/// What the model is told of a refusal: enough to do better.
-fn told(problem: &Problem) -> String {
+/// What the model learns of a refusal: enough to do better.
+fn explanation(problem: &Problem) -> String {
     let mut text = problem.detail.clone();
     for error in &problem.errors {
         text.push('\n');
@@ -262,11 +260,11 @@ fn without_own(schema: &mut Value) {
     }
 }
 
-fn log(borrower: &Borrower<'_>, skill: &str, outcome: &str, duration: Duration) {
+fn log(context: &ToolContext<'_>, skill: &str, outcome: &str, duration: Duration) {
     tracing::info!(
         target: RECORD,
-        request_id = borrower.request_id,
-        tenant = borrower.tenant,
+        request_id = context.call.request_id,
+        tenant = context.call.caller.tenant,
         skill,
         outcome,
         duration_ms = milliseconds(duration),
