@@ -1,4 +1,4 @@
-//! The client as its user sees it, whichever way the CLI is spoken to.
+//! The public client. It works the same with every driver.
 
 use runner::Deadline;
 use secrecy::SecretString;
@@ -26,7 +26,7 @@ enum Processes {
     PerTurn(TurnProcesses),
 }
 
-/// How the client is at the moment.
+/// A snapshot of the client's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientStatus {
     Pool(PoolStatus),
@@ -34,8 +34,8 @@ pub enum ClientStatus {
 }
 
 impl CodexClient {
-    /// Removes what an earlier run left behind and begins to start processes, where they are started
-    /// ahead. Must be called within a runtime; its tasks run on `tracker` until
+    /// Removes the remains of an earlier run. With the driver `app-server` it also begins to start
+    /// processes. Must be called within a tokio runtime. Its tasks run on `tracker` until
     /// [`CodexClient::shutdown`].
     pub fn start(settings: ClientSettings, tracker: &TaskTracker) -> std::io::Result<Self> {
         let removed = home::remove_left_behind(&settings.state_dir)?;
@@ -54,7 +54,7 @@ impl CodexClient {
         Ok(Self { processes })
     }
 
-    /// A place for one turn, on a process that serves `tenant` alone. Waits for one until `deadline`.
+    /// Leases one turn on a process that serves only `tenant`. Waits for a free one until `deadline`.
     pub async fn lease(
         &self,
         tenant: &str,
@@ -88,7 +88,7 @@ impl CodexClient {
         }
     }
 
-    /// Refuses new leases, stops every process, and returns when none is left.
+    /// Refuses new leases and stops every process. Returns when no process is left.
     pub async fn shutdown(&self) {
         match &self.processes {
             Processes::Warm(pool) => pool.shutdown().await,
@@ -98,7 +98,7 @@ impl CodexClient {
 }
 
 impl ClientStatus {
-    /// Whether a turn could begin now.
+    /// Whether a turn could start now.
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Pool(pool) => pool.ready > 0,
@@ -114,8 +114,8 @@ impl ClientStatus {
     }
 }
 
-/// The right to one turn. Its credential is worth nothing until the broker has been told of it; a lease
-/// that is dropped gives its place back.
+/// The right to start one turn. The broker accepts its credential only after the caller has registered it
+/// there. Dropping the lease gives the right back.
 #[derive(Debug)]
 pub struct TurnLease {
     lease: Lease,
@@ -128,7 +128,7 @@ enum Lease {
 }
 
 impl TurnLease {
-    /// What the process will show to the broker in this turn.
+    /// The credential with which the process will call the broker in this turn.
     pub fn credential(&self) -> &SecretString {
         match &self.lease {
             Lease::Warm(lease) => lease.credential(),
@@ -136,7 +136,7 @@ impl TurnLease {
         }
     }
 
-    /// Starts the turn. From here on, dropping the future or the stream ends it.
+    /// Starts the turn. Dropping the future or the stream ends it.
     pub async fn start_turn(self, turn: &Turn) -> Result<TurnStream, TurnFailure> {
         match self.lease {
             Lease::Warm(lease) => {

@@ -1,4 +1,4 @@
-//! The world that Codex processes are started in, and how the broker is reached from it.
+//! The sandbox that Codex processes are started in, and their way to the broker.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -9,14 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::home::Home;
 
-/// On the sandbox's own loopback, where nothing else listens: any port would do.
+/// Any port would do: nothing else listens on the sandbox's own loopback.
 const BRIDGE_PORT: u16 = 8080;
 
-/// What stands around every process of a [`CodexClient`](crate::CodexClient), and where in it the
-/// broker is.
+/// How the processes of a [`CodexClient`](crate::CodexClient) are confined, and where they reach the broker.
 #[derive(Clone)]
 pub enum Confinement {
-    /// Nothing does: the broker listens on the loopback of this machine, at this URL with `/v1`.
+    /// No sandbox. The broker listens on this machine's loopback. The URL ends in `/v1`.
     Off {
         broker_base_url: String,
     },
@@ -26,26 +25,26 @@ pub enum Confinement {
 #[derive(Clone)]
 pub struct SandboxSettings {
     pub tools: SandboxTools,
-    /// What the program needs beside itself, read-only.
+    /// What the program may read beside itself.
     pub read_paths: Vec<PathBuf>,
-    /// Directories that look empty inside even where a read path leads to them.
+    /// Directories that look empty inside the sandbox, even if they are below a read path.
     pub hidden_paths: Vec<PathBuf>,
-    /// Of the private directory, and of `/tmp`.
+    /// The size of the private directory, and of `/tmp`.
     pub scratch_bytes: u64,
     pub limits: ResourceLimits,
-    /// Where the bridge of each new process goes.
+    /// Receives the bridge of each new process.
     pub bridges: mpsc::Sender<BrokerBridge>,
 }
 
-/// The listener inside one process's sandbox: its only way to the broker.
+/// The listener inside one process's sandbox. It is the process's only way to the broker.
 #[derive(Debug)]
 pub struct BrokerBridge {
     pub listener: TcpListener,
-    /// Cancelled when the process is gone; the listener and its connections are to be dropped then.
+    /// Cancelled when the process has ended. The receiver then drops the listener and its connections.
     pub closed: CancellationToken,
 }
 
-/// Nobody serves bridges any more: the gateway is ending.
+/// No bridge is served any more, because the program is shutting down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing;
 
@@ -57,7 +56,8 @@ impl Confinement {
         }
     }
 
-    /// Gives the broker the listener in one process's sandbox, if it has one, until the process is `gone`.
+    /// Passes the listener in a process's sandbox, if there is one, to the broker. Cancel `gone` when the
+    /// process has ended.
     pub(crate) async fn hand_over(
         &self,
         listener: Option<TcpListener>,
@@ -73,7 +73,7 @@ impl Confinement {
         sandbox.bridges.send(bridge).await.map_err(|_| Closing)
     }
 
-    /// The sandbox of one process: its home is in memory, made anew inside.
+    /// The sandbox of one process. Inside, the process's home is a directory in memory.
     pub(crate) fn around(&self, home: &Home) -> Sandbox {
         match self {
             Self::Off { .. } => Sandbox::Off,

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use secrecy::SecretString;
 
-/// 256 bits from the system, in hexadecimal: cannot be guessed by another process on this machine.
+/// 256 random bits in hexadecimal, so that no other process on this machine can guess it.
 pub(crate) fn new_credential() -> Result<SecretString, getrandom::Error> {
     let mut credential = String::new();
     for _ in 0..4 {

@@ -1,8 +1,8 @@
-//! The ways in which a Codex CLI can be spoken to, and which of them a CLI offers.
+//! The drivers, and which of them a CLI supports.
 
 use crate::per_turn::contract::{ArgumentTemplate, ContractSettings};
 
-/// How the CLI is spoken to.
+/// How the client speaks to the CLI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Driver {
     /// Warm `codex app-server` processes, many turns on each.
@@ -13,10 +13,10 @@ pub enum Driver {
     Contract(ContractSettings),
 }
 
-/// What the settings say about the driver.
+/// Which driver the settings ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverChoice {
-    /// What the CLI offers decides.
+    /// The best one that the CLI supports.
     Auto,
     AppServer,
     Exec,
@@ -32,12 +32,12 @@ impl Driver {
         }
     }
 
-    /// Whether the model can be lent tools.
+    /// Whether the model can call the caller's tools.
     pub fn supports_tools(&self) -> bool {
         matches!(self, Self::AppServer)
     }
 
-    /// Whether a turn can be given a schema for its answer.
+    /// Whether a turn can have a schema for its answer.
     pub fn takes_output_schema(&self) -> bool {
         match self {
             Self::AppServer | Self::Exec => true,
@@ -49,7 +49,7 @@ impl Driver {
     }
 }
 
-/// What a CLI says in its `--help` that it can do.
+/// The commands that a CLI names in its `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offers {
     app_server: bool,
@@ -58,8 +58,8 @@ pub(crate) struct Offers {
 }
 
 impl Offers {
-    /// A command stands at the beginning of its line, or behind the name of the program: prose may use
-    /// any word.
+    /// Only the first word of a line, or a word behind the name of the program, is a command. Prose may use
+    /// the same words elsewhere.
     pub(crate) fn of_help<'text>(lines: impl Iterator<Item = &'text str>) -> Self {
         let mut offers = Self::default();
         for line in lines {
@@ -84,7 +84,7 @@ impl Offers {
         }
     }
 
-    /// The warm one if there is a choice.
+    /// Prefers the driver with warm processes.
     pub(crate) fn best(self) -> Option<DriverChoice> {
         if self.app_server {
             Some(DriverChoice::AppServer)

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Beginning of the name of every home, by which an earlier run's are recognised.
+/// The names of all homes begin with this, so that the next start recognises those of an earlier run.
 const PREFIX: &str = "portcullis-codex-";
 
-/// Stands before [`PREFIX`] until the home is locked.
+/// Precedes [`PREFIX`] in the name until the home is locked.
 const UNNAMED: &str = ".new-";
 
-/// A home without its name that is older than this belongs to nobody: it gets its name within
-/// milliseconds.
+/// A home that still has its first name after this time belongs to no running gateway: it is renamed
+/// within milliseconds.
 const UNNAMED_AGE: Duration = Duration::from_mins(1);
 
-/// A process's private `CODEX_HOME`: made for it, removed with it.
+/// The private `CODEX_HOME` of one process. Dropping it removes the directory.
 ///
-/// It is held by a file lock for as long as this process lives, so that the next start can tell a
-/// home that an earlier run left behind from one that a neighbour uses.
+/// This process holds a file lock on it. So the next start can tell a home that an earlier run has left
+/// behind from one that another running gateway uses.
 #[derive(Debug)]
 pub(crate) struct Home {
     path: PathBuf,
@@ -33,8 +33,8 @@ impl Home {
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = format!("{PREFIX}{:016x}", u64::from_le_bytes(random));
         let path = state_dir.join(&name);
-        // It gets its name only when it is locked: a neighbour that starts just now must not take
-        // it for one that was left behind.
+        // It is renamed only when it is locked: another gateway that starts at this moment must not
+        // remove it as left behind.
         let unnamed = state_dir.join(format!("{UNNAMED}{name}"));
         fs::create_dir_all(state_dir)?;
         fs::create_dir(&unnamed)?;
@@ -54,12 +54,12 @@ impl Home {
         &self.path
     }
 
-    /// Writes a file that the process will find in its home, and gives its path.
+    /// Writes a file into the home, and returns its path.
     pub(crate) fn add_file(&mut self, name: &str, content: &str) -> io::Result<PathBuf> {
         let file = self.path.join(name);
         let mut created = File::create_new(&file)?;
         created.write_all(content.as_bytes())?;
-        // Whatever the umask is: in a sandbox it may be another user's to read. Nobody else can enter.
+        // Whatever the umask is: in a sandbox, another user reads it. Nobody else can enter the home.
         created.set_permissions(Permissions::from_mode(0o644))?;
         self.files.push(file.clone());
         Ok(file)
@@ -69,7 +69,7 @@ impl Home {
         &self.files
     }
 
-    /// An empty directory: where the process and its threads stand.
+    /// The working directory of the process and its threads. It is empty.
     pub(crate) fn working_dir(&self) -> PathBuf {
         self.path.join("work")
     }
@@ -93,8 +93,7 @@ fn lock(home: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Ends the processes and removes the homes that an earlier run left when it was killed. Returns how
-/// many homes.
+/// Ends the processes and removes the homes of an earlier run that was killed. Returns the number of homes.
 pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
     let entries = match fs::read_dir(state_dir) {
         Ok(entries) => entries,
@@ -107,7 +106,7 @@ pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
         if !is_home(&entry) {
             continue;
         }
-        // Locked: another gateway on this machine is using it. Not ours to open: another user's.
+        // The lock fails if another gateway on this machine uses the home, or if it is another user's.
         if lock(&entry.path()).is_err() {
             continue;
         }
@@ -122,8 +121,7 @@ pub(crate) fn remove_left_behind(state_dir: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Whether it is a home, and not one that a neighbour is just making. One that vanishes meanwhile is
-/// none any more.
+/// Whether the entry is a home, and not one that another gateway is creating at this moment.
 fn is_home(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let Some(name) = name.to_str() else {

@@ -1,14 +1,15 @@
 //! Speaks Codex: one [`Turn`] in, one stream of [`TurnEvent`] out.
 //!
-//! [`CodexClient`] keeps warm `codex app-server` processes with threads prepared ahead, or starts
-//! a process for each turn, as its [`Driver`] says. A caller leases a place for a turn, makes its credential valid at the broker, and starts the turn:
+//! The [`Driver`] of a [`CodexClient`] decides how: warm `codex app-server` processes with threads that are
+//! prepared ahead, or a process for each turn. A caller leases a turn, makes the lease's credential valid at
+//! the broker, and starts the turn:
 //!
 //! ```text
 //! lease(tenant) → TurnLease { credential } → start_turn(Turn) → TurnStream → TurnEvent…
 //! ```
 //!
-//! Dropping a [`TurnStream`] interrupts its turn; what does not obey is killed. This crate knows
-//! neither HTTP, authentication nor redaction: what a model says leaves it sealed as
+//! Dropping a [`TurnStream`] interrupts its turn. A process that does not obey is killed. This crate knows
+//! nothing of HTTP, authentication or redaction. The model's text leaves it sealed, as
 //! [`redact::Untrusted`].
 //!
 //! [`app_server`] has the pool of warm processes, [`per_turn`] the drivers that start a process for each

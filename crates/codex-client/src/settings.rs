@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::confinement::Confinement;
 use crate::driver::Driver;
 
-/// What the client needs to know; every value has been checked by whoever made it.
+/// The settings of a [`CodexClient`](crate::CodexClient). The caller has checked every value.
 #[derive(Clone)]
 pub struct ClientSettings {
     /// The program: the native Codex, or a company's own CLI.
@@ -15,24 +15,24 @@ pub struct ClientSettings {
     pub driver: Driver,
     /// Directory for private `CODEX_HOME`s, best on a memory-backed file system.
     pub state_dir: PathBuf,
-    /// The model of a turn that names none.
+    /// The model of turns that name none.
     pub model: String,
-    /// What stands around every process.
+    /// The sandbox of every process.
     pub confinement: Confinement,
-    /// Between an interrupt and the kill.
+    /// The time between an interrupt and the kill.
     pub kill_grace: Duration,
-    /// Text of one turn that may wait unread before the turn is ended.
+    /// A turn whose unread text is larger than this is ended.
     pub max_unread_bytes: usize,
-    /// Of the driver `app-server`.
+    /// For the driver `app-server`.
     pub pool: PoolLimits,
-    /// Processes at once, of the drivers that start one for each turn.
+    /// The most processes at once, for the drivers that start one for each turn.
     pub max_turn_processes: usize,
 }
 
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
     pub max_processes: usize,
-    /// Turns at once on one process.
+    /// The most turns at once on one process.
     pub turns_per_process: usize,
     /// A process is replaced after this many turns, …
     pub max_turns: u64,

@@ -1,29 +1,29 @@
-//! What a thread is told before its turn, and the tools that its model may call.
+//! What is set for a thread before its turn.
 
 use serde_json::Value;
 
-/// What the thread of a turn is told beside the turn itself. The default is a chat without tools.
+/// The instructions and tools of a turn's thread. The default is a chat without tools.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadProfile {
-    /// What the model is told before the question, in place of what it is told in a chat.
+    /// Instructions for the model. They replace those of a chat.
     pub instructions: Option<String>,
-    /// Only the driver `app-server` can lend any.
+    /// Only the driver `app-server` supports tools.
     pub tools: Vec<ToolDefinition>,
 }
 
 impl ThreadProfile {
-    /// Of a chat without tools: threads for those are prepared ahead.
+    /// Whether this is a chat without tools. Threads for such chats are prepared ahead.
     pub(crate) fn is_plain(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// A function that the model may call in one turn. Who runs it is whoever started the turn.
+/// A function that the model may call in one turn. The caller of the turn runs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolDefinition {
-    /// As the Responses API wants it: 1 to 64 of `a-z A-Z 0-9 _ -`.
+    /// 1 to 64 of the characters `a-z A-Z 0-9 _ -`, as the Responses API requires.
     pub name: String,
     pub description: String,
-    /// JSON Schema of the arguments, an object.
+    /// The JSON Schema of the arguments, which are an object.
     pub parameters: Value,
 }

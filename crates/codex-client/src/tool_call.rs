@@ -12,12 +12,12 @@ type Answer = Box<dyn FnOnce(bool, &str) + Send + Sync>;
 pub struct ToolCall {
     name: String,
     arguments: Untrusted,
-    /// `None` once it has been given.
+    /// `None` once the call has been answered.
     answer: Option<Answer>,
 }
 
 impl ToolCall {
-    /// `name` is the name of one of the turn's tools: it is the caller's word, not the model's.
+    /// `name` must be the name of one of the turn's tools, so that it is not text of the model.
     pub(crate) fn new(
         name: String,
         arguments: String,

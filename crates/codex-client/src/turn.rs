@@ -4,47 +4,47 @@ use thiserror::Error;
 
 use crate::tool_call::ToolCall;
 
-/// One question to the model. Every text in it is input, never an option or an instruction.
+/// One question to the model. Its texts are input: they are never options or instructions.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// Text items of the user's turn, in order.
+    /// The text items of the user's message, in order.
     pub input: Vec<String>,
     pub model: String,
     pub reasoning_effort: Option<String>,
-    /// JSON Schema for the final answer.
+    /// The JSON Schema of the final answer.
     pub output_schema: Option<Value>,
 }
 
-/// Two texts of one question, and two messages of one answer, are set apart by an empty line.
+/// Separates two texts of one question, and two messages of one answer: an empty line.
 pub(crate) const SEPARATOR: &str = "\n\n";
 
-/// What a turn says while it runs. [`TurnEvent::Ended`] comes exactly once, last.
+/// An event of a running turn. [`TurnEvent::Ended`] comes exactly once, as the last event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TurnEvent {
-    /// More of the answer. Pieces that the consumer has not fetched yet are joined.
+    /// More text of the answer. Pieces that have not been fetched yet are joined.
     Delta(Untrusted),
-    /// A message of the answer is finished, and nothing is in it.
+    /// A message of the answer is complete and empty.
     EmptyMessage,
-    /// Something that the turn does beside answering: metadata only.
+    /// The turn does something other than answer. Metadata only.
     Item {
         kind: ItemKind,
         status: ItemStatus,
     },
-    /// The model calls one of the turn's tools, and waits for the answer.
+    /// The model calls one of the turn's tools and waits for the answer.
     ToolCall(ToolCall),
-    /// What the CLI says that the turn has cost. Only the broker knows it for sure.
+    /// The tokens of the turn as the CLI reports them. Only the broker's count is reliable.
     Usage(ReportedUsage),
     Ended(TurnEnd),
 }
 
-/// Tokens, as the CLI counts them.
+/// The numbers of tokens, as the CLI counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportedUsage {
     pub input_tokens: u64,
-    /// The part of `input_tokens` that the provider had cached.
+    /// Those of the `input_tokens` that the provider had cached.
     pub cached_input_tokens: u64,
     pub output_tokens: u64,
-    /// The part of `output_tokens` that was reasoning.
+    /// Those of the `output_tokens` that were reasoning.
     pub reasoning_tokens: u64,
 }
 
@@ -71,14 +71,14 @@ pub enum ItemStatus {
     Completed,
 }
 
-/// Why a turn gave no answer. Holds no content: neither the CLI's nor the model's words.
+/// Why a turn has failed. Contains no text of the CLI or of the model.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TurnFailure {
     #[error("the Codex process ended in the middle of the turn")]
     Crashed,
     #[error("the Codex process did not answer")]
     Unresponsive,
-    #[error("the Codex process did not listen any more, and was ended")]
+    #[error("the Codex process stopped reading its input, and was ended")]
     Deaf,
     #[error("Codex reported a failed turn ({})", .0.as_str())]
     Codex(CodexErrorClass),
@@ -114,7 +114,7 @@ fn how(code: Option<i32>, signal: Option<i32>) -> String {
 }
 
 impl TurnFailure {
-    /// The process was lost, whatever the turn was: another process may do better.
+    /// Whether the process failed rather than the turn. On another process the turn may succeed.
     pub fn is_of_the_process(&self) -> bool {
         matches!(self, Self::Crashed | Self::Unresponsive | Self::Deaf)
     }
@@ -137,7 +137,7 @@ pub enum LeaseError {
     Closing,
 }
 
-/// `codexErrorInfo` of the protocol, by its published names; anything newer is `Other`.
+/// The protocol's `codexErrorInfo`. A name that the pinned version does not have is `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodexErrorClass {
     ContextWindowExceeded,

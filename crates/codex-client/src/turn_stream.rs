@@ -2,8 +2,8 @@ use crate::app_server::worker::WarmTurn;
 use crate::per_turn::process::TurnProcess;
 use crate::turn::TurnEvent;
 
-/// A running turn. Dropping it interrupts the turn at once and kills the process that does not obey
-/// within the grace; nothing has to be awaited for that.
+/// A running turn. Dropping it interrupts the turn at once, without anything to await. A process that does
+/// not obey within the grace is killed.
 #[derive(Debug)]
 pub struct TurnStream {
     source: Source,
@@ -28,7 +28,7 @@ impl TurnStream {
         }
     }
 
-    /// The next event; `None` after [`TurnEvent::Ended`]. Cancel-safe.
+    /// Returns the next event, and `None` after [`TurnEvent::Ended`]. Cancel-safe.
     pub async fn next(&mut self) -> Option<TurnEvent> {
         match &mut self.source {
             Source::Warm(turn) => turn.next().await,
@@ -36,12 +36,12 @@ impl TurnStream {
         }
     }
 
-    /// Returns once the turn is over, whatever of it has not been fetched yet: for who waits for something
-    /// else that the turn wants. Cancel-safe.
+    /// Returns when the turn is over, even if some events have not been fetched yet. For a caller that is
+    /// busy with a tool call of the turn and wants to stop when the turn ends. Cancel-safe.
     pub async fn over(&self) {
         match &self.source {
             Source::Warm(turn) => turn.over().await,
-            // It is read by nobody but its consumer, and asks for nothing.
+            // Only the consumer reads this process's output, and it makes no tool calls.
             Source::Process(_) => std::future::pending().await,
         }
     }

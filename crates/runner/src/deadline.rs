@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment at which a piece of work must have ended; made once, at the edge, and passed down.
+/// The moment at which a piece of work must have ended. It is made once per call, and passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 

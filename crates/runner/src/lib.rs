@@ -1,14 +1,14 @@
 //! The only place of Portcullis that starts a process.
 //!
-//! A caller says what to run ([`CommandSpec`]), within which limits ([`Limits`]) and until when
-//! ([`Deadline`]); it gets a [`Child`] whose output comes in bounded lines and which cannot outlive its
-//! [`ChildHandle`]. Never through a shell, never with an inherited environment. This crate knows
-//! neither HTTP nor Codex, and logs no byte that a child wrote.
+//! The caller gives a [`CommandSpec`], [`Limits`] and a [`Deadline`]. It gets a [`Child`], whose output comes
+//! in lines of limited length, and which is killed when its last [`ChildHandle`] is dropped. No child is
+//! started through a shell or inherits an environment. This crate knows nothing of HTTP or Codex, and logs
+//! no byte that a child has written.
 //!
-//! What it reaches of a child in a [`Sandbox`] is everything that the child has started. Without one,
-//! it is the process group and what can be found in `/proc`.
+//! At the end of a child in a [`Sandbox`], everything that it has started is killed. Without a sandbox, its
+//! process group is killed, and its descendants as far as they can be found in `/proc`.
 //!
-//! Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
+//! Needs Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
 mod deadline;
 mod process;

@@ -1,4 +1,4 @@
-//! The sandbox that a child may be started in, and everything of it that can be set.
+//! The sandbox of a child, and its settings.
 
 mod arguments;
 pub(crate) mod control_group;
@@ -35,50 +35,50 @@ pub(crate) use inside::Inside;
 pub(crate) use launch::PROGRAM_VARIABLE;
 pub(crate) use startup::Startup;
 
-/// What a file in memory counts: a page, or if it is empty, about half of one of the kernel's memory.
+/// How much memory one file in memory counts: one page. An empty one takes about half a page in the kernel.
 pub(crate) const BYTES_PER_INODE: u64 = 4096;
 
-/// Where everybody may write on any system.
+/// Directories in which everybody may write.
 const SHARED_SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 
-/// What the sandbox calls itself.
+/// The host name inside.
 const HOST_NAME: &str = "sandbox";
 
-/// What stands between a child and the rest of the machine.
+/// How a child is separated from the rest of the machine.
 #[derive(Clone, Default)]
 pub enum Sandbox {
-    /// Nothing but its own process group and environment: the child sees and reaches what this user
-    /// does, and only as much of it can be ended as can be found (see `docs/sandbox.md`).
+    /// Only a process group and an environment of its own. The child sees and reaches what this user does. At
+    /// its end, only those descendants are killed that can be found (see `docs/sandbox.md`).
     #[default]
     Off,
     Bubblewrap(Box<BubblewrapSpec>),
 }
 
-/// A world of namespaces that bubblewrap makes: no network but its own loopback, no process but its
-/// own, no file but those named here. It ends with the child, and the child with it.
+/// A sandbox of namespaces that bubblewrap makes. The child has no network except its own loopback, sees only
+/// its own processes, and only the files that are named here. The sandbox ends with the child.
 ///
-/// Never weaker than it says: a child whose sandbox is not complete is never run.
+/// A child whose sandbox is not complete is never run.
 #[derive(Clone)]
 pub struct BubblewrapSpec {
     pub tools: SandboxTools,
-    /// Seen inside under the same path, read-only, beside the program itself.
+    /// Visible inside under the same paths, read-only. So is the program itself.
     pub read_paths: Vec<PathBuf>,
-    /// Directories that look empty inside, although a read path may lead to them.
+    /// Directories that look empty inside, even if they are below a read path.
     pub hidden_paths: Vec<PathBuf>,
     pub private: PrivateDirectory,
-    /// Directories of the host that are seen under other names. What of the hidden paths lies in one
-    /// looks empty there too.
+    /// Directories of the host that are visible under other paths. Hidden paths below them look empty there
+    /// too.
     pub binds: Vec<Bind>,
-    /// A directory of the host that no other user can enter, where the launcher reports to the runner.
+    /// The directory of the socket on which the launcher reports. No other user may enter it.
     pub handshake_dir: PathBuf,
-    /// The port on the sandbox's own 127.0.0.1 that is listened on before the program runs; whoever
-    /// holds the [`Bridge`] accepts there. Without one, nothing answers inside.
+    /// A port on the sandbox's own 127.0.0.1. The launcher listens there before the program runs, and the
+    /// caller gets the listener from the [`Bridge`]. With `None` nothing listens inside.
     pub bridge_port: Option<u16>,
     pub limits: ResourceLimits,
 }
 
 impl BubblewrapSpec {
-    /// One with nobody in it yet; `None` where there are none.
+    /// Makes an empty control group. `None` if there are no control groups.
     pub(crate) fn control_group(&self) -> io::Result<Option<ControlGroup>> {
         let Some(groups) = &self.tools.control_groups else {
             return Ok(None);
@@ -88,7 +88,7 @@ impl BubblewrapSpec {
         Ok(Some(group))
     }
 
-    /// As much as one process may use with all that it may write in memory: for all of them together.
+    /// All processes together may use as much as one process and all files in memory.
     fn group_limits(&self) -> GroupLimits {
         let is_overlay = |bind: &&Bind| bind.mode == BindMode::Overlay;
         let overlays = self.binds.iter().filter(is_overlay).count();
@@ -102,23 +102,24 @@ impl BubblewrapSpec {
     }
 }
 
-/// The one place where the child can keep files, beside `/tmp` and `/dev/shm`: in memory, and gone with the sandbox.
+/// A directory in memory for the child's files. It disappears with the sandbox. Beside it, only `/tmp` and
+/// `/dev/shm` are writable.
 #[derive(Clone)]
 pub struct PrivateDirectory {
-    /// Where it is seen inside.
+    /// Its path inside.
     pub path: PathBuf,
-    /// Made in it.
+    /// Directories that are made in it.
     pub directories: Vec<PathBuf>,
-    /// Files of the host that stand in it, read-only: the source, and the target inside.
+    /// Files of the host that are visible in it, read-only: the source, and the target inside.
     pub files: Vec<(PathBuf, PathBuf)>,
-    /// Of it, of `/tmp`, and of `/dev/shm`. Files count, even empty ones.
+    /// The size of each of the three. Empty files count too.
     pub size_bytes: u64,
 }
 
-/// A directory of the host, and where it is seen inside.
+/// A directory of the host, and its path inside.
 #[derive(Clone, Debug)]
 pub struct Bind {
-    /// Without symbolic links, so that it can be compared with the hidden paths.
+    /// Must have no symbolic links, so that it can be compared with the hidden paths.
     pub source: PathBuf,
     pub target: PathBuf,
     pub mode: BindMode,
@@ -127,30 +128,29 @@ pub struct Bind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindMode {
     ReadOnly,
-    /// What the child writes is written to the host.
+    /// The child writes to the host's directory.
     Writable,
-    /// The child writes as it likes; what it writes lies in memory, is seen by nobody else and is gone
-    /// with the sandbox. Needs bubblewrap 0.11 and a kernel that lets a user namespace mount an overlay
-    /// (5.11). Its size has no limit of its own: see [`ChildHandle::written_bytes`].
+    /// What the child writes is kept in memory, is visible to nobody else, and disappears with the sandbox.
+    /// Needs bubblewrap 0.11 and Linux 5.11. Its size has no limit of its own: see
+    /// [`ChildHandle::written_bytes`].
     ///
     /// [`ChildHandle::written_bytes`]: crate::ChildHandle::written_bytes
     Overlay,
 }
 
-/// What each process inside may use. The kernel holds them; who goes over one fails or dies of it.
-///
-/// Per process, but for `processes`, which counts all of the sandbox, threads included.
+/// What each process inside may use, enforced by the kernel. `processes` is different: it is the number of all
+/// processes and threads of the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceLimits {
-    /// Private memory that can be written to, whether or not it is resident.
+    /// Private writable memory, resident or not.
     pub memory_bytes: u64,
-    /// Everything that is mapped or reserved, so much more than `memory_bytes` for some: a JavaScript
-    /// engine reserves 10 GB for each WebAssembly memory. It bounds what is shared, too.
+    /// All mapped or reserved memory, also shared memory. Some programs need much more than `memory_bytes`: a
+    /// JavaScript engine reserves 10 GB for each WebAssembly memory.
     pub address_space_bytes: u64,
     pub processes: u64,
     pub open_files: u64,
-    /// The largest file that can be written.
+    /// The largest file that a process may write.
     pub file_size_bytes: u64,
-    /// Processor time.
+    /// Processor time in seconds.
     pub cpu_sec: u64,
 }

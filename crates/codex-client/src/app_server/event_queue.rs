@@ -11,16 +11,16 @@ use crate::turn::{ItemKind, ItemStatus, SEPARATOR, TurnEnd, TurnEvent, TurnFailu
 
 use self::said_message::SaidMessage;
 
-/// The events of one turn between the process's reader and the turn's consumer.
+/// Passes the events of one turn from the process's reader to the turn's consumer.
 ///
-/// The reader serves every turn of its process and must never wait for one slow consumer, so a push
-/// never blocks. Memory is bounded all the same: text that was not fetched yet is joined into one
-/// event, and when it goes over the limit the turn ends as `NotFetched`.
+/// The reader serves all turns of its process and must not wait for a slow consumer, so a push never
+/// blocks. Memory is bounded: text that has not been fetched is joined into one event, and if there is more
+/// than the limit, the turn ends as `NotFetched`.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     thread_id: String,
     limit_bytes: usize,
-    /// The names of those that the model may call.
+    /// The names of the tools that the model may call.
     tools: Vec<String>,
     state: Mutex<State>,
     changed: Notify,
@@ -29,31 +29,30 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<TurnEvent>,
-    /// Of text, and of the arguments of tool calls.
+    /// The size of unread text and of the arguments of unread tool calls.
     unread_bytes: usize,
     unread_tool_calls: usize,
     /// Known once the process has answered `turn/start`.
     turn_id: Option<String>,
-    /// The messages that text came of, the one that spoke last at the end.
+    /// The messages that have had text, the most recent one at the end.
     messages: VecDeque<SaidMessage>,
-    /// The consumer has been told the end.
+    /// The last event has been queued.
     ended: bool,
-    /// Nobody wants the turn any more.
+    /// The consumer has dropped the turn.
     abandoned: bool,
-    /// The process has said that the turn is over, or is gone: nothing is left to interrupt.
+    /// The process has ended the turn, or has itself ended. There is nothing to interrupt.
     settled: bool,
 }
 
-/// Items beside the answer; a turn that makes more than this unread is not shown all of them.
+/// The most unread items. More of them are dropped.
 const MAX_UNREAD_EVENTS: usize = 1024;
 
-/// Calls of tools that the model makes at once. Far more than it may make in a turn: it is told of each
-/// one what came of it.
+/// The most unread tool calls: far more than a turn may make. Further ones are answered with an error.
 const MAX_UNREAD_TOOL_CALLS: usize = 1024;
 
 const TOO_MANY_CALLS: &str = "There are too many calls at once. Make fewer, with less text.";
 
-/// Messages of one turn that may overlap; a turn has one or two.
+/// The most messages of one turn that may overlap. A turn has one or two.
 const MAX_KNOWN_MESSAGES: usize = 64;
 
 impl EventQueue {
@@ -75,7 +74,7 @@ impl EventQueue {
         &self.tools
     }
 
-    /// Only one consumer at a time: the turn's stream, then whoever settles it.
+    /// Only one consumer may wait at a time.
     pub(crate) async fn next(&self) -> Option<TurnEvent> {
         loop {
             let changed = self.changed.notified();
@@ -104,7 +103,7 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// A whole message. What it has beyond its deltas is news; all of it, where none came.
+    /// Takes a complete message. Queues the part that has not come as deltas.
     pub(crate) fn push_message(&self, message_id: &str, text: &str) {
         let news = self.state.lock().news_of(message_id, text).to_owned();
         if !news.is_empty() {
@@ -129,7 +128,8 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// A call for an ended turn is dropped, which refuses it; the model is told of one too many.
+    /// A call for a turn that has ended is dropped, which refuses it. One call too many is answered with an
+    /// error.
     pub(crate) fn push_tool_call(&self, call: ToolCall) {
         let mut state = self.state.lock();
         if state.ended || state.abandoned {
@@ -149,18 +149,18 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// The process has ended the turn. Later ends are ignored: the first word counts.
+    /// Records that the process has ended the turn. Only the first end counts.
     pub(crate) fn settle(&self, end: TurnEnd) {
         let mut state = self.state.lock();
         state.settled = true;
         state.end(end);
         drop(state);
-        // Both a consumer and a settling task may wait.
+        // A consumer and a settling task may both be waiting.
         self.changed.notify_one();
         self.changed.notify_waiters();
     }
 
-    /// Nobody wants the turn any more: what has not started need not.
+    /// Records that the consumer has dropped the turn. A request to start it is not repeated.
     pub(crate) fn abandon(&self) {
         self.state.lock().abandoned = true;
     }
@@ -173,7 +173,7 @@ impl EventQueue {
         self.state.lock().settled
     }
 
-    /// Returns once the process has ended the turn, whatever is still unread.
+    /// Returns when the process has ended the turn, even if events are unread.
     pub(crate) async fn settled(&self) {
         loop {
             let changed = self.changed.notified();
@@ -197,7 +197,7 @@ impl EventQueue {
         self.changed.notify_one();
     }
 
-    /// Returns once the turn can be interrupted by its id, or has ended.
+    /// Returns when the turn has an id, with which it can be interrupted, or has ended.
     pub(crate) async fn turn_id_or_settled(&self) {
         loop {
             let changed = self.changed.notified();
@@ -219,15 +219,15 @@ enum Switch {
 }
 
 impl State {
-    /// What of a whole message has not been said. A message that is not what was said is another telling
-    /// of it: what a consumer has cannot be taken back.
+    /// The part of a complete message that has not been queued yet. If its text differs from the queued
+    /// deltas there is none, because the consumer may already have those.
     fn news_of<'text>(&self, message_id: &str, text: &'text str) -> &'text str {
         let said = self.messages.iter().find(|said| said.id() == message_id);
         said.map_or(Some(text), |said| said.beyond(text))
             .unwrap_or_default()
     }
 
-    /// Notes that the next text belongs to this message.
+    /// Records that the next text belongs to this message.
     fn switch_to(&mut self, message_id: &str, text: &str) -> Switch {
         if let Some(last) = self.messages.back_mut()
             && last.id() == message_id
@@ -253,7 +253,7 @@ impl State {
         }
     }
 
-    /// Notes that this event has been fetched.
+    /// Records that the event has been fetched.
     fn forget(&mut self, event: &TurnEvent) {
         match event {
             TurnEvent::Delta(text) => self.unread_bytes -= text.len_bytes(),
@@ -268,8 +268,7 @@ impl State {
         }
     }
 
-    /// The text that goes over the limit is the last: a slow consumer still gets all that it may take of
-    /// an answer that is too long for it.
+    /// The text that exceeds the limit is still queued, and the turn ends with it.
     fn push_text(&mut self, text: String, limit_bytes: usize) {
         if self.ended {
             return;

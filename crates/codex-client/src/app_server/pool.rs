@@ -1,4 +1,4 @@
-//! The pool of warm app-servers: who gets which process, and when one is started or replaced.
+//! The pool of warm app-servers: it decides which process serves a turn, and when one is started or replaced.
 
 mod maintainer;
 
@@ -36,36 +36,36 @@ struct Shared {
 struct State {
     members: Vec<Member>,
     starting: usize,
-    /// The tenants of the calls that wait for a place now.
+    /// The tenants of the calls that wait for a free slot.
     waiting: Vec<String>,
-    /// Launches, or first turns, that failed without a success between them.
+    /// Consecutive failures of launches and first turns.
     failures: u32,
     failed_at: Option<Instant>,
     not_before: Option<Instant>,
-    /// Why the last launch, or the last first turn, failed; gone with the next that does not.
+    /// Why the last launch or first turn failed. `None` after the next success.
     last_failure: Option<String>,
 }
 
 #[derive(Debug)]
 struct Member {
     worker: Arc<Worker>,
-    /// Set by the first lease, never changed.
+    /// Set by the first lease, and never changed.
     tenant: Option<String>,
     idle_since: Option<Instant>,
-    /// It has been told to end; its end is no failure.
+    /// It has been asked to end, so its end is not a failure.
     stopping: bool,
 }
 
-/// Failures in a row after which a call is refused at once instead of waiting for a process.
+/// After so many consecutive failures, calls are refused at once instead of waiting for a process.
 const FAILURES_UNTIL_REFUSAL: u32 = 3;
 
-/// How the pool is at the moment.
+/// A snapshot of the pool's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStatus {
     pub ready: usize,
     pub starting: usize,
     pub active_turns: usize,
-    /// Why no process could be started, while that is so.
+    /// Why no process can be started, as long as none is ready.
     pub failure: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl Pool {
         Self { shared }
     }
 
-    /// A thread of a process that serves `tenant` alone. Waits for a free place until `deadline`.
+    /// Leases a thread of a process that serves only `tenant`. Waits for a free one until `deadline`.
     pub(crate) async fn lease(
         &self,
         tenant: &str,
@@ -113,12 +113,12 @@ impl Pool {
             if let Some(slot) = self.shared.take_slot(tenant) {
                 match timeout_at(deadline.instant(), slot.prepare(profile)).await {
                     Ok(Ok(lease)) => return Ok(lease),
-                    // It is what was asked for that is refused: another process would do the same.
+                    // The profile is refused, and another process would refuse it too.
                     Ok(Err(error)) if error.is_refusal() && !profile.is_plain() => {
                         return Err(LeaseError::Refused);
                     }
                     Ok(Err(error)) => {
-                        // An overloaded process is asked again, unless another one takes the call.
+                        // An overloaded process is asked again, unless another one is free.
                         if error.is_overload() {
                             waiting.get_or_insert_with(|| Waiting::new(&self.shared, tenant));
                         }
@@ -170,7 +170,7 @@ impl Pool {
             .collect()
     }
 
-    /// Refuses new leases, stops every process, and returns when none is left.
+    /// Refuses new leases and stops every process. Returns when no process is left.
     pub(crate) async fn shutdown(&self) {
         self.shared.closing.cancel();
         let mut changed = self.shared.config.changed.subscribe();
@@ -186,16 +186,16 @@ impl Pool {
                     return;
                 }
             }
-            // The sender lives in the pool, so this can only mean a change.
+            // This cannot fail: the pool owns the sender.
             let _ = changed.changed().await;
         }
     }
 }
 
 impl Shared {
-    /// The best slot for a turn of `tenant`: on one of its own processes, one with a thread ready
-    /// before one without, the least loaded first; else on a process that belongs to nobody yet; else
-    /// on one that was overloaded.
+    /// Takes the best slot for a turn of `tenant`. Processes of the tenant come first, then those without a
+    /// tenant, and overloaded ones last. Among equals, one with a prepared thread comes first, then the one
+    /// with the fewest turns.
     fn take_slot(&self, tenant: &str) -> Option<Slot> {
         let mut state = self.state.lock();
         let mut candidates: Vec<&mut Member> = state
@@ -229,7 +229,7 @@ impl Shared {
         }
     }
 
-    /// Why waiting is pointless, if it is: nothing runs, and starting has failed again and again.
+    /// The reason to refuse calls at once: no process is ready, and starts have failed repeatedly.
     fn refusal(&self) -> Option<String> {
         let state = self.state.lock();
         let hopeless = state.failures >= FAILURES_UNTIL_REFUSAL
@@ -252,7 +252,7 @@ impl Member {
     }
 }
 
-/// A call that waits, counted so that the maintainer can start a process for it.
+/// Registers a waiting call, so that the maintainer starts a process for it.
 struct Waiting<'call> {
     pool: &'call Shared,
     tenant: &'call str,

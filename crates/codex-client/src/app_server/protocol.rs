@@ -1,6 +1,6 @@
-//! The part of the app-server protocol that a chat turn needs: one JSON object a line, JSON-RPC
-//! without its `jsonrpc` field. Source: `codex app-server generate-json-schema --experimental` of the
-//! pinned version; the crate's tests check these types against what that prints.
+//! The part of the app-server protocol that a chat turn needs: JSON-RPC without its `jsonrpc` field, one
+//! object a line. Source: `codex app-server generate-json-schema --experimental` of the pinned version. The
+//! crate's tests check these types against its output.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::turn::{CodexErrorClass, ItemKind, ItemStatus, Turn};
 
-/// Notifications that nobody here reads; the process does not even write them.
+/// Notifications that are not used here. The process is asked not to write them.
 const UNREAD_NOTIFICATIONS: &[&str] = &[
     "account/rateLimits/updated",
     "account/updated",
@@ -32,7 +32,7 @@ const UNREAD_NOTIFICATIONS: &[&str] = &[
     "warning",
 ];
 
-/// JSON-RPC error of an app-server that has too much to do; the request may be repeated.
+/// The JSON-RPC error of an overloaded app-server. The request may be repeated.
 pub(crate) const OVERLOADED: i64 = -32001;
 
 pub(crate) const TOOL_CALL: &str = "item/tool/call";
@@ -47,7 +47,7 @@ pub(crate) fn initialize() -> Value {
     })
 }
 
-/// `default_model` is the one in the process's own settings, which need not be repeated.
+/// The model is left out if it is `default_model`, which the process has in its settings.
 pub(crate) fn turn_start(thread_id: &str, turn: &Turn, default_model: &str) -> Value {
     let input: Vec<Value> = turn
         .input
@@ -83,7 +83,7 @@ pub(crate) fn notification(method: &str) -> Vec<u8> {
     line(&json!({ "method": method }))
 }
 
-/// The response to a request of the server's; `id` is repeated as it came.
+/// The response to a request of the server. `id` must be the request's.
 pub(crate) fn response(id: &RawValue, member: &str, value: &Value) -> Vec<u8> {
     line(&json!({ "id": id, member: value }))
 }
@@ -97,7 +97,7 @@ pub(crate) fn tool_response(id: &RawValue, success: bool, text: &str) -> Vec<u8>
     response(id, "result", &result)
 }
 
-/// Without its newline; the runner writes both at once.
+/// One line without its newline. The runner adds that when it writes.
 fn line(message: &Value) -> Vec<u8> {
     message.to_string().into_bytes()
 }
@@ -113,13 +113,13 @@ pub(crate) enum Incoming<'line> {
         id: &'line RawValue,
         method: String,
     },
-    /// A request too, but one that a turn may have been granted.
+    /// A request to call one of a turn's tools.
     ToolCall {
         id: &'line RawValue,
         call: ToolCallParams<'line>,
     },
     Notification(Notification),
-    /// A notification that means nothing to a chat turn.
+    /// A notification that a chat turn does not need.
     Ignored,
 }
 
@@ -139,7 +139,7 @@ pub(crate) enum Notification {
         message_id: String,
         text: String,
     },
-    /// A finished message, whole.
+    /// A complete message, with all its text.
     Message {
         thread_id: String,
         message_id: String,
@@ -262,7 +262,7 @@ pub(crate) struct TurnStarted {
     pub(crate) turn: WireTurn,
 }
 
-/// Reads one line. An error means that the line is not of the protocol.
+/// Parses one line. Fails if the line does not follow the protocol.
 pub(crate) fn parse(line: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
     let envelope: Envelope<'_> = serde_json::from_slice(line)?;
     match (envelope.method, envelope.id) {
@@ -349,7 +349,7 @@ fn parse_notification<'line>(
     Ok(Incoming::Notification(notification))
 }
 
-/// The items that a caller is told about. `None`: the caller's own message, or the answer itself.
+/// The kind of an item, or `None` for items that are not reported: the question and the answer.
 fn item_kind(wire: &str) -> Option<ItemKind> {
     Some(match wire {
         "userMessage" | "agentMessage" | "hookPrompt" => return None,
@@ -363,7 +363,7 @@ fn item_kind(wire: &str) -> Option<ItemKind> {
     })
 }
 
-/// `codexErrorInfo` is a name, or an object with the name as its only key.
+/// `codexErrorInfo` is either a name, or an object whose only key is the name.
 fn error_class(info: Option<&Value>) -> CodexErrorClass {
     let name = match info {
         Some(Value::String(name)) => name.as_str(),

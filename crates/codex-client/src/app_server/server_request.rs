@@ -1,5 +1,5 @@
-//! Requests that the CLI makes of its client. But for calls of tools that a turn was lent, none is granted,
-//! and an unanswered one would hang the turn, so each is refused in the form that its method expects.
+//! Requests that the CLI makes of its client. Only calls of the turn's tools are granted. All others are
+//! refused in the form that their method expects, because a request without an answer would block the turn.
 
 use serde_json::{Value, json};
 

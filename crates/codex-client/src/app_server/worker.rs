@@ -1,4 +1,4 @@
-//! One warm `codex app-server` process: started, brought to readiness, retired, ended.
+//! One warm `codex app-server` process, from its start to its end.
 
 mod calls;
 mod io;
@@ -40,10 +40,10 @@ use threads::PreparedThread;
 pub(crate) use threads::ThreadLease;
 pub(crate) use turns::WarmTurn;
 
-/// The longest line that is believed: a whole answer is repeated in `turn/completed`.
+/// A longer line is dropped. `turn/completed` repeats a whole answer in one line.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// What every worker is made from.
+/// What all workers of a pool have in common.
 pub(crate) struct WorkerConfig {
     pub(crate) program: PathBuf,
     pub(crate) search_path: OsString,
@@ -54,9 +54,9 @@ pub(crate) struct WorkerConfig {
     pub(crate) turns_per_process: usize,
     pub(crate) max_unread_bytes: usize,
     pub(crate) tracker: TaskTracker,
-    /// Cancelled when the pool shuts down: what has not started by then never will.
+    /// Cancelled when the pool shuts down. Launches end then.
     pub(crate) closing: CancellationToken,
-    /// Changes whenever a worker's condition or load does.
+    /// Changes whenever the condition or load of a worker changes.
     pub(crate) changed: watch::Sender<u64>,
 }
 
@@ -66,9 +66,9 @@ pub(crate) struct Worker {
     outgoing: Outgoing,
     working_dir: PathBuf,
     born: Instant,
-    /// When the process last said anything, in milliseconds after `born`.
+    /// The time of the last output of the process, in milliseconds after `born`.
     last_heard_ms: AtomicU64,
-    /// Cancelled when the process is gone.
+    /// Cancelled when the process has ended.
     gone: CancellationToken,
     state: Mutex<State>,
 }
@@ -81,9 +81,9 @@ struct State {
     turns: HashMap<String, Arc<EventQueue>>,
     prepared: VecDeque<PreparedThread>,
     preparing: bool,
-    /// Whether the last `thread/start` was refused because the process had too much to do.
+    /// Whether the last `thread/start` was refused because the process was overloaded.
     is_overloaded: bool,
-    /// It is ended, because it does not listen.
+    /// It is being ended, because it does not read its input.
     is_deaf: bool,
     active: usize,
     turns_started: u64,
@@ -97,7 +97,7 @@ pub(crate) enum Condition {
     #[default]
     Starting,
     Ready,
-    /// Takes no new turn; stopped when the last one has ended.
+    /// Takes no new turns. The pool stops it when its last turn has ended.
     Retiring,
     Gone,
 }
@@ -119,7 +119,7 @@ pub(crate) enum LaunchError {
 }
 
 impl WorkerConfig {
-    /// Wakes whoever waits for a change of the pool or of one of its workers.
+    /// Wakes the tasks that wait for a change of the pool or of one of its workers.
     pub(crate) fn announce(&self) {
         self.changed.send_modify(|version| *version += 1);
     }
@@ -132,7 +132,7 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// Starts a process and brings it to the point where a turn can begin at once.
+    /// Starts a process. Returns when a turn could start on it at once.
     pub(crate) async fn launch(config: Arc<WorkerConfig>) -> Result<Arc<Self>, LaunchError> {
         let broker = config.confinement.broker_base_url();
         let config_toml = profile::config_toml(&config.model, &broker, None);
@@ -234,7 +234,7 @@ impl Worker {
         self.born.elapsed()
     }
 
-    /// Reads its resident memory from the system; [`Worker::rss_bytes`] is what this found last.
+    /// Measures the resident memory. [`Worker::rss_bytes`] returns the last measurement.
     pub(crate) fn measure_memory(&self) {
         let rss_bytes = self.process.rss_bytes();
         self.state.lock().rss_bytes = rss_bytes;
@@ -248,7 +248,7 @@ impl Worker {
         self.process.pid()
     }
 
-    /// Takes no new turn from now on. The pool stops it when its last turn has ended.
+    /// Makes it take no new turns. The pool stops it when its last turn has ended.
     pub(crate) fn retire(&self) {
         {
             let mut state = self.state.lock();
@@ -260,7 +260,7 @@ impl Worker {
         self.announce();
     }
 
-    /// Retires a process that misbehaves and can still be spoken to. Its turns may end; it gets no new one.
+    /// Retires a process that misbehaves but still answers. Its turns may end.
     fn quarantine(&self, reason: &str) {
         if self.condition() == Condition::Gone {
             return;
@@ -269,8 +269,8 @@ impl Worker {
         self.retire();
     }
 
-    /// Ends a process that does not listen any more, and its turns at once: they would wait for answers
-    /// that never reach it, and could not be interrupted.
+    /// Ends a process that does not read its input any more, and fails its turns at once: they could not be
+    /// interrupted.
     fn end_deaf(&self, reason: &str) {
         let turns: Vec<_> = {
             let mut state = self.state.lock();
@@ -290,8 +290,8 @@ impl Worker {
         self.config.tracker.spawn(ending);
     }
 
-    /// A request was not answered in time. Who has said nothing at all meanwhile does not listen; who has
-    /// said something is slow, or does not want to.
+    /// Handles a request that was not answered in time. A process that has written nothing since is ended.
+    /// One that has written something is slow, and is quarantined.
     fn handle_silence(&self, since: Instant, reason: &str) {
         let last_heard = Duration::from_millis(self.last_heard_ms.load(Ordering::Relaxed));
         if self.born + last_heard > since {
@@ -312,7 +312,7 @@ impl Worker {
         self.process.shutdown(Interrupt::None).await;
     }
 
-    /// Interrupt, grace, kill; returns when nothing of it is left.
+    /// Interrupts the process, and kills it after the grace. Returns when it has ended.
     pub(crate) async fn stop(&self) {
         self.retire();
         self.process.shutdown(Interrupt::Signal).await;

@@ -1,22 +1,22 @@
-//! Where the Codex CLI is: the native program, in its package or on the search path.
+//! Finds the Codex CLI: the native program, in its package or on the search path.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The version in `codex/package.json`, which everything here was checked against.
+/// The version in `codex/package.json`. This crate was tested with it.
 pub const PINNED_VERSION: &str = "0.169.0";
 
 #[derive(Debug, Error)]
 #[error("no Codex CLI was found")]
 pub struct NotFound;
 
-/// Finds the program: `configured` if there is one, else the package in one of `roots` (directories
-/// that may hold `codex/node_modules`), else `codex` in a directory of `search_path`.
+/// Finds the program: `configured` if it is given, else the package below one of `roots` (directories that
+/// may contain `codex/node_modules`), else `codex` in a directory of `search_path`.
 ///
-/// The native program is preferred to the package's Node launcher, which costs 70 ms a start and
-/// leaves Codex behind when it is killed.
+/// Returns the native program rather than the package's Node launcher: that costs 70 ms a start, and when
+/// it is killed, Codex goes on.
 pub fn locate(
     configured: Option<&Path>,
     roots: &[PathBuf],
@@ -38,8 +38,8 @@ pub fn locate(
         .ok_or(NotFound)
 }
 
-/// Where bubblewrap may be in Codex packages: in the one that `program` belongs to, then in those that are
-/// installed in `roots`.
+/// Where a Codex package may contain bubblewrap: first the package of `program`, then those installed below
+/// `roots`.
 pub fn packaged_bubblewrap<'paths>(
     program: &Path,
     roots: &'paths [PathBuf],
@@ -50,13 +50,13 @@ pub fn packaged_bubblewrap<'paths>(
     packages.map(|package| package.join("codex-resources/bwrap"))
 }
 
-/// The launcher of the package that is installed there.
+/// The Node launcher of the package that is installed below `root`.
 fn installed_in(root: &Path) -> Option<PathBuf> {
     let launcher = root.join("codex/node_modules/@openai/codex/bin/codex.js");
     launcher.is_file().then_some(launcher)
 }
 
-/// The native program behind the package's launcher; any other program as it is.
+/// The native program that the package's Node launcher would start. Any other program is returned as it is.
 fn native(program: &Path) -> PathBuf {
     let resolved = program
         .canonicalize()

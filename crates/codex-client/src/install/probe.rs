@@ -1,4 +1,4 @@
-//! A CLI is asked once, at start, what it is: its version, and what it can be asked for.
+//! Asks the CLI once, at the start, for its version and its commands.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use crate::driver::{Driver, DriverChoice, Offers};
 use crate::install::locate::PINNED_VERSION;
 use crate::per_turn::contract::{ArgumentTemplate, ContractOptions, ContractSettings};
 
-/// A CLI that does not answer within this time is not one.
+/// A program that does not answer within this time is not usable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const KILL_GRACE: Duration = Duration::from_secs(1);
 const MAX_LINE_BYTES: usize = 4096;
@@ -23,33 +23,33 @@ const MAX_OUTPUT: OutputLimit = OutputLimit {
     lines: 10_000,
 };
 
-/// Of the answer to one question; a help is a few kilobytes.
+/// The most lines that are read of one answer. A help text has a few kilobytes.
 const MAX_ANSWER_LINES: usize = 2000;
 
-/// What a company's version looks like in the log is its own business, within these bounds.
+/// The version of a company's CLI may have any form, but not more characters than this.
 const MAX_VERSION_CHARS: usize = 64;
 
-/// A CLI that has answered.
+/// A CLI that has answered the probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
-    /// Absolute path of the program.
+    /// The absolute path of the program.
     pub program: PathBuf,
-    /// Its `PATH`, with which it has answered.
+    /// The `PATH` with which it has answered.
     pub search_path: OsString,
     pub version: String,
     pub driver: Driver,
 }
 
-/// Who is asked, where, and what for.
+/// Which program is asked, and how.
 pub struct Probe<'start> {
     pub program: PathBuf,
     pub choice: DriverChoice,
-    /// What a company's CLI is called with.
+    /// The arguments of a company's CLI.
     pub chat_arguments: &'start [ArgumentTemplate],
     /// Its `PATH`, see [`runner::search_path`].
     pub search_path: OsString,
-    /// If one is given, the answer is also the proof that it can be made here, and that the program runs
-    /// in it. The path is a directory that no other user can enter.
+    /// The sandbox to ask it in, and a directory that no other user can enter. An answer then also proves
+    /// that the sandbox can be made here and that the program runs in it.
     pub sandbox: Option<(&'start SandboxSettings, &'start Path)>,
     pub tracker: &'start TaskTracker,
 }
@@ -78,7 +78,7 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
-    /// The program ran, and was not what it should be: outside of the sandbox it may be.
+    /// Whether the program ran but did not answer as expected. It may do so outside of the sandbox.
     pub fn is_of_the_program(&self) -> bool {
         matches!(
             self,
@@ -88,8 +88,7 @@ impl ProbeError {
 }
 
 impl Installation {
-    /// Whether it is the version that everything here was checked against. A company's own CLI has
-    /// versions of its own, which are nobody's business here.
+    /// Whether it is the pinned version. A company's own CLI may have any version.
     pub fn is_expected(&self) -> bool {
         matches!(self.driver, Driver::Contract(_)) || self.version == PINNED_VERSION
     }
@@ -146,7 +145,8 @@ impl Probe<'_> {
         }
     }
 
-    /// From the help of `chat`; where that names neither, from what the general one says of `chat`.
+    /// Reads the options from the help of `chat`. If that names none, from the lines of the general help
+    /// that mention `chat`.
     async fn contract_options(
         &self,
         general: Vec<String>,
@@ -171,7 +171,7 @@ impl Probe<'_> {
         Ok(ContractOptions::named_in(of_chat.map(String::as_str)))
     }
 
-    /// The lines that it prints, as far as they are text. Ends with the program, or with the time.
+    /// Runs the program and returns the lines of text that it prints until it ends or its time is over.
     async fn answer_to(&self, arguments: &[&str]) -> Result<Vec<String>, ProbeError> {
         let sandbox = self.sandbox.map(|(settings, handshake_dir)| {
             let private = PrivateDirectory {
@@ -246,7 +246,7 @@ fn codex_version(line: &str) -> Option<String> {
     (!version.is_empty() && version.bytes().all(is_plausible)).then(|| version.to_owned())
 }
 
-/// The line without what could not stand in a log or a header.
+/// The line without characters that may not be in a log or a header.
 fn own_version(line: &str) -> String {
     let printable = line
         .trim()

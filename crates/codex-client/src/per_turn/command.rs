@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use crate::turn::Turn;
 
-/// All that a process has to be told.
+/// What the command of a process for one turn is made from.
 pub(crate) struct TurnContext<'turn> {
     pub(crate) turn: &'turn Turn,
     pub(crate) instructions: Option<&'turn str>,
@@ -14,10 +14,10 @@ pub(crate) struct TurnContext<'turn> {
     pub(crate) search_path: &'turn OsStr,
 }
 
-/// What a process is started with, beside its program.
+/// Arguments, environment and input of a process for one turn.
 pub(crate) struct TurnCommand {
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: BTreeMap<OsString, OsString>,
-    /// Written to its standard input, which is then closed.
+    /// Written to standard input, which is then closed.
     pub(crate) input: String,
 }

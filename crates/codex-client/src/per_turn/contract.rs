@@ -1,8 +1,8 @@
-//! The driver `contract`: a company's own CLI that follows `codex chat [--stream] [--json]`, a process
-//! for each turn.
+//! The driver `contract`: a company's own CLI with a command like `codex chat [--stream] [--json]`, a
+//! process for each turn.
 //!
-//! The question goes to its standard input. Its model calls go to the broker, as those of Codex do: it
-//! finds the address, the turn's credential and the model in the variables that every OpenAI SDK reads.
+//! The CLI reads the question from standard input. It calls the model through the broker, as Codex does.
+//! The broker's address, the turn's credential and the model are in the variables that the OpenAI SDKs read.
 
 mod arguments;
 mod reader;
@@ -24,7 +24,7 @@ pub use arguments::ArgumentTemplate;
 use arguments::Values;
 pub(crate) use reader::Reader;
 
-/// What a company's CLI is called with, and what it is known to offer.
+/// The arguments of a company's CLI, and the options that it supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractSettings {
     pub chat_arguments: Vec<ArgumentTemplate>,
@@ -34,7 +34,7 @@ pub struct ContractSettings {
 /// The options that a CLI names in its help.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContractOptions {
-    /// `--stream`: the answer comes bit by bit.
+    /// `--stream`: the answer comes in pieces.
     pub stream: bool,
     /// `--json`: the answer is one JSON object a line.
     pub json: bool,
@@ -57,7 +57,7 @@ pub(crate) fn command(
         output_schema_file: output_schema_file.as_deref(),
     };
     let templates = settings.chat_arguments.iter();
-    // It has instructions of its own, and takes others with the question.
+    // The CLI has no option for instructions, so they precede the question.
     let instructions = context.instructions.into_iter();
     let texts: Vec<&str> = instructions
         .chain(turn.input.iter().map(String::as_str))

@@ -1,5 +1,5 @@
-//! The driver `exec`: `codex exec --json`, a process for each turn. It gives no deltas: an answer
-//! comes message by message.
+//! The driver `exec`: `codex exec --json`, a process for each turn. There are no deltas: each message of the
+//! answer comes as a whole.
 
 use std::io;
 
@@ -16,8 +16,8 @@ use crate::turn::{
     TurnFailure,
 };
 
-/// The question goes to standard input (`-`); whatever else the turn needs, to files in the process's
-/// home. Nothing that a caller sent is in the arguments.
+/// The process reads the question from standard input (`-`), and everything else from files in its home.
+/// Nothing that a caller sent is in the arguments.
 pub(crate) fn command(home: &mut Home, context: &TurnContext<'_>) -> io::Result<TurnCommand> {
     let turn = context.turn;
     let instructions = context.instructions.unwrap_or(BASE_INSTRUCTIONS);
@@ -46,7 +46,7 @@ pub(crate) fn command(home: &mut Home, context: &TurnContext<'_>) -> io::Result<
     })
 }
 
-/// Reads the events, one JSON object a line, and judges by them and by the exit code together.
+/// Reads the events, one JSON object a line. Events and exit code together decide how the turn has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     answered: bool,
@@ -55,8 +55,8 @@ pub(crate) struct Reader {
     useless: UselessLines,
 }
 
-/// The events of `codex exec --json` that mean something here. `error` is not among them: it may say
-/// "Reconnecting…", and where it is final, `turn.failed` follows.
+/// The events of `codex exec --json` that are used. `error` is not: it may only say "Reconnecting…", and if it
+/// is final, `turn.failed` follows.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
 enum Event {
@@ -106,8 +106,8 @@ impl Reader {
     fn take(&mut self, event: Event) -> Vec<TurnEvent> {
         match event {
             Event::ItemCompleted { item } if item.kind == "agent_message" => self.answer(item.text),
-            Event::ItemStarted { item } => tell(&item, ItemStatus::Started),
-            Event::ItemCompleted { item } => tell(&item, ItemStatus::Completed),
+            Event::ItemStarted { item } => item_event(&item, ItemStatus::Started),
+            Event::ItemCompleted { item } => item_event(&item, ItemStatus::Completed),
             Event::TurnCompleted { usage } => {
                 self.completed = true;
                 let usage = usage.unwrap_or_default();
@@ -126,7 +126,7 @@ impl Reader {
         }
     }
 
-    /// Nothing more is believed of an answer once its turn is over.
+    /// Text after the end of the turn is ignored.
     fn answer(&mut self, mut text: String) -> Vec<TurnEvent> {
         if self.is_over() {
             return Vec::new();
@@ -145,9 +145,9 @@ impl Reader {
         self.completed || self.failed
     }
 
-    /// A failed turn has failed, whatever the exit code says. One that completed and answered has done
-    /// so even where the process ended badly afterwards; one that did not answer is believed only with
-    /// exit code 0. A process that says neither has not finished the turn, however well it ended.
+    /// A turn that the CLI reports as failed has failed, whatever the exit code is. One that it reports as
+    /// completed has completed if there was an answer, or if the exit code is 0. If it reports neither, the
+    /// turn has failed.
     pub(crate) fn conclude(&mut self, exit: &Exit) -> TurnEnd {
         let failure = if self.failed {
             TurnFailure::Codex(CodexErrorClass::Other)
@@ -169,8 +169,8 @@ impl Reader {
     }
 }
 
-/// Metadata only, and nothing of a kind that is not known.
-fn tell(item: &Item, status: ItemStatus) -> Vec<TurnEvent> {
+/// Metadata only. Unknown kinds are left out.
+fn item_event(item: &Item, status: ItemStatus) -> Vec<TurnEvent> {
     let kind = match item.kind.as_str() {
         "reasoning" => ItemKind::Reasoning,
         "command_execution" => ItemKind::Command,
@@ -178,7 +178,7 @@ fn tell(item: &Item, status: ItemStatus) -> Vec<TurnEvent> {
         "mcp_tool_call" => ItemKind::ToolCall,
         "web_search" => ItemKind::WebSearch,
         "todo_list" => ItemKind::Plan,
-        // `error` is a warning of the CLI's about itself.
+        // `error` is a warning of the CLI about itself.
         _ => return Vec::new(),
     };
     vec![TurnEvent::Item { kind, status }]

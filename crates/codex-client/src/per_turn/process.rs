@@ -1,5 +1,4 @@
-//! A process for one turn: what the drivers `exec` and `contract` have in common. Each brings how the
-//! process is started and how its output is read.
+//! A running process for one turn, of the driver `exec` or `contract`. Each driver has a reader of its own.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,7 +13,7 @@ use crate::per_turn::exec;
 use crate::per_turn::step::{Step, UselessLines};
 use crate::turn::{TurnEnd, TurnEvent, TurnFailure};
 
-/// Reads the output of a process and judges its end.
+/// Reads the output of a process, and decides how the turn has ended.
 pub(crate) enum Reader {
     Exec(exec::Reader),
     Contract(contract::Reader),
@@ -28,7 +27,7 @@ impl Reader {
         }
     }
 
-    /// Whether the process has said that the turn is over: then it has only to end.
+    /// Whether the process has reported the end of the turn. Then it only has to exit.
     fn is_over(&self) -> bool {
         match self {
             Self::Exec(reader) => reader.is_over(),
@@ -36,7 +35,7 @@ impl Reader {
         }
     }
 
-    /// What is left to say now that the process has ended, and how the turn did.
+    /// The last events of the turn, and its end. For when the process has exited.
     fn conclude(&mut self, exit: &Exit) -> (Vec<TurnEvent>, TurnEnd) {
         match self {
             Self::Exec(reader) => (Vec::new(), reader.conclude(exit)),
@@ -52,15 +51,14 @@ impl Reader {
     }
 }
 
-/// A turn that has a process to itself. The output is read by whoever fetches the events, so a slow
-/// consumer slows the process down and costs no memory. Dropping it interrupts the process, and kills
-/// what does not end within the grace.
+/// A turn with a process of its own. Output is read only when events are fetched, so a slow consumer slows
+/// the process down and costs no memory. Dropping it interrupts the process, and kills it after the grace.
 pub(crate) struct TurnProcess {
     handle: ChildHandle,
     output: Lines,
     reader: Reader,
     events: VecDeque<TurnEvent>,
-    /// How long it may live on after it has said that the turn is over.
+    /// How long it may take to exit after it has reported the end of the turn.
     patience: Duration,
     over_since: Option<Instant>,
     stage: Stage,
@@ -70,15 +68,15 @@ pub(crate) struct TurnProcess {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Reading,
-    /// The output is at its end; the process may end by itself.
+    /// The output has ended. The process has a moment to exit by itself.
     Ending,
-    /// It has to end now.
+    /// The process is being stopped.
     Stopping,
     Ended,
 }
 
 impl TurnProcess {
-    /// From here on, dropping it ends the process.
+    /// Dropping it ends the process.
     pub(crate) fn new(
         handle: ChildHandle,
         output: Lines,

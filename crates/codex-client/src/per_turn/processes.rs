@@ -1,4 +1,4 @@
-//! How many processes for one turn each may run at once, and how one is started.
+//! Starts processes for one turn each, and limits how many run at once.
 
 use std::ffi::OsString;
 use std::io;
@@ -28,10 +28,10 @@ use crate::turn::{LeaseError, Turn, TurnFailure};
 use crate::per_turn::command::TurnContext;
 use crate::per_turn::process::{Reader, TurnProcess};
 
-/// The longest line that is believed: a whole answer may be one.
+/// A longer line is dropped. A whole answer may be one line.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Starts a process for each turn, at most so many at once. Cheap to clone.
+/// Starts a process for each turn, within a limit. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct TurnProcesses {
     shared: Arc<Shared>,
@@ -46,14 +46,14 @@ struct Shared {
     kill_grace: Duration,
     max_unread_bytes: usize,
     tracker: TaskTracker,
-    /// A permit is held until its process is gone, so one that takes long to die holds up the next.
+    /// A permit is held until its process has ended, so a process that takes long to end delays the next.
     permits: Arc<Semaphore>,
     max_processes: usize,
     running: Mutex<Vec<Arc<AtomicU32>>>,
     closing: CancellationToken,
 }
 
-/// A permit for one process, and the credential that it will have.
+/// The right to start one process, and the credential that it will have.
 pub(crate) struct ProcessLease {
     shared: Arc<Shared>,
     instructions: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct ProcessLease {
     permit: OwnedSemaphorePermit,
 }
 
-/// Why a process could not be started; for the log.
+/// Why a process could not be started. For the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error("its private directory could not be made: {0}")]
@@ -131,11 +131,11 @@ impl TurnProcesses {
         known.filter(|pid| *pid != 0).collect()
     }
 
-    /// Returns when every permit is back: each turn has been dropped by now, or will be.
+    /// Returns when all processes have ended. The caller drops all turns.
     pub(crate) async fn shutdown(&self) {
         self.shared.closing.cancel();
         let all = u32::try_from(self.shared.max_processes).unwrap_or(u32::MAX);
-        // The semaphore is never closed, so this only waits.
+        // This cannot fail: the semaphore is never closed.
         let _ = self.shared.permits.acquire_many(all).await;
     }
 }
@@ -145,7 +145,7 @@ impl ProcessLease {
         &self.credential
     }
 
-    /// Starts the process and brings it to the point where it reads the question.
+    /// Starts the process. Returns when it can read the question.
     pub(crate) async fn start_turn(self, turn: &Turn) -> Result<TurnProcess, TurnFailure> {
         self.start(turn).await.map_err(|error| {
             tracing::error!(%error, "a Codex process did not start");
@@ -209,15 +209,15 @@ impl ProcessLease {
             let handed_over = shared.confinement.hand_over(listener, gone).await;
             handed_over.map_err(|_| StartError::Closing)?;
         }
-        // Only now, in a sandbox, is it that of the program.
+        // In a sandbox, it is the program's id only from now on.
         pid.store(process.handle().pid(), Ordering::Relaxed);
         Ok(process)
     }
 }
 
 impl Shared {
-    /// Waits for the end of the process, then removes its home and gives its permit back. Gives where its id is
-    /// to be noted.
+    /// Waits in the background for the end of the process, then removes its home and gives its permit back.
+    /// Returns where the caller has to store the process id.
     fn reap(
         self: &Arc<Self>,
         process: &TurnProcess,

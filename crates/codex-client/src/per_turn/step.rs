@@ -1,12 +1,12 @@
 use crate::turn::{TurnEvent, TurnFailure};
 
-/// What came of reading on.
+/// The result of reading some output.
 pub(crate) enum Step {
-    /// Some events, perhaps none.
+    /// There may be none.
     Events(Vec<TurnEvent>),
-    /// The output is at its end.
+    /// The output has ended.
     End,
-    /// The output is not worth reading any further.
+    /// The output is not worth reading further.
     GiveUp,
 }
 
@@ -19,13 +19,13 @@ impl Step {
     }
 }
 
-/// Lines outside the format after which a process is not believed any more.
+/// After so many malformed lines, a process is stopped.
 const MAX_MALFORMED_LINES: u64 = 16;
 
-/// Lines that are well formed and mean nothing here; a long turn has some hundreds.
+/// The same for well-formed lines that have no meaning here. A long turn has some hundreds.
 const MAX_IDLE_LINES: u64 = 10_000;
 
-/// The lines of a process that were of no use.
+/// Counts the useless lines of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UselessLines {
     malformed: u64,
@@ -55,7 +55,7 @@ impl UselessLines {
         self.malformed
     }
 
-    /// Of a process that is not believed any more.
+    /// The failure of the turn, if there are too many.
     pub(crate) fn failure(self) -> Option<TurnFailure> {
         let lines = if self.malformed >= MAX_MALFORMED_LINES {
             self.malformed

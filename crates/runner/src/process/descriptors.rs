@@ -1,14 +1,13 @@
 use std::{fs, io};
 
-/// `O_CLOEXEC` as `/proc/PID/fdinfo` shows it, in octal.
+/// `O_CLOEXEC` in the flags of `/proc/PID/fdinfo`.
 const CLOSE_ON_EXEC: u32 = 0o2_000_000;
 
-/// Closes every descriptor above 2 that a child of this process would inherit, and gives their numbers.
+/// Closes all descriptors above 2 that a child of this process would inherit, and returns their numbers.
 ///
-/// What Rust's standard library, tokio and rustix open is closed at exec by itself. What is not is what
-/// this process was itself started with, by a terminal, a build tool or a service manager that leaks: a
-/// child must not find the other end of it. For the beginning of a program, before it has opened anything
-/// that it means to pass on.
+/// Descriptors that Rust's standard library, tokio and rustix open are closed at exec. Those that a terminal,
+/// a build tool or a service manager has leaked to this process are not. For the start of a program, before
+/// it opens a descriptor that a child has to inherit.
 pub fn close_inherited_descriptors() -> io::Result<Vec<i32>> {
     let inherited = inheritable_descriptors()?;
     for descriptor in &inherited {
@@ -29,7 +28,7 @@ pub fn inheritable_descriptors() -> io::Result<Vec<i32>> {
         else {
             continue;
         };
-        // One that is gone by now is the directory that was being read.
+        // One that has been closed by now is the directory that was read.
         let Ok(information) = fs::read_to_string(entry.path()) else {
             continue;
         };

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::{process::spec::CommandSpec, sandbox::Sandbox};
 
-/// Why no child was started. The messages name paths of the settings, never arguments or environment.
+/// Why no child was started. The messages contain paths of settings, but no arguments and no environment.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     #[error("the program {} is not an absolute path: name it from the root", program.display())]
@@ -46,7 +46,7 @@ pub enum SpawnError {
         "the child cannot be watched, so it was not kept: Linux 5.4 or later with pidfd_open allowed is needed"
     )]
     Unwatchable { source: io::Error },
-    #[error("{} cannot be used to meet the sandbox's launcher: {source}", path.display())]
+    #[error("{} cannot hold the socket for the sandbox's launcher: {source}", path.display())]
     HandshakeSocket { path: PathBuf, source: io::Error },
     #[error("no control group for the sandbox can be made: {source}")]
     ControlGroup { source: io::Error },
@@ -57,8 +57,8 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
-    /// Tells apart what the system reports with one number: `ENOENT` and `EACCES` may be about the
-    /// program, its interpreter or the directory.
+    /// Finds out the reason behind the system's error number: `ENOENT` and `EACCES` may be about the program,
+    /// its interpreter or the directory.
     pub(crate) fn classify(spec: &CommandSpec, program: &Path, source: io::Error) -> Self {
         let program = program.to_owned();
         match Errno::from_io_error(&source) {
@@ -87,7 +87,7 @@ impl SpawnError {
             return Self::InterpreterMissing { program };
         }
         if is_executable_file(&program) {
-            // Then it is the directory that may be seen but not entered.
+            // Then this user may see the directory but not enter it.
             return Self::CurrentDirectory {
                 path: spec.current_dir.clone(),
             };

@@ -12,26 +12,25 @@ use crate::{
     sandbox::BYTES_PER_INODE,
 };
 
-/// The hold on one child; clones share it. The child's process group is killed when the last one is
-/// dropped, so nothing that was started outlives the wish for it.
+/// Controls one child. Clones control the same child. When the last one is dropped, the child's process group
+/// is killed.
 #[derive(Clone)]
 pub struct ChildHandle {
     shared: Arc<Shared>,
 }
 
-/// How a child is asked to end, before it is made to.
+/// How a child is asked to end before it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
-    /// `SIGINT` to the whole group; in a sandbox to the program.
+    /// `SIGINT` to the whole group, or to the program in a sandbox.
     Signal,
-    /// Nothing is sent: the caller has asked already, by protocol or by closing the standard input, and
-    /// the child gets the grace to comply.
+    /// No signal, but the grace: the caller has asked in its own way, such as by closing standard input.
     AlreadyAsked,
-    /// Not at all: it is killed without grace.
+    /// No signal and no grace: it is killed at once.
     None,
 }
 
-/// How far the wish for the end has gone; the supervisor follows it.
+/// How far the end has been requested. The supervisor follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Running,
@@ -66,8 +65,8 @@ impl ChildHandle {
         }
     }
 
-    /// The process that runs the program, as seen from here; in a sandbox, bubblewrap until the program
-    /// has begun.
+    /// The process id of the program, as this process sees it. In a sandbox, that of bubblewrap until the
+    /// program has started.
     pub fn pid(&self) -> u32 {
         let group = &self.shared.group;
         let program = group.inside().map(|inside| inside.program_pid());
@@ -75,7 +74,7 @@ impl ChildHandle {
         pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// The resident memory of the child itself, its descendants not included; `None` once it has ended.
+    /// The resident memory of the child without its descendants. `None` if it has ended.
     pub fn rss_bytes(&self) -> Option<u64> {
         let statm = self.shared.group.while_held(|pid| {
             fs::read_to_string(format!("/proc/{}/statm", pid.as_raw_nonzero())).ok()
@@ -84,8 +83,8 @@ impl ChildHandle {
         (pages > 0).then(|| pages * rustix::param::page_size() as u64)
     }
 
-    /// What lies in the file system at `path`, as the child sees it: for an overlay, what the child has
-    /// written. Each file counts a page beside its bytes, as it costs the kernel memory. `None` once it
+    /// The size of the files in the file system at `path` of the child: for an overlay, what the child has
+    /// written. Each file counts one page more than its bytes, for the kernel's memory. `None` if the child
     /// has ended.
     pub fn written_bytes(&self, path: &Path) -> Option<u64> {
         let inner = path.strip_prefix("/").ok()?;
@@ -99,8 +98,8 @@ impl ChildHandle {
         })
     }
 
-    /// The most memory that one of the processes in the child's sandbox maps together with others and that
-    /// is resident, files in memory included: no limit of a process holds it. 0 without a sandbox.
+    /// The largest shared resident memory of a process in the child's sandbox, files in memory included. No
+    /// limit of a process covers it. 0 without a sandbox.
     pub fn shared_bytes(&self) -> u64 {
         let Some(inside) = self.shared.group.inside() else {
             return 0;
@@ -112,8 +111,8 @@ impl ChildHandle {
         shared.max().unwrap_or_default()
     }
 
-    /// Whether the program has started another process that still runs: as its own child, or in a
-    /// sandbox also as one that has lost its parent. False where the kernel does not tell.
+    /// Whether a process that the program has started still runs. Without a sandbox, only the program's own
+    /// children are seen. False if the kernel does not tell.
     pub fn has_descendants(&self) -> bool {
         let group = &self.shared.group;
         let Some(program) = group.while_held(Some) else {
@@ -128,12 +127,12 @@ impl ChildHandle {
         orphans.next().is_some() || !process_table::children_of(program).is_empty()
     }
 
-    /// Waits until the child has ended and its group is verified to be dead. Any number may wait, at any
-    /// time, and be dropped. The future does not hold the child alive.
+    /// Waits until the child and its group have ended. Any number of callers may wait. The future does not
+    /// keep the child alive.
     pub fn exited(&self) -> impl Future<Output = Exit> + Send + use<> {
         let mut exit = self.shared.exit.clone();
         async move {
-            // An error means that the runtime was shut down around the supervisor, which killed the group.
+            // An error means that the runtime was shut down, and the supervisor has killed the group.
             match exit.wait_for(Option::is_some).await {
                 Ok(exit) => exit.clone().unwrap_or_default(),
                 Err(_) => Exit::default(),
@@ -141,25 +140,25 @@ impl ChildHandle {
         }
     }
 
-    /// Counts what it writes from the start again: for a process that does one piece of work after another,
-    /// and may write as much for each.
+    /// Starts to count the output from zero again. For a process with several pieces of work, where the limit
+    /// is for each.
     pub fn reset_output(&self) {
         self.shared.meter.reset();
     }
 
-    /// How it ended, if it has.
+    /// How the child has ended. `None` if it runs.
     pub fn exit(&self) -> Option<Exit> {
         self.shared.exit.borrow().clone()
     }
 
-    /// `SIGINT` to the group, in a sandbox to the program, and nothing more: no grace begins.
+    /// Sends `SIGINT` to the group, or to the program in a sandbox. Starts no grace.
     pub fn interrupt(&self) {
         self.shared.group.signal(Signal::Interrupt);
     }
 
-    /// Ends the child: `first`, then the grace, then `SIGKILL` to the group, then verification that
-    /// nothing of it is left. Takes at most the grace and about a second. Dropping the future does not
-    /// stop it; calling it again can only hasten it.
+    /// Ends the child: first as `first` says, then the grace, then `SIGKILL` to the group. Returns when no
+    /// process of it is left, which takes at most the grace and about a second. Dropping the future does not
+    /// stop this, and another call can only make it faster.
     pub async fn shutdown(&self, first: Interrupt) -> Exit {
         let phase = match first {
             Interrupt::Signal => {
@@ -177,16 +176,15 @@ impl ChildHandle {
         self.exited().await
     }
 
-    /// The last 4 KiB of the child's standard error: raw, untrusted, not redacted. For `doctor`, never
-    /// for a log.
+    /// The last 4 KiB of the child's standard error: untrusted and not redacted, so never for a log.
     pub fn stderr_tail(&self) -> Vec<u8> {
         self.shared.stderr.tail()
     }
 }
 
 impl Drop for Shared {
-    /// Here, not in the supervisor, so that it holds even when the runtime is busy or ending. The
-    /// supervisor sees the death and does the rest.
+    /// Kills here, not in the supervisor, so that it works even if the runtime is busy or ending. The
+    /// supervisor notices the death and does the rest.
     fn drop(&mut self) {
         if self.exit.borrow().is_none() {
             self.group.signal(Signal::Kill);

@@ -10,34 +10,34 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The standard output of a child, line by line, in bounded memory.
 ///
-/// Reads the pipe in the task that calls [`Lines::next`], so no line waits for another task. As long as
-/// nobody calls it, the child may block on a full pipe; when it is dropped before the end, the rest is
-/// read and thrown away in the background, so that a child never blocks on output that nobody wants.
+/// The task that calls [`Lines::next`] reads the pipe, so no line waits for another task. If nobody calls it,
+/// the child blocks when the pipe is full. If it is dropped before the end, a task in the background reads
+/// and discards the rest, so that the child does not block.
 pub struct Lines {
     pipe: Option<Pipe<ChildStdout>>,
     chunk: Box<[u8]>,
-    /// What of `chunk` has been read from the pipe and not yet looked at.
+    /// The part of `chunk` that has not been parsed yet.
     unread: std::ops::Range<usize>,
     line: LineBuilder,
     tracker: TaskTracker,
     runtime: Handle,
 }
 
-/// One line of output, without its newline. `Debug` shows sizes only: what a child wrote is never logged.
+/// One line of output without its newline. `Debug` shows only its size, so that no output is logged.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Any bytes: a child may send bad UTF-8.
+    /// Any bytes. They may be invalid UTF-8.
     Text(Vec<u8>),
-    /// A line over [`Limits::max_line_bytes`](crate::Limits::max_line_bytes), dropped; how long it was.
+    /// A line over [`Limits::max_line_bytes`](crate::Limits::max_line_bytes), which was dropped. Its length.
     TooLong { bytes: u64 },
 }
 
-/// As many whole lines as there are. `Debug` shows sizes only.
+/// Several whole lines. `Debug` shows only their size.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Block {
-    /// At least one, each with its newline, the last of the output too.
+    /// At least one line. Each has its newline, also the last one of the output.
     Lines(Vec<u8>),
-    /// As [`Line::TooLong`].
+    /// See [`Line::TooLong`].
     TooLong { bytes: u64 },
 }
 
@@ -58,11 +58,11 @@ impl Lines {
         }
     }
 
-    /// The next line; `None` at the end of the output, and from then on. The last line needs no newline.
+    /// Returns the next line, and `None` at the end of the output. The last line needs no newline.
     /// Cancel-safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Option<Line> {
-        // A line is work for whoever reads it: a child that writes many gets no more of a thread than
-        // the other tasks.
+        // Each line is work for the task that reads it. A child that writes many lines must not occupy a
+        // thread.
         consume_budget().await;
         loop {
             if let Some(line) = self.next_of_chunk() {
@@ -75,8 +75,8 @@ impl Lines {
         }
     }
 
-    /// All whole lines that can be had at once, so that many short ones cost little more than one long one;
-    /// `None` at the end of the output. At most 64 KiB, or one line. Cancel-safe.
+    /// Returns all whole lines that have been read, at most 64 KiB or one line, and `None` at the end of the
+    /// output. Many short lines cost little more than one long line. Cancel-safe.
     pub async fn next_block(&mut self) -> Option<Block> {
         consume_budget().await;
         loop {
@@ -90,7 +90,7 @@ impl Lines {
         }
     }
 
-    /// The next byte, which is not taken; `None` at the end of the output. Cancel-safe.
+    /// Returns the next byte without consuming it, and `None` at the end of the output. Cancel-safe.
     pub async fn peek(&mut self) -> Option<u8> {
         if let Some(byte) = self.line.text.first() {
             return Some(*byte);
@@ -99,8 +99,8 @@ impl Lines {
         self.chunk.get(self.unread.clone())?.first().copied()
     }
 
-    /// What the child has written so far, whether or not a line ends there; `None` at the end of the
-    /// output. At most 64 KiB, and what a cancelled [`Lines::next`] had begun to read. Cancel-safe.
+    /// Returns what the child has written so far, also within a line, and `None` at the end of the output. At
+    /// most 64 KiB, or the beginning of a line that a dropped [`Lines::next`] has read. Cancel-safe.
     pub async fn next_piece(&mut self) -> Option<Vec<u8>> {
         if let Some(Line::Text(begun)) = self.line.finish_last() {
             return Some(begun);
@@ -112,7 +112,7 @@ impl Lines {
         (!piece.is_empty()).then_some(piece)
     }
 
-    /// Reads more, if nothing is unread and there is more.
+    /// Reads from the pipe if nothing is unparsed.
     async fn fill(&mut self) {
         if !self.unread.is_empty() {
             return;
@@ -126,7 +126,7 @@ impl Lines {
     }
 
     fn block_of_chunk(&mut self) -> Option<Block> {
-        // A line that lies in the chunk as a whole is not too long, if a chunk is not.
+        // If a chunk is not too long for a line, no whole line in it is.
         if self.line.has_begun() || self.line.max_bytes < CHUNK_BYTES {
             return self.next_of_chunk().map(Line::into_block);
         }
@@ -141,7 +141,7 @@ impl Lines {
 
     fn next_of_chunk(&mut self) -> Option<Line> {
         let unread = self.chunk.get(self.unread.clone()).unwrap_or_default();
-        // The standard library's search for a byte is `memchr`; reading from a slice cannot fail.
+        // `skip_until` uses `memchr`, and reading from a slice cannot fail.
         let length = (&mut &*unread).skip_until(b'\n').unwrap_or(unread.len());
         let piece = unread.get(..length).unwrap_or_default();
         self.unread.start += length;
@@ -196,7 +196,7 @@ impl fmt::Debug for Line {
 struct LineBuilder {
     max_bytes: usize,
     text: Vec<u8>,
-    /// The length so far of a line that went over the limit; 0 for one that did not.
+    /// The length so far of a line over the limit. 0 for a line within it.
     dropped_bytes: u64,
 }
 

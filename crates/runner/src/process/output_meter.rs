@@ -4,8 +4,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::process::spec::OutputLimit;
 
-/// Counts what a child writes to its two outputs together, whether or not anybody wants it. A child that
-/// writes more than it may is ended by its supervisor.
+/// Counts what a child writes to both outputs together. If it is more than the limit, the supervisor ends the
+/// child.
 pub(crate) struct OutputMeter {
     limit: OutputLimit,
     bytes: AtomicU64,
@@ -33,7 +33,7 @@ impl OutputMeter {
         }
     }
 
-    /// Counts from the start again.
+    /// Starts to count from zero again.
     pub(crate) fn reset(&self) {
         self.bytes.store(0, Ordering::Relaxed);
         self.lines.store(0, Ordering::Relaxed);

@@ -8,24 +8,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::process::output_meter::OutputMeter;
 
-/// Linux lets an unprivileged process make a pipe this large (`/proc/sys/fs/pipe-max-size`), so this
-/// much may lie in it when the last writer of the group has died.
+/// The largest pipe that an unprivileged process can make (`/proc/sys/fs/pipe-max-size`). So much may be
+/// unread when the last writer of the group has died.
 const LARGEST_PIPE_BYTES: usize = 1 << 20;
 
-/// What a task may read for one unit of its budget. A task that has used up its budget, 128 units, lets
-/// the others go first: so a child that writes without end gets no more of a thread than they do.
+/// A task pays one unit of tokio's budget for so many bytes. A task without budget yields to others, so a
+/// child that writes without end does not occupy a thread.
 const BYTES_PER_UNIT: usize = 4096;
 
-/// The reading end of a child's pipe, which always comes to an end: at end of file, or when the group is
-/// dead and the pipe is empty. A descendant that left the group may hold the writing end for ever; it
-/// holds up nobody here.
+/// The reading end of a child's pipe. It ends at end of file, or when the process group is dead and the pipe is
+/// empty. So a descendant that has left the group and keeps the writing end open blocks no reader.
 pub(crate) struct Pipe<P> {
     end: P,
     group_dead: CancellationToken,
-    /// How much may still be read; counts only once the group is dead.
+    /// How much may still be read after the death of the group.
     remaining_bytes: usize,
     meter: Arc<OutputMeter>,
-    /// Units of the task's budget for what was read last.
+    /// Units of budget that the task has to pay for the last read.
     owed_units: usize,
 }
 
@@ -40,8 +39,8 @@ impl<P: AsyncRead + AsFd + Unpin> Pipe<P> {
         }
     }
 
-    /// The number of bytes read; 0 is the end, and so is more than the child may write. A read error is an
-    /// end too: there is nothing to retry. Cancel-safe: a dropped call has read nothing.
+    /// Returns the number of bytes read. 0 is the end: end of file, a read error, or the limit on output.
+    /// Cancel-safe: a dropped call has read nothing.
     pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> usize {
         while self.owed_units > 0 {
             consume_budget().await;
@@ -72,8 +71,8 @@ impl<P: AsyncRead + AsFd + Unpin> Pipe<P> {
         while self.read(&mut scratch).await > 0 {}
     }
 
-    /// Asks the kernel directly, not tokio's memory of what was readable, so that the last bytes are not
-    /// missed; the descriptor is non-blocking.
+    /// Reads without tokio, whose record of readiness may be out of date, so that no last bytes are missed.
+    /// The descriptor is non-blocking.
     fn read_rest(&mut self, buffer: &mut [u8]) -> usize {
         let wanted = buffer.len().min(self.remaining_bytes);
         let Some(buffer) = buffer.get_mut(..wanted) else {

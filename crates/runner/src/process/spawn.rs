@@ -46,24 +46,24 @@ use crate::{
     },
 };
 
-/// A running child: its ends, and the hold on it. Dropping it kills the child.
+/// A running child with its pipes and its handle. Dropping it kills the child.
 ///
-/// Standard error is always read in the background; of it, only sizes come out
-/// ([`Exit`](crate::Exit)).
+/// Standard error is read in the background. Only its size is reported ([`Exit`](crate::Exit)).
 pub struct Child {
     /// `Some` for [`Stdin::Open`].
     pub stdin: Option<ChildStdin>,
     pub stdout: Lines,
     pub handle: ChildHandle,
-    /// `Some` in a sandbox: tells when it stands. The child is killed if it does not.
+    /// `Some` in a sandbox. It reports whether the sandbox has been set up. If that fails, the child is
+    /// killed.
     pub bridge: Option<Bridge>,
 }
 
-/// Starts a child in a process group of its own, supervised by a task on `tracker` until nothing of the
-/// group is alive. At the `deadline`, if there is one, it is interrupted, and after the grace killed.
+/// Starts a child in a process group of its own. A task on `tracker` supervises it until no process of the
+/// group is alive. At the `deadline`, if there is one, the child is interrupted, and killed after the grace.
 ///
-/// In a sandbox the program runs once [`Child::bridge`] says so. Must be called within a tokio runtime
-/// that drives I/O and time.
+/// In a sandbox, the program runs after [`Child::bridge`] has reported success. Must be called within a
+/// tokio runtime with I/O and time.
 pub fn spawn(
     spec: CommandSpec,
     limits: Limits,
@@ -73,9 +73,8 @@ pub fn spawn(
     start(spec, limits, deadline, tracker, Outputs::Apart)
 }
 
-/// The same for a child whose standard error is read as part of its standard output, in the order in
-/// which it writes: a compiler's messages between the lines of a test run. What bubblewrap says goes
-/// there too, so of a sandbox that cannot be made only that is known.
+/// The same, but standard error becomes part of standard output, in the order in which the child writes. The
+/// messages of bubblewrap go there too, so the error of a sandbox that cannot be set up has no reason.
 pub fn spawn_joined(
     spec: CommandSpec,
     limits: Limits,
@@ -85,7 +84,7 @@ pub fn spawn_joined(
     start(spec, limits, deadline, tracker, Outputs::Joined)
 }
 
-/// Where the child's standard error goes.
+/// Whether the child has one pipe for both outputs, or two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outputs {
     Apart,
@@ -123,7 +122,7 @@ fn start(
     let is_other_user = user_namespace.is_some();
     let mut leader = spawner::start(command, user_namespace, runtime.clone())
         .map_err(|source| SpawnError::classify(&spec, &program, source))?;
-    // From here on an early return kills the leader, by `kill_on_drop`.
+    // From here on, an early return kills the leader (`kill_on_drop`).
     let pid = leader
         .id()
         .and_then(|id| i32::try_from(id).ok())
@@ -203,11 +202,11 @@ fn start(
     })
 }
 
-/// The end that is left for the caller.
+/// Writes the input, or returns the pipe if the caller writes to it.
 fn feed(end: Option<ChildStdin>, stdin: Stdin, tracker: &TaskTracker) -> Option<ChildStdin> {
     match (stdin, end) {
         (Stdin::Bytes(bytes), Some(end)) => {
-            // A child that does not read its input to the end has a reason, and says so by its exit.
+            // A child may end without having read its input. Its exit code tells whether that is a failure.
             tracker.spawn(async move { drop(end.write_and_close(bytes).await) });
             None
         }
@@ -215,14 +214,14 @@ fn feed(end: Option<ChildStdin>, stdin: Stdin, tracker: &TaskTracker) -> Option<
     }
 }
 
-/// One pipe for both outputs; the reading end.
+/// Makes one pipe for both outputs, and returns its reading end.
 fn join_outputs(command: &mut Command) -> io::Result<ChildStdout> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     ChildStdout::from_std(OwnedFd::from(reader).into())
 }
 
-/// What the system would report with an unclear error, or not at all.
+/// Checks what the system would report with an unclear error, or not at all.
 fn check(spec: &CommandSpec) -> Result<(), SpawnError> {
     if !spec.program.is_absolute() {
         return Err(SpawnError::NotAbsolute {
@@ -282,8 +281,8 @@ fn control_group(spec: &CommandSpec) -> Result<Option<ControlGroup>, SpawnError>
     group.map_err(|source| SpawnError::ControlGroup { source })
 }
 
-/// A pipe is a file of whoever made it, and one of another user could not open it again under the names
-/// `/dev/stdin`, `/dev/stdout` and `/dev/stderr`.
+/// Gives the pipes to the program's user. Otherwise the program could not open `/dev/stdin`, `/dev/stdout` and
+/// `/dev/stderr`.
 fn give_pipes(
     stdin: Option<&impl AsFd>,
     stdout: &impl AsFd,
@@ -302,9 +301,9 @@ fn give_pipes(
     Ok(())
 }
 
-/// The child gets descriptors 0, 1 and 2 alone: the standard library opens every descriptor, pipes
-/// included, with close-on-exec, and so do tokio and rustix. What this process itself was started with
-/// it closes at its own start, by [`close_inherited_descriptors`](crate::close_inherited_descriptors).
+/// The child gets only the descriptors 0, 1 and 2. The standard library, tokio and rustix open all
+/// descriptors with close-on-exec. Descriptors that this process has inherited are closed at its start
+/// ([`close_inherited_descriptors`](crate::close_inherited_descriptors)).
 fn command(
     spec: &CommandSpec,
     handshake: Option<&LaunchHandshake>,
@@ -340,7 +339,7 @@ fn command(
         .stderr(Stdio::piped())
         // Set before exec, so the group exists when `spawn` returns.
         .process_group(0)
-        // A belt: the supervisor kills the whole group before it lets go of the leader.
+        // Only a precaution: the supervisor kills the whole group before it drops the leader.
         .kill_on_drop(true);
     command
 }

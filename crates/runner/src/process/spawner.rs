@@ -17,19 +17,19 @@ use tokio::{
 
 use crate::reap::child_registry;
 
-/// Starts that may wait for the one before them; each takes a millisecond.
+/// The most starts that may wait. Each takes a millisecond.
 const WAITING_STARTS: usize = 16;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Starts `command` from the one thread that starts every child of this process.
+/// Starts `command` from the one thread that starts all children of this process.
 ///
-/// A sandbox dies with the THREAD that started it (`PR_SET_PDEATHSIG`): with a thread of tokio's
-/// blocking pool it would die seconds after it, with a runtime's worker at the end of the runtime. The
-/// thread here ends with the process alone, and dies with it when it is killed.
+/// The kernel kills a sandbox when the THREAD that started it ends (`PR_SET_PDEATHSIG`). A thread of tokio's
+/// blocking pool ends after some idle seconds, and a worker thread with its runtime. This thread lives as
+/// long as the process.
 ///
-/// The child inherits the `descriptor`, under its number. It can be inherited only while the child is
-/// started, and nothing else is started meanwhile.
+/// The child inherits `descriptor` under the same number. No other child can inherit it, because no other one
+/// is started at the same time.
 pub(crate) fn start(
     mut command: Command,
     descriptor: Option<OwnedFd>,
@@ -50,7 +50,7 @@ pub(crate) fn start(
             Ok(child)
         }));
         let ended = |_| Err(io::Error::other("the runtime is ending"));
-        // A caller that is gone drops the child, which kills it.
+        // If the caller has left, the child is dropped, which kills it.
         let _ = sender.send(outcome.unwrap_or_else(ended));
     });
     let gone = || io::Error::other("the thread that starts processes has ended");
@@ -66,6 +66,6 @@ fn jobs() -> io::Result<&'static SyncSender<Job>> {
     let (sender, receiver) = sync_channel::<Job>(WAITING_STARTS);
     let thread = thread::Builder::new().name("runner-spawner".to_owned());
     thread.spawn(move || receiver.into_iter().for_each(|job| job()))?;
-    // Two first starts at once make two threads; the second one's ends here, unused.
+    // Two first starts at the same time make two threads. The second thread ends here, unused.
     Ok(JOBS.get_or_init(|| sender))
 }

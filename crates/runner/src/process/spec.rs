@@ -2,45 +2,45 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::sandbox::Sandbox;
 
-/// What to run, and in which world: everything the child gets is named here, and nothing else reaches it.
+/// What to run, and in which sandbox. The child gets nothing that is not named here.
 ///
-/// Has no `Debug`: the environment and the standard input may hold a token or a person's text.
+/// Has no `Debug`, because environment and standard input may contain a token or a person's text.
 #[derive(Clone)]
 pub struct CommandSpec {
-    /// Absolute, so that no search path decides what runs.
+    /// An absolute path, so that no search path decides what runs.
     pub program: PathBuf,
-    /// Passed as they are: no shell, no splitting, no expansion.
+    /// Passed as they are, without a shell, splitting or expansion.
     pub args: Vec<OsString>,
-    /// The whole environment of the child, but for `PORTCULLIS_RUN`, by which its descendants are found.
+    /// The whole environment of the child, except `PORTCULLIS_RUN`, by which its descendants are found.
     pub env: BTreeMap<OsString, OsString>,
-    /// As the child sees it.
+    /// The path as the child sees it.
     pub current_dir: PathBuf,
     pub stdin: Stdin,
     pub sandbox: Sandbox,
 }
 
-/// What the child reads on its standard input. Never the gateway's own.
+/// The standard input of the child. It is never the standard input of this process.
 #[derive(Clone, Default)]
 pub enum Stdin {
     /// `/dev/null`.
     #[default]
     Null,
-    /// Written in the background, then closed.
+    /// A pipe. The bytes are written to it in the background, then it is closed.
     Bytes(Vec<u8>),
     /// A pipe that the caller writes to, [`Child::stdin`](crate::Child::stdin).
     Open,
 }
 
-/// What a child may cost its caller.
+/// Limits on what a child may use of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A line of standard output over this many bytes, newline not counted, is dropped and reported as
+    /// A line of standard output with more bytes than this, without its newline, is dropped and reported as
     /// [`Line::TooLong`](crate::Line::TooLong).
     pub max_line_bytes: usize,
     /// The time between asking the child to end and killing it.
     pub kill_grace: Duration,
-    /// A child that writes more is killed, and [`Exit::output_exceeded`](crate::Exit::output_exceeded)
-    /// says so.
+    /// A child that writes more is killed. [`Exit::output_exceeded`](crate::Exit::output_exceeded) is true
+    /// then.
     pub output: OutputLimit,
 }
 
@@ -51,7 +51,7 @@ pub struct OutputLimit {
     pub lines: u64,
 }
 
-/// Far more than an answer of a model, or a suite of tests, has.
+/// Far more than an answer of a model or the output of a test suite.
 impl Default for OutputLimit {
     fn default() -> Self {
         Self {

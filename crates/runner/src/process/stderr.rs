@@ -7,8 +7,7 @@ use crate::process::pipe::Pipe;
 const TAIL_BYTES: usize = 4096;
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What is known of a child's standard error: how much there was, and the last 4 KiB for diagnosis.
-/// The text never goes to a log from here.
+/// The size of a child's standard error, and its last 4 KiB for diagnosis. The text is never logged.
 #[derive(Default)]
 pub(crate) struct StderrRecord {
     state: Mutex<State>,
@@ -22,7 +21,7 @@ struct State {
 }
 
 impl StderrRecord {
-    /// Reads to the end, so that a child never blocks on its standard error.
+    /// Reads to the end, so that the child never blocks on its standard error.
     pub(crate) async fn drain(&self, mut pipe: Pipe<ChildStderr>) {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {

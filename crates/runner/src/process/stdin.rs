@@ -3,17 +3,16 @@ use std::io;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-/// One large prompt must not cost its size for the life of a pooled process.
+/// The buffer shrinks to this size, so that one large prompt does not take memory for the life of a process.
 const LARGEST_KEPT_BYTES: usize = 64 * 1024;
 
 /// The standard input of a child, for a protocol of lines. Dropping it closes the pipe.
 ///
-/// A child may stop reading, and then a write waits until the child is dead: the caller brings the
-/// deadline.
+/// If the child stops reading, a write waits until the child has ended. The caller sets the deadline.
 pub struct ChildStdin {
     pipe: tokio::process::ChildStdin,
     group_dead: CancellationToken,
-    /// The line that is being written, from `written` on.
+    /// The line that is being written. `written` bytes of it have been written.
     line: Vec<u8>,
     written: usize,
 }
@@ -28,10 +27,10 @@ impl ChildStdin {
         }
     }
 
-    /// Writes `line`, which must hold no newline, and a newline, in one system call if the pipe has room.
+    /// Writes `line` and a newline, in one system call if the pipe has room. `line` must contain no newline.
     ///
-    /// A call that is dropped half-way does not leave half a line: the next call sends the rest first.
-    /// `BrokenPipe` once the child is dead or has closed its input.
+    /// If a call is dropped before its end, the next call writes the rest of its line first. Fails with
+    /// `BrokenPipe` if the child has ended or has closed its input.
     pub async fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         self.flush_line().await?;
         self.line.reserve(line.len() + 1);
@@ -40,12 +39,12 @@ impl ChildStdin {
         self.flush_line().await
     }
 
-    /// Sends what is left of a line whose call was dropped.
+    /// Writes the rest of a line whose call was dropped.
     pub async fn finish_line(&mut self) -> io::Result<()> {
         self.flush_line().await
     }
 
-    /// How much is left of a line whose call was dropped.
+    /// The size of the rest of a line whose call was dropped.
     pub fn unwritten_bytes(&self) -> usize {
         self.line.len() - self.written
     }

@@ -4,13 +4,12 @@ use rustix::process::{self, Pid};
 
 use crate::{reap::exit::Signal, sandbox::Inside};
 
-/// The process group of one child, as long as its number is certain to be that child's.
+/// The process group of one child. Signals are sent only while its number certainly belongs to that child.
 ///
-/// The kernel gives a process number away again only when no process and no group bears it. Until its
-/// parent has waited for it, even a dead leader keeps the number (as a zombie); afterwards only
-/// surviving members would. So the order is: kill the group, verify, and only then wait for the leader.
-/// [`Group::release`] marks that moment, under the same lock that every signal takes, and from then on
-/// nothing is sent: no signal can ever hit a stranger.
+/// The kernel reuses a number only if no process and no group has it. A dead leader keeps its number, as a
+/// zombie, until this process waits for it. So the group is killed and verified to be dead before that.
+/// [`Group::release`] is called just before the wait. After it no signal is sent, so none can hit a process
+/// that has got the number since.
 pub(crate) struct Group {
     leader: Pid,
     state: Mutex<State>,
@@ -19,12 +18,12 @@ pub(crate) struct Group {
 struct State {
     released: bool,
     sent: Vec<Signal>,
-    /// In a sandbox, once it stands.
+    /// `Some` in a sandbox that has been set up.
     inside: Option<Arc<Inside>>,
 }
 
 impl Group {
-    /// `leader` must have been started as the leader of its own group, and not have been waited for.
+    /// `leader` must be the leader of its own group, and must not have been waited for.
     pub(crate) fn new(leader: Pid) -> Self {
         Self {
             leader,
@@ -40,7 +39,7 @@ impl Group {
         self.leader
     }
 
-    /// Signals every member and notes it down.
+    /// Signals all members, and records the signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let mut state = self.state();
         if state.released {
@@ -59,7 +58,7 @@ impl Group {
         }
     }
 
-    /// For a group that should be empty: kills what a look at it may have missed.
+    /// Kills the members of a group that should be empty, in case one has been missed.
     pub(crate) fn sweep(&self) {
         let state = self.state();
         if !state.released {
@@ -67,8 +66,8 @@ impl Group {
         }
     }
 
-    /// The leader is bubblewrap, and what it was started for has begun. If it was killed meanwhile, so
-    /// is that.
+    /// The leader is bubblewrap, and the program inside has been found. It is killed if the group has been
+    /// killed meanwhile.
     pub(crate) fn enter(&self, inside: Inside) {
         let mut state = self.state();
         if state.sent.contains(&Signal::Kill) || state.released {
@@ -81,7 +80,7 @@ impl Group {
         self.state().inside.clone()
     }
 
-    /// From here on the leader may be waited for, and the group is never signalled again.
+    /// Allows to wait for the leader. The group is not signalled after this.
     pub(crate) fn release(&self) {
         self.state().released = true;
     }
@@ -90,9 +89,9 @@ impl Group {
         self.state().sent.clone()
     }
 
-    /// Runs `look` at the program while the leader's number is certain to be the leader's. In a
-    /// sandbox the program is not the leader; its number is certain to the few milliseconds between
-    /// its end and bubblewrap's, so only look at it.
+    /// Calls `look` with the program's number while it belongs to the program. In a sandbox the number may be
+    /// stale for the few milliseconds between the end of the program and that of bubblewrap. So `look` must
+    /// only read.
     pub(crate) fn while_held<T>(&self, look: impl FnOnce(Pid) -> Option<T>) -> Option<T> {
         let state = self.state();
         if state.released {
@@ -102,8 +101,8 @@ impl Group {
         look(program.unwrap_or(self.leader))
     }
 
-    /// To the leader as well as to the group, because a leader may have moved itself to another group.
-    /// Failures mean that there is nobody (left) to signal, which verification sees.
+    /// Signals the group and the leader, because the leader may have moved to another group. A failure means
+    /// that there is no process to signal.
     fn send(&self, signal: Signal) {
         let signal = match signal {
             Signal::Interrupt => process::Signal::INT,

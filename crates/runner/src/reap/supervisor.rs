@@ -22,18 +22,18 @@ use crate::{
     },
 };
 
-/// How long the kernel has to reap what `SIGKILL` hit. Only a process that hangs in the kernel needs it.
+/// How long killed processes may take to end. Only a process that hangs in the kernel needs this long.
 const VERIFY_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(1);
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(50);
 
-/// What is added to the number of a signal to make an exit code of it.
+/// Bubblewrap and shells add this to the number of a signal to make an exit code.
 const SIGNAL_BASE: i32 = 128;
 
-/// An exit code beyond it is a program's own, such as 255.
+/// A larger exit code is the program's own, such as 255.
 const LAST_SIGNAL: i32 = 64;
 
-/// Stays with one child until nothing of its group is alive, then reports. One task a child.
+/// Watches one child until no process of its group is alive, then reports how it has ended. One task a child.
 pub(crate) struct Supervisor {
     pub(crate) leader: process::Child,
     pub(crate) leader_exit: LeaderExit,
@@ -62,7 +62,7 @@ impl Supervisor {
         let cause = self.watch().await;
         let has_exited = match cause {
             Cause::LeaderExited => true,
-            // It was given no reason to wait for, and goes on writing meanwhile.
+            // No grace: it would go on writing.
             Cause::OutputExceeded => false,
             Cause::Asked => self.grace().await,
             Cause::DeadlinePassed => {
@@ -73,7 +73,7 @@ impl Supervisor {
         let (left_behind, survivors) = self.kill_rest(has_exited).await;
         let status = self.reap().await;
         let (code, signal) = self.code_and_signal(status);
-        // The pipe is empty or nobody of the group writes to it: this ends at once.
+        // The group is dead, so this ends at once.
         let _ = (&mut self.stderr_task).await;
         let exit = Exit {
             code,
@@ -104,7 +104,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether the leader has exited by the end of the grace, or when the caller lost patience.
+    /// Returns true if the leader exits before the end of the grace, and before the caller asks for the kill.
     async fn grace(&mut self) -> bool {
         tokio::select! {
             biased;
@@ -114,17 +114,17 @@ impl Supervisor {
         }
     }
 
-    /// Kills what is left while the leader, running or dead, still holds its number (see [`Group`]).
-    /// Gives how many outlived the leader, and how many the kill.
+    /// Kills all processes of the child while the leader, alive or dead, still has its number (see [`Group`]).
+    /// Returns how many have outlived the leader, and how many the kill.
     async fn kill_rest(&mut self, has_exited: bool) -> (u32, u32) {
         if !has_exited {
-            // Looks before the kill, too: the children of the dead are nobody's.
+            // Before the kill too: children of a dead process cannot be found by their parent.
             self.kill_descendants().await;
             self.group.signal(Signal::Kill);
             let survivors = self.verify().await;
             return (0, survivors.max(self.end_namespace().await));
         }
-        // What outlives the program in a sandbox, the kernel ends with its init.
+        // In a sandbox, the kernel ends all other processes with the init.
         let in_namespace = self.end_namespace().await;
         let left_behind = self.kill_descendants().await;
         if left_behind == 0 {
@@ -140,7 +140,7 @@ impl Supervisor {
         let _ = time::timeout_at(give_up_at, self.leader_exit.wait()).await;
         let mut pause = FIRST_LOOK_AFTER;
         loop {
-            // Again, for what was started between the look and the kill.
+            // Again, for processes that were started before their parent was killed.
             let alive = self.kill_descendants().await;
             if alive == 0 || Instant::now() >= give_up_at {
                 return alive;
@@ -150,8 +150,8 @@ impl Supervisor {
         }
     }
 
-    /// Kills what is left in the child's process namespace, if it has one: 1 if that is not gone in time.
-    /// The kernel lets the namespace's init end only when every other process in it has ended.
+    /// Kills the processes of the child's process namespace, if there is one. Returns 1 if they have not ended
+    /// in time. The init of a namespace ends only after all its other processes.
     async fn end_namespace(&self) -> u32 {
         let Some(inside) = self.group.inside() else {
             return 0;
@@ -165,7 +165,7 @@ impl Supervisor {
         u32::from(!is_gone)
     }
 
-    /// Bubblewrap tells by its code of the signal that ended the program, as a shell does.
+    /// In a sandbox, bubblewrap's exit code contains the signal that has ended the program, as a shell's does.
     fn code_and_signal(&self, status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
@@ -177,14 +177,14 @@ impl Supervisor {
         }
     }
 
-    /// How many there were.
+    /// Returns how many were alive.
     async fn kill_descendants(&self) -> u32 {
         let descendants = Arc::clone(&self.descendants);
         let killing = task::spawn_blocking(move || descendants.kill());
         killing.await.unwrap_or(0)
     }
 
-    /// Waits for the leader, which is dead; if it is not, leaves it to tokio's reaper.
+    /// Waits for the leader, which should be dead. If it is not, tokio reaps it later.
     async fn reap(&mut self) -> Option<ExitStatus> {
         self.group.release();
         self.group_dead.cancel();
@@ -194,7 +194,7 @@ impl Supervisor {
 }
 
 impl Drop for Supervisor {
-    /// For a supervisor whose runtime is shut down around it. Does nothing after a regular end.
+    /// Kills the group if the runtime is shut down. Has no effect after a regular end.
     fn drop(&mut self) {
         self.group.signal(Signal::Kill);
         self.group.release();
@@ -203,7 +203,7 @@ impl Drop for Supervisor {
     }
 }
 
-/// Tells that a process has exited without waiting for it, which would free its number.
+/// Notices the exit of a process without waiting for it, which would free its number.
 pub(crate) struct LeaderExit(AsyncFd<OwnedFd>);
 
 impl LeaderExit {
@@ -220,8 +220,8 @@ impl LeaderExit {
         Ok(Self(pidfd))
     }
 
-    /// A process descriptor becomes readable when the process exits, and stays so. An error means that
-    /// the runtime is ending; this task is then dropped before it could act on it.
+    /// A process descriptor becomes readable when the process exits. An error means that the runtime is
+    /// shutting down, which drops this task.
     async fn wait(&self) {
         if self.0.readable().await.is_err() {
             future::pending::<()>().await;
@@ -236,7 +236,7 @@ async fn until(deadline: Option<Deadline>) {
     }
 }
 
-/// The sender is gone when the last handle is; that kills.
+/// Also returns when the last handle has been dropped, which kills the child.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }

@@ -14,28 +14,28 @@ use super::{
 };
 use crate::process::spec::CommandSpec;
 
-/// What the launcher needs to finish the sandbox: to mount, to close user namespaces, to give the program
-/// its directories and to become its user. It keeps none.
+/// The launcher needs these capabilities to mount, to close user namespaces, to give the program its
+/// directories, and to become its user. It keeps none.
 const CAPABILITIES: [&str; 6] = [
     "CAP_SYS_ADMIN",
     "CAP_SYS_RESOURCE",
     "CAP_CHOWN",
     "CAP_SETUID",
     "CAP_SETGID",
-    // Or the kernel lets nobody map this namespace's root into another one (Linux 5.12).
+    // Without it, Linux 5.12 and later do not let it map this namespace's root into another namespace.
     "CAP_SETFCAP",
 ];
 
-/// One page: what hides a directory holds nothing.
+/// The size of the empty directory that hides another one: one page.
 const HIDING_BYTES: u64 = 4096;
 
-/// Where the launcher, its libraries and its socket are seen inside.
+/// The directory of the launcher, its libraries and its socket inside.
 pub(super) const LAUNCHER_DIR: &str = "/.portcullis";
 
-/// The command line of bubblewrap around the command of `spec`.
+/// The command line of bubblewrap for the command of `spec`.
 ///
-/// The environment is not in it: bubblewrap passes on its own, which the runner has built from nothing,
-/// while a command line can be read by every user of the machine.
+/// The environment is not in it, because every user of the machine can read a command line. Bubblewrap passes
+/// its own environment on, which contains only what the runner has put there.
 pub(crate) fn command_line(
     spec: &CommandSpec,
     sandbox: &BubblewrapSpec,
@@ -81,7 +81,7 @@ fn limits(limits: ResourceLimits) -> [u64; 6] {
 #[derive(Default)]
 struct CommandLine {
     arguments: Vec<OsString>,
-    /// Directories that have been asked for.
+    /// Directories that are already in the arguments.
     directories: BTreeSet<PathBuf>,
 }
 
@@ -90,8 +90,8 @@ impl CommandLine {
         self.arguments.extend(arguments.into_iter().map(Into::into));
     }
 
-    /// The directories in which `target` is, which the program's user must be able to enter. Bubblewrap
-    /// would make them by itself, some for root alone.
+    /// Makes the directories above `target` so that the program's user can enter them. Bubblewrap would make
+    /// some of them for root alone.
     fn way_to(&mut self, target: &Path) {
         let above: Vec<_> = target.ancestors().skip(1).collect();
         for directory in above.into_iter().rev().skip(1) {
@@ -102,8 +102,8 @@ impl CommandLine {
         }
     }
 
-    /// Not `--unshare-all`, which would go on without a user namespace. In that, bubblewrap and then the
-    /// launcher are root; the launcher leaves it for one of the program's own.
+    /// Not `--unshare-all`, which would go on without a user namespace. In the user namespace, bubblewrap and
+    /// the launcher are root. The launcher moves to another one before it becomes the program.
     fn namespaces(&mut self, user_namespace: Option<BorrowedFd<'_>>) {
         if let Some(namespace) = user_namespace {
             self.add(["--userns", &namespace.as_raw_fd().to_string()]);
@@ -117,14 +117,14 @@ impl CommandLine {
         for capability in CAPABILITIES {
             self.add(["--cap-add", capability]);
         }
-        // The death of the thread that starts it; see `spawner`.
+        // It dies with the thread that starts it: see `spawner`.
         self.add(["--die-with-parent", "--new-session"]);
     }
 
     fn root(&mut self, spec: &CommandSpec, sandbox: &BubblewrapSpec) {
         let private = &sandbox.private;
         self.add(["--proc", "/proc", "--dev", "/dev"]);
-        // First, because what else is shown may lie in them.
+        // First, because other paths may be below them.
         for target in SHARED_SCRATCH {
             self.in_memory(Path::new(target), "1777", private.size_bytes);
         }
@@ -194,7 +194,7 @@ impl CommandLine {
         self.add(&private.directories);
     }
 
-    /// What the launcher does not close itself.
+    /// Makes the hiding directories read-only. The launcher closes everything else.
     fn close(&mut self, sandbox: &BubblewrapSpec) {
         for path in hidden_places(sandbox) {
             self.add(["--remount-ro".as_ref(), path.as_os_str()]);
@@ -204,7 +204,7 @@ impl CommandLine {
         }
     }
 
-    /// A link of the host (`/lib` → `usr/lib`) is a link inside.
+    /// A symbolic link of the host (`/lib` → `usr/lib`) is one inside too.
     fn read_path(&mut self, path: &Path) {
         match fs::read_link(path) {
             Ok(target) => {
@@ -235,13 +235,13 @@ fn is_shown(path: &Path, sandbox: &BubblewrapSpec) -> bool {
     read_paths.any(|read_path| path.starts_with(read_path))
 }
 
-/// Those of the hidden paths that would be seen: the target of a mount must exist.
+/// The hidden paths that a read path would show.
 fn hidden_places(sandbox: &BubblewrapSpec) -> impl Iterator<Item = &PathBuf> {
     let hidden = sandbox.hidden_paths.iter();
     hidden.filter(|path| is_shown(path, sandbox) && path.is_dir())
 }
 
-/// Where what is hidden would be seen through a bind.
+/// The targets at which a bind would show a hidden path.
 fn hidden_in_binds(sandbox: &BubblewrapSpec) -> impl Iterator<Item = PathBuf> {
     let hidden = sandbox.hidden_paths.iter().filter(|path| path.is_dir());
     hidden.flat_map(|path| {

@@ -1,4 +1,4 @@
-//! Control groups (version 2): what all processes of a sandbox together may use, held by the kernel.
+//! Control groups (version 2): limits on all processes of a sandbox together.
 
 use std::{
     fmt::Display,
@@ -12,36 +12,36 @@ use std::{
 
 use rustix::process::{Pid, getpid};
 
-/// Beginning of the name of every sandbox's group, by which an earlier run's are recognised.
+/// The names of all sandboxes' groups begin with this, so that the next start recognises those left behind.
 const PREFIX: &str = "sandbox-";
 
-/// Where this process goes: a group whose children have limits has no processes itself.
+/// The group of this process. A group whose children have limits may contain no processes itself.
 const OWN: &str = "gateway";
 
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 
-/// A group that this process may divide: one that was delegated to it, such as by systemd's
-/// `Delegate=yes`.
+/// A control group that has been delegated to this process, such as with systemd's `Delegate=yes`. Sandboxes
+/// get groups below it.
 #[derive(Clone, Debug)]
 pub struct ControlGroups {
     directory: Arc<PathBuf>,
 }
 
-/// Why there are none.
+/// Why there are no control groups.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoControlGroups(String);
 
-/// What the processes of a group may use together.
+/// Limits on the processes of a group together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GroupLimits {
-    /// Private, shared, in files in memory, and of the kernel for them.
+    /// Private and shared memory, files in memory, and the kernel's memory for them.
     pub(crate) memory_bytes: u64,
     pub(crate) processes: u64,
 }
 
 impl ControlGroups {
-    /// Divides the group that this process is in, and moves it into one of the parts. Once a process.
+    /// Takes over the group of this process, and moves the process to a group below it. Only once a process.
     pub fn divide() -> Result<Self, NoControlGroups> {
         let own = own_directory()?;
         let available = read(&own.join("cgroup.controllers"))?;
@@ -77,7 +77,7 @@ impl ControlGroups {
         })
     }
 
-    /// A group that still has processes is a neighbour's, and stays.
+    /// Groups with processes belong to another running gateway. They cannot be removed.
     fn remove_left_behind(&self) {
         let entries = fs::read_dir(&*self.directory)
             .into_iter()
@@ -90,7 +90,7 @@ impl ControlGroups {
         }
     }
 
-    /// A group with nobody in it.
+    /// Makes an empty group.
     pub(crate) fn make(&self) -> io::Result<ControlGroup> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl ControlGroups {
     }
 }
 
-/// Of one sandbox. Ends what is in it, and goes, when it is dropped.
+/// The group of one sandbox. Dropping it kills its processes and removes it.
 pub(crate) struct ControlGroup {
     path: PathBuf,
 }
@@ -110,16 +110,16 @@ impl ControlGroup {
     pub(crate) fn limit(&self, limits: GroupLimits) -> io::Result<()> {
         write(&self.path.join("memory.max"), limits.memory_bytes)?;
         write(&self.path.join("pids.max"), limits.processes)?;
-        // All or none: a test runner without its workers only hangs.
+        // Out of memory, all processes are killed: a test runner without its workers would hang.
         write(&self.path.join("memory.oom.group"), 1)?;
         match write(&self.path.join("memory.swap.max"), 0) {
-            // A kernel without swap.
+            // The kernel has no swap.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             outcome => outcome,
         }
     }
 
-    /// The process, and whatever it starts from now on.
+    /// Adds the process. What it starts later belongs to the group too.
     pub(crate) fn add(&self, process: Pid) -> io::Result<()> {
         write(&self.path.join("cgroup.procs"), process.as_raw_nonzero())
     }
@@ -127,7 +127,7 @@ impl ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        // Its processes have ended with their namespace; this is for when they have not (Linux 5.14).
+        // The processes should have ended with their namespace. This kills them if not (Linux 5.14).
         let _ = write(&self.path.join("cgroup.kill"), 1);
         if let Err(error) = fs::remove_dir(&self.path) {
             tracing::warn!(%error, "a control group could not be removed; the next start will try again");
@@ -146,7 +146,7 @@ fn own_directory() -> Result<PathBuf, NoControlGroups> {
     Ok(Path::new(mounted).join(inner.map_err(|_| none())?))
 }
 
-/// The group that is mounted, and where, if this line of `mountinfo` is of version 2 (proc(5)).
+/// The group and its mount point, if this line of `mountinfo` is about version 2 (proc(5)).
 fn mount_of(line: &str) -> Option<(&str, &str)> {
     let (mount, kind) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
@@ -161,7 +161,7 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Never makes the file: one that the kernel has not made is no control.
+/// Never creates the file: only the kernel's files have an effect.
 fn write(path: &Path, value: impl Display) -> io::Result<()> {
     let mut file = fs::File::options().write(true).open(path)?;
     io::Write::write_all(&mut file, value.to_string().as_bytes())

@@ -25,17 +25,17 @@ use super::{
 
 const REPORT_BYTES: usize = 512;
 
-/// The socket on which the runner waits for the launcher. Removed when the two have met, so that what
-/// runs inside after the launcher finds nobody there.
+/// The socket on which the runner waits for the launcher. It is removed after the handshake, so the program
+/// cannot connect to it.
 pub(crate) struct LaunchHandshake {
     listener: UnixListener,
     path: PathBuf,
     needs_listener: bool,
 }
 
-/// What the runner knows once the launcher has reported.
+/// The report of the launcher.
 pub(crate) struct Report {
-    /// Its process id, which will be the program's.
+    /// The launcher's process id, which will be the program's.
     pub(crate) launcher: Pid,
     listener: Option<TcpListener>,
     stream: UnixStream,
@@ -46,7 +46,7 @@ impl LaunchHandshake {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("launch-{}-{count}.socket", std::process::id());
-        // The address of a socket has room for 107 bytes, a path may have more: so it is named by the
+        // The address of a socket has at most 107 bytes, and a path may be longer. So it goes through the
         // directory's descriptor.
         let held = File::open(directory)?;
         let address = format!("/proc/self/fd/{}/{name}", held.as_raw_fd());
@@ -63,8 +63,7 @@ impl LaunchHandshake {
         &self.path
     }
 
-    /// Waits until limits and listener stand inside. The launcher waits in turn, for
-    /// [`Report::let_go`].
+    /// Waits for the launcher's report. The launcher then waits for [`Report::let_go`].
     pub(crate) async fn hold(&self) -> io::Result<Result<Report, SandboxError>> {
         let (stream, _) = self.listener.accept().await?;
         let launcher = stream.peer_cred()?.pid().and_then(Pid::from_raw);
@@ -86,7 +85,8 @@ impl LaunchHandshake {
 }
 
 impl Report {
-    /// The launcher becomes the program. Its end of the stream closes with that, or says why not.
+    /// Makes the launcher become the program. Its end of the stream closes then, or carries the reason why it
+    /// could not.
     pub(crate) async fn let_go(mut self) -> io::Result<Result<Option<TcpListener>, SandboxError>> {
         self.stream.write_all(GO).await?;
         let (last_word, _) = receive(&self.stream).await?;
@@ -108,7 +108,7 @@ fn refusal(word: &[u8]) -> SandboxError {
     SandboxError::Refused(String::from_utf8_lossy(word).into_owned())
 }
 
-/// One message, empty at the end, and the listener that came with it.
+/// Receives one message, and the listener if one came with it. The message is empty at the end of the stream.
 async fn receive(stream: &UnixStream) -> io::Result<(Vec<u8>, Option<TcpListener>)> {
     stream
         .async_io(Interest::READABLE, || {

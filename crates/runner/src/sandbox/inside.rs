@@ -6,21 +6,21 @@ use rustix::process::{
 
 use crate::{reap::process_table::ProcessStat, sandbox::control_group::ControlGroup};
 
-/// The two processes of a sandbox that matter outside: its init, with which the kernel ends every other
-/// one, and the program.
+/// The two processes of a sandbox that the runner controls: the program, and the init. When the init ends, the
+/// kernel ends all others.
 pub(crate) struct Inside {
     program: OwnedFd,
     program_pid: Pid,
     init: OwnedFd,
     init_pid: Pid,
-    /// That the program is in. Last, as it ends what is in it.
+    /// The program's. The last field, because dropping it kills its processes.
     _control_group: Option<ControlGroup>,
 }
 
 impl Inside {
-    /// `program` is the process id, seen from outside, of a process inside that bubblewrap, of process
-    /// id `leader`, has started. Fails for any other.
-    /// Puts it into the control group, if there is one: what it starts later is in there too.
+    /// Finds the init of `program` and opens both. `program` is a process id outside of the sandbox, `leader`
+    /// that of bubblewrap. Fails if bubblewrap has not started the program. Adds the program, and thereby all
+    /// that it starts later, to the control group.
     pub(crate) fn find(
         program: Pid,
         leader: Pid,
@@ -30,7 +30,7 @@ impl Inside {
         let program_fd = pidfd_open(program, PidfdFlags::NONBLOCK)?;
         let init = parent_of(program).ok_or_else(stranger)?;
         let init_fd = pidfd_open(init, PidfdFlags::NONBLOCK)?;
-        // Looked at again now that neither number can be given to another process.
+        // Checked now that both are open, so that neither number can get to another process.
         let is_of_leader = parent_of(program) == Some(init) && parent_of(init) == Some(leader);
         if !is_of_leader || !is_init(init) {
             return Err(stranger());
@@ -55,24 +55,22 @@ impl Inside {
         self.init_pid
     }
 
-    /// To the program alone: bubblewrap itself would die of it and take the program's grace away.
+    /// Signals only the program. Bubblewrap would die of the signal, and the program with it.
     pub(crate) fn interrupt(&self) {
         let _ = pidfd_send_signal(&self.program, Signal::INT);
     }
 
-    /// To the init, with which everything inside ends.
+    /// Kills the init, with which everything inside ends.
     pub(crate) fn kill(&self) {
         let _ = pidfd_send_signal(&self.init, Signal::KILL);
     }
 
-    /// Becomes readable when the init has exited, which the kernel lets it do only after every other
-    /// process of its namespace has been waited for.
+    /// Becomes readable when the init has exited. It exits only after all other processes of its namespace.
     pub(crate) fn init_descriptor(&self) -> io::Result<OwnedFd> {
         self.init.try_clone()
     }
 
-    /// Where this process is the one that orphans go to (process 1 of a container), the init is its to
-    /// reap; elsewhere this does nothing.
+    /// Reaps the init if it has been reparented to this process, such as if this is process 1 of a container.
     pub(crate) fn reap_init(&self) {
         use std::os::fd::AsFd as _;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -84,7 +82,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     Pid::from_raw(ProcessStat::read(pid.as_raw_nonzero().get())?.parent)
 }
 
-/// Whether the process is number 1 in the innermost of the namespaces that it is in.
+/// Whether the process has number 1 in the innermost of its process namespaces.
 fn is_init(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()));
     status.is_ok_and(|status| {

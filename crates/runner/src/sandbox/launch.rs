@@ -31,27 +31,27 @@ use rustix::{
 use self::{identity::Identity, mounts::Scratch};
 use crate::{process::descriptors::close_inherited_descriptors, reap::descendants::TAG_VARIABLE};
 
-/// The first argument by which a program knows that it is wanted as the launcher.
+/// The first argument of a program that has to call [`launch`].
 pub const LAUNCH_ARGUMENT: &str = "sandbox-launch";
 
-/// Stands before the name of each variable of the program in the environment of bubblewrap and of the
-/// launcher: what is meant for the one (`LD_PRELOAD`) says nothing to the others, which may do more.
+/// Prefix of the names of the program's variables in the environment of bubblewrap and of the launcher. So a
+/// variable for the program (`LD_PRELOAD`) has no effect on these two, which have more rights.
 pub(crate) const PROGRAM_VARIABLE: &str = "PROGRAM_";
 
-/// What the launcher says when the limits hold and the bridge is open. What it says after that, if it
-/// says anything, is why the program could not be started.
+/// The launcher's report that limits and listener are set up. A message after it is the reason why the program
+/// could not be started.
 pub(super) const READY: &[u8] = b"ready";
 
-/// What the runner says when it holds the launcher, so that nothing runs that it could not end.
+/// The runner's answer, when it can end the program.
 pub(super) const GO: &[u8] = b"g";
 
-/// The whole life of the launcher, inside the sandbox: what bubblewrap leaves open closed, limits, bridge,
-/// report, and then it is the program. Comes back only if that failed, with what was said to the runner.
+/// Runs the launcher inside the sandbox: closes what bubblewrap has left open, sets the limits, listens on the
+/// bridge, reports, and becomes the program. Returns only if that fails, with the reason.
 ///
-/// `arguments` are those after [`LAUNCH_ARGUMENT`]: the socket to report to, the port of the bridge or
-/// 0, the limits, the program's user, its scratch, the program and its arguments.
+/// `arguments` are those after [`LAUNCH_ARGUMENT`]: the socket to report to, the port of the bridge or 0, the
+/// limits, the program's user, its directories, the program and its arguments.
 pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
-    // Bubblewrap leaves it the end of a pipe.
+    // Bubblewrap leaves one end of a pipe open.
     if let Err(error) = close_inherited_descriptors() {
         return error;
     }
@@ -68,7 +68,7 @@ pub fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
         Ok(()) => task.become_program(),
         Err(problem) => problem,
     };
-    // Not said if the runner is gone; then this process ends with it.
+    // This fails only if the runner has ended, and then this process is killed.
     let _ = report.write_all(problem.to_string().as_bytes());
     problem
 }
@@ -79,10 +79,10 @@ struct Task {
     limits: [(Resource, u64); 7],
     user: u32,
     scratch: Scratch,
-    /// Directories that are to be the program's, beside its private one.
+    /// Directories that the program's user gets, beside the private one.
     directories: Vec<PathBuf>,
     current_dir: PathBuf,
-    /// The program's.
+    /// The environment of the program.
     environment: BTreeMap<OsString, OsString>,
     program: OsString,
     arguments: Vec<OsString>,
@@ -137,7 +137,7 @@ impl Task {
         })
     }
 
-    /// From what bubblewrap has made to what the program may see, and to its user.
+    /// Closes what bubblewrap has left open, and becomes the program's user.
     fn close_sandbox(&self) -> io::Result<()> {
         let identity = Identity::prepare(self.user)?;
         self.scratch.limit()?;
@@ -146,12 +146,12 @@ impl Task {
         for directory in &self.directories {
             identity.owns(directory)?;
         }
-        // After what lies in it: once it is the program's, the maker cannot enter it.
+        // After the directories in it, because the launcher cannot enter it any more after this.
         identity.owns(&self.scratch.private)?;
         mounts::close_proc()?;
         mounts::close_root()?;
         identity.assume()?;
-        // Only now: it may be closed to everybody else.
+        // Only now, because only the program's user may be able to enter it.
         env::set_current_dir(&self.current_dir).map_err(|error| {
             let current_dir = self.current_dir.display();
             io::Error::other(format!("{current_dir} cannot be entered: {error}"))
@@ -187,12 +187,12 @@ impl Task {
             &mut passed,
             SendFlags::NOSIGNAL,
         )?;
-        // The end of the stream instead: the runner is gone, or does not want this child.
+        // Fails at the end of the stream: the runner has ended, or has dropped this child.
         report.read_exact(&mut [0; GO.len()])
     }
 
-    /// Every descriptor of the launcher is closed by this; the runner sees the end of the report, and
-    /// knows by it that the program has begun.
+    /// Becoming the program closes all descriptors of the launcher. By the end of the stream, the runner
+    /// learns that the program has started.
     fn become_program(&self) -> io::Error {
         #[expect(
             clippy::disallowed_methods,
@@ -206,7 +206,7 @@ impl Task {
     }
 }
 
-/// What the child gets is named by its spec alone, and then there is its tag.
+/// The environment of the program: the variables of its spec, and its tag.
 fn environment() -> BTreeMap<OsString, OsString> {
     #[expect(
         clippy::disallowed_methods,
@@ -223,7 +223,7 @@ fn environment() -> BTreeMap<OsString, OsString> {
     named.collect()
 }
 
-/// Never raises a limit that the gateway itself is under.
+/// Never raises a limit of this process.
 fn set_limit(resource: Resource, limit: u64) -> io::Result<()> {
     let inherited = rustix::process::getrlimit(resource);
     let limit = inherited.maximum.map_or(limit, |most| most.min(limit));

@@ -8,12 +8,11 @@ use std::{
 
 use super::{ProgramUser, user_namespace::UserNamespace};
 
-/// The program that runs first inside a sandbox: it calls [`launch`](super::launch), which sets the
-/// limits, opens the bridge and becomes the child's program.
+/// The program that runs first inside a sandbox. It calls [`launch`](super::launch), which completes the
+/// sandbox and becomes the child's program.
 ///
-/// It is the gateway's own program, so that nothing else must be shipped and no version can differ. In
-/// the sandbox it stands alone with the libraries that it was itself loaded with, and is started
-/// through its own loader: no directory of the host is needed for it, and none is shown.
+/// It is the gateway's own program, so nothing else has to be shipped, and the versions are always the same.
+/// Inside, only the program, its libraries and its loader are visible, and no directory of the host.
 #[derive(Clone)]
 pub struct Launcher {
     files: Arc<Files>,
@@ -23,13 +22,13 @@ struct Files {
     program: PathBuf,
     /// `None` for a static program.
     loader: Option<PathBuf>,
-    /// Each under the names by which it may be asked for.
+    /// Each with the names under which the loader may look for it.
     libraries: Vec<(PathBuf, OsString)>,
-    /// Where it is needed, made for the first sandbox.
+    /// Made for the first sandbox, if it is needed.
     user_namespace: OnceLock<UserNamespace>,
 }
 
-/// Why this program cannot be the launcher.
+/// Why the program cannot be the launcher.
 #[derive(Debug, thiserror::Error)]
 #[error("the launcher {} cannot be used: {source}", program.display())]
 pub struct LauncherError {
@@ -38,8 +37,7 @@ pub struct LauncherError {
 }
 
 impl Launcher {
-    /// `program` must be built with what this process is built with: its libraries are taken from the
-    /// list of what is mapped here.
+    /// `program` must have the same libraries as this process: they are taken from this process's memory map.
     pub fn new(program: &Path) -> Result<Self, LauncherError> {
         let failed = |source| LauncherError {
             program: program.to_owned(),
@@ -67,7 +65,7 @@ impl Launcher {
         })
     }
 
-    /// Makes what every sandbox shares, or says why there can be none.
+    /// Makes what all sandboxes share. Fails if no sandbox can be made.
     pub fn prepare(&self) -> Result<(), LauncherError> {
         let prepared = self.user_namespace().map(drop);
         prepared.map_err(|source| LauncherError {
@@ -76,7 +74,7 @@ impl Launcher {
         })
     }
 
-    /// The user namespace for a sandbox to be made in, if bubblewrap cannot make it by itself.
+    /// The user namespace for a new sandbox. `None` if bubblewrap can make it itself.
     pub(crate) fn user_namespace(&self) -> io::Result<Option<OwnedFd>> {
         let Some(map) = ProgramUser::here().map() else {
             return Ok(None);
@@ -84,13 +82,13 @@ impl Launcher {
         let held = &self.files.user_namespace;
         if held.get().is_none() {
             let made = UserNamespace::make(&self.files.program, &map)?;
-            // Two first ones at once make two, of which one is let go.
+            // Two first sandboxes at the same time make two, of which one is dropped.
             let _ = held.set(made);
         }
         held.get().map(UserNamespace::handle).transpose()
     }
 
-    /// What must be in the sandbox, and where, if `directory` is the launcher's.
+    /// The files that must be visible in the sandbox: each with its path in `directory`, the launcher's.
     pub(super) fn files_inside(&self, directory: &Path) -> Vec<(PathBuf, PathBuf)> {
         let Files {
             program,
@@ -121,12 +119,12 @@ pub(super) fn socket_inside(directory: &Path) -> PathBuf {
     directory.join("socket")
 }
 
-/// The shared libraries of this process, the loader included, as the kernel names them.
+/// The shared libraries of this process, with the loader, from its memory map.
 fn mapped_libraries() -> io::Result<Vec<PathBuf>> {
     let maps = fs::read_to_string("/proc/self/maps")?;
     let mut libraries: Vec<PathBuf> = Vec::new();
     for line in maps.lines() {
-        // address, rights, offset, device, inode, path: the path is the rest of the line.
+        // Address, rights, offset, device, inode, path. The path is the rest of the line.
         let Some(start) = line.find('/') else {
             continue;
         };
@@ -148,8 +146,8 @@ fn is_loader(library: &Path) -> bool {
     name.is_some_and(|name| name.starts_with("ld-"))
 }
 
-/// The file's own name, and those of the links beside it: a program asks for `libc.so.6`, the file may
-/// be `libc-2.31.so`.
+/// The name of the file and those of the symbolic links to it in the same directory: the loader looks for
+/// `libc.so.6`, and the file may be `libc-2.31.so`.
 fn names_of(library: &Path) -> Vec<OsString> {
     let (Some(directory), Some(name)) = (library.parent(), library.file_name()) else {
         return Vec::new();

@@ -19,20 +19,20 @@ use crate::{
     sandbox::control_group::ControlGroup,
 };
 
-/// News of a child's sandbox: whether it stands, and the listener inside, if one was wanted.
+/// Reports whether a child's sandbox has been set up. Carries the listener inside, if there is one.
 pub struct Bridge {
     pub(crate) outcome: oneshot::Receiver<Result<Option<TcpListener>, SandboxError>>,
 }
 
 impl Bridge {
-    /// Waits until the program has begun inside. The listener is the child's whole network: what is
-    /// accepted on it comes from inside. It must be dropped with the child.
+    /// Waits until the program has started inside. Returns the listener, if there is one. It is the child's
+    /// whole network: its connections come from inside. Drop it when the child has ended.
     pub async fn open(self) -> Result<Option<TcpListener>, SandboxError> {
         self.outcome.await.unwrap_or(Err(SandboxError::Ended))
     }
 }
 
-/// The start of one child in its sandbox, from bubblewrap's to the program's.
+/// Follows the start of one child in a sandbox, from bubblewrap's start to the program's.
 pub(crate) struct Startup {
     pub(crate) handshake: LaunchHandshake,
     pub(crate) control_group: Option<ControlGroup>,
@@ -42,7 +42,7 @@ pub(crate) struct Startup {
 }
 
 impl Startup {
-    /// Kills the child unless its sandbox stands: nothing runs in half of one.
+    /// Waits for the sandbox. Kills the child if it cannot be set up.
     pub(crate) async fn outcome(mut self) -> Result<Option<TcpListener>, SandboxError> {
         let mut exit = self.exit.clone();
         let entered = tokio::select! {
@@ -71,7 +71,7 @@ impl Startup {
         report.let_go().await.map_err(refused)?
     }
 
-    /// The program has not run, so what stands on standard error is bubblewrap's or the launcher's.
+    /// The last line of standard error. The program has not run, so it comes from bubblewrap or the launcher.
     fn last_words(&self) -> SandboxError {
         let tail = self.stderr.tail();
         let tail = String::from_utf8_lossy(&tail);

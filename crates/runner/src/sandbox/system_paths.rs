@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// Programs, libraries and what the loader and TLS read. No host's name, user or key is in them: of the
-/// directories of TLS, which have private keys beside them, the certificates alone.
+/// Programs, libraries, and the files of the loader and of TLS. They contain no host name, user or private
+/// key: of the directories of TLS, only the certificates.
 const SYSTEM_PATHS: [&str; 15] = [
     "/usr",
     "/bin",
@@ -25,12 +25,12 @@ const SYSTEM_PATHS: [&str; 15] = [
     "/etc/pki/tls/openssl.cnf",
 ];
 
-/// Enough for the head and the table of segments of any program that a linker makes.
+/// Large enough for the ELF header and the table of segments of any linked program.
 const HEAD_BYTES: u64 = 4096;
 
-/// What a sandbox must show, read-only, for `program` to run: nothing but itself for a static one, as
-/// the native Codex is; else the system's runtime, and all of its npm package if it is part of one. A
-/// script or a program of no package is shown alone: what lies beside it is somebody's, not its own.
+/// What `program` must be able to read to run, beside itself. A static program, such as the native Codex, needs
+/// nothing. Others need the system's libraries, and their npm package if they belong to one. Files beside a
+/// program without a package are not shown.
 pub fn read_paths(program: &Path) -> Vec<PathBuf> {
     if is_static(program).unwrap_or(false) {
         return Vec::new();
@@ -41,8 +41,8 @@ pub fn read_paths(program: &Path) -> Vec<PathBuf> {
     paths.collect()
 }
 
-/// The `PATH` of `program`: none for a static one; else the system's directories, and those in
-/// `read_paths`.
+/// The `PATH` of `program`: the directories in `read_paths`, then those of the system. A static program finds
+/// no other programs.
 pub fn search_path(program: &Path, read_paths: &[PathBuf]) -> OsString {
     if is_static(program).unwrap_or(false) {
         return NO_SEARCH_PATH.into();
@@ -57,17 +57,17 @@ pub fn search_path(program: &Path, read_paths: &[PathBuf]) -> OsString {
         .unwrap_or_else(|_| SYSTEM_PROGRAM_DIRECTORIES.join(":").into())
 }
 
-/// Names no directory that exists, so that nothing is found by name.
+/// This directory does not exist, so no program is found by its name.
 const NO_SEARCH_PATH: &str = "/nonexistent";
 
 /// Where programs are on every system.
 pub const SYSTEM_PROGRAM_DIRECTORIES: [&str; 4] =
     ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
-/// How deep in its package a program may lie; further up, a `package.json` is somebody else's.
+/// How deep in its package a program may be. A `package.json` further up belongs to something else.
 const MAX_PACKAGE_DEPTH: usize = 3;
 
-/// The outermost `node_modules` above `program`, where its dependencies lie too, or else the directory
+/// The outermost `node_modules` above `program`, which also contains its dependencies, or else the directory
 /// with its `package.json`.
 fn package_of(program: &Path) -> Option<&Path> {
     let above = || program.ancestors().skip(1);

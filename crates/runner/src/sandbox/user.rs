@@ -1,4 +1,4 @@
-//! Who a sandboxed program is, to itself and to the host.
+//! The user that a sandboxed program runs as, inside and on the host.
 
 use std::{fs, io, sync::OnceLock};
 
@@ -7,30 +7,30 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-/// The program's user and group inside, whoever the gateway is outside.
+/// The program's user and group inside.
 pub(crate) const USER_INSIDE: u32 = 10_001;
 
-/// Who makes the sandbox, in the user namespace that bubblewrap makes.
+/// The user of bubblewrap and the launcher in the first user namespace.
 pub(crate) const MAKER_INSIDE: u32 = 0;
 
-/// The program's user and group on the host where the gateway is root: nobody's, by convention.
+/// The program's user and group on the host, if this process is root. By convention nobody has this number.
 const UNPRIVILEGED: u32 = 10_001;
 
 /// The user of the host that the program of a sandbox runs as.
 ///
-/// Never root: kernel files that belong to root (`/proc/sys`) would be the program's to write. So a
-/// gateway that is root makes its sandboxes itself, and gives their programs another user.
+/// It is never root, because the program could then write to kernel files of root (`/proc/sys`). A gateway that
+/// is root gives the programs of its sandboxes another user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramUser {
-    /// The gateway's own, which is not root.
+    /// The user of this process, which is not root.
     Own,
-    /// Another one, of this number, and in the group of this number alone. It reads what everybody may
-    /// read, and owns nothing that it is not given.
+    /// The user and group with this number. It may read what everybody may read, and owns only what it is
+    /// given.
     Other(u32),
 }
 
 impl ProgramUser {
-    /// That of every sandbox that this process makes.
+    /// The same for all sandboxes of this process.
     pub fn here() -> Self {
         static HERE: OnceLock<ProgramUser> = OnceLock::new();
         *HERE.get_or_init(|| {
@@ -51,7 +51,7 @@ impl ProgramUser {
         }
     }
 
-    /// Its number in the user namespace that bubblewrap makes.
+    /// Its number in the first user namespace.
     pub(crate) fn number_to_maker(self) -> u32 {
         match self {
             Self::Own => MAKER_INSIDE,
@@ -59,7 +59,7 @@ impl ProgramUser {
         }
     }
 
-    /// What the user namespace of its sandboxes must know, if bubblewrap cannot make it by itself.
+    /// The users of the first user namespace. `None` if bubblewrap can make that itself.
     pub(super) fn map(self) -> Option<IdentityMap> {
         let Self::Other(number) = self else {
             return None;
@@ -72,14 +72,14 @@ impl ProgramUser {
     }
 }
 
-/// The users and groups of a namespace, as `/proc/PID/uid_map` and `gid_map` take them: the maker, who is
-/// root and owns what a sandbox shows, and the program's.
+/// The users and groups of a namespace, in the format of `/proc/PID/uid_map` and `gid_map`: root, which sets the
+/// sandbox up, and the program's user.
 pub(super) struct IdentityMap {
     pub(super) users: String,
     pub(super) groups: String,
 }
 
-/// For a process of one thread.
+/// Only for a process with one thread.
 pub(super) fn new_user_namespace() -> io::Result<()> {
     #[expect(
         deprecated,
@@ -89,8 +89,8 @@ pub(super) fn new_user_namespace() -> io::Result<()> {
     Ok(outcome?)
 }
 
-/// Whether `map`, what `/proc/self/uid_map` says, has root of this namespace as somebody without
-/// privileges outside, and nobody else (rootless containers of one user).
+/// Whether root of this namespace is an unprivileged user outside, and there is no other user: a rootless
+/// container with one user. `map` is the text of `/proc/self/uid_map`.
 fn is_root_of_a_namespace_alone(map: &str) -> bool {
     let mut ranges = map.lines().map(|line| {
         let mut numbers = line.split_ascii_whitespace().map(str::parse::<u64>);

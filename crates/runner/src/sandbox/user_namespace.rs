@@ -1,4 +1,4 @@
-//! The user namespace in which a gateway that is root makes its sandboxes.
+//! The first user namespace of sandboxes, if the gateway is root.
 
 use std::{
     fs::{self, File},
@@ -16,25 +16,25 @@ use rustix::{
 use super::user::{IdentityMap, new_user_namespace};
 use crate::reap::child_registry;
 
-/// The first argument by which a program knows that it is wanted for a user namespace.
+/// The first argument of a program that has to call [`hold_user_namespace`].
 pub const NAMESPACE_ARGUMENT: &str = "sandbox-users";
 
-/// What is said when the namespace is there.
+/// The message that the namespace has been made.
 const READY: &[u8] = b"r";
 
-/// A program that has not begun by then does not.
+/// How long the process may take to make the namespace.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 10,
     tv_nsec: 0,
 };
 
-/// It knows two users of the host: root, who makes the sandboxes, and the one that their programs run as.
-/// Only root of the host can make such a one, and not for itself: so it is another process's, which ends
-/// when the namespace is held here.
+/// A user namespace with two users of the host: root, which sets sandboxes up, and the user of their programs.
+/// Only root can make it, and only for another process. So a second process makes it, and ends when this
+/// process has opened it.
 pub(super) struct UserNamespace(OwnedFd);
 
 impl UserNamespace {
-    /// `program` calls [`hold_user_namespace`] when it is started with [`NAMESPACE_ARGUMENT`].
+    /// `program` must call [`hold_user_namespace`] if it is started with [`NAMESPACE_ARGUMENT`].
     pub(super) fn make(program: &Path, map: &IdentityMap) -> io::Result<Self> {
         let mut holder = Holder::start(program)?;
         holder.wait_until_ready()?;
@@ -51,20 +51,20 @@ impl UserNamespace {
         Ok(Self(File::open(format!("{directory}/ns/user"))?.into()))
     }
 
-    /// For one process, to inherit.
+    /// A descriptor for one process to inherit.
     pub(super) fn handle(&self) -> io::Result<OwnedFd> {
         Ok(fcntl_dupfd_cloexec(&self.0, 0)?)
     }
 }
 
-/// Ends with it, whatever becomes of the attempt.
+/// The second process. Dropping it ends the process.
 struct Holder(Child);
 
 impl Holder {
     fn start(program: &Path) -> io::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "this program itself, for a moment: part of the runner (invariant 1)"
+            reason = "starts this program itself for a moment: part of the runner (invariant 1)"
         )]
         let mut command = Command::new(program);
         command
@@ -102,16 +102,16 @@ impl Drop for Holder {
     }
 }
 
-/// The whole life of the other process: a user namespace, a word, and the wait for its end.
+/// Runs the second process: makes a user namespace, reports it, and waits until standard input is closed.
 pub fn hold_user_namespace() -> io::Result<()> {
     new_user_namespace()?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "whoever has started this reads it; nothing is served"
+        reason = "the process that has started this one reads it"
     )]
     let mut stdout = io::stdout();
     stdout.write_all(READY)?;
     stdout.flush()?;
-    // Ends with whoever has asked, too.
+    // Standard input also ends with the process that has started this one.
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }

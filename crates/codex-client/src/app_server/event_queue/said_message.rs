@@ -1,6 +1,7 @@
 use std::hash::{DefaultHasher, Hasher as _};
 
-/// What was said of a message: enough to know it again at the beginning of the whole.
+/// The text of a message that has been queued so far, as a hash: enough to recognise it at the beginning of
+/// the complete message.
 #[derive(Debug)]
 pub(super) struct SaidMessage {
     id: String,
@@ -26,7 +27,7 @@ impl SaidMessage {
         self.digest.write(text.as_bytes());
     }
 
-    /// The rest of `whole`, if it begins with what was said.
+    /// The rest of `whole`, if it begins with the queued text.
     pub(super) fn beyond<'text>(&self, whole: &'text str) -> Option<&'text str> {
         let (said, rest) = whole.split_at_checked(self.bytes)?;
         let mut digest = DefaultHasher::new();

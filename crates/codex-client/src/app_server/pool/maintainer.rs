@@ -1,4 +1,4 @@
-//! The maintainer: one task that starts, replaces and reaps the pool's processes.
+//! The pool maintainer: one task that starts, replaces and reaps the pool's processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::app_server::worker::{Condition, LaunchError, Worker};
 use super::{Member, Shared, State};
 use crate::settings::PoolLimits;
 
-/// How often age and memory are looked at when nothing else happens.
+/// How often age and memory are checked if nothing else happens.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A spare process beyond the first is stopped when it has had nothing to do for this long.
+/// A spare process, except the last one, is stopped after this time without a turn.
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -39,13 +39,13 @@ pub(super) async fn maintain(pool: Arc<Shared>) {
             pool.start_what_is_needed();
         }
         let pause = pool.next_look();
-        // Elapsed or changed: either way the pool is looked over again.
+        // After the pause or a change, the loop goes on.
         let _ = timeout(pause, changed.changed()).await;
     }
 }
 
 impl Shared {
-    /// Outside the lock that every lease needs: each process is a file to read.
+    /// Reads a file for each process, so it does not hold the lock that every lease needs.
     fn measure_memory(&self) {
         let workers: Vec<_> = {
             let state = self.state.lock();
@@ -57,7 +57,7 @@ impl Shared {
         }
     }
 
-    /// Removes processes that are gone, and stops retired ones whose last turn has ended.
+    /// Removes processes that have ended, and stops retired ones whose last turn has ended.
     fn reap_ended(&self) {
         let mut state = self.state.lock();
         state.forget_failures_once_proven();
@@ -66,10 +66,10 @@ impl Shared {
             .partition(|member| member.worker.condition() == Condition::Gone);
         state.members = members;
         for member in gone {
-            // One that has done work is replaced at once; one that has not would do the same again.
+            // One that has completed a turn is replaced at once. One that has not may fail again.
             if !member.stopping && member.worker.turns_completed() == 0 {
                 state.count_failure("a Codex process ended before its first turn did".to_owned());
-                // A call that waits may have to be refused now.
+                // Waiting calls may have to be refused now.
                 self.config.announce();
             }
         }
@@ -82,8 +82,7 @@ impl Shared {
         }
     }
 
-    /// Retires processes over a limit, once another one can take their place; and spares that have
-    /// had nothing to do for long.
+    /// Retires expired processes if another one is ready, and spare ones that have been idle for long.
     fn retire_expired(&self) {
         let mut state = self.state.lock();
         let now = Instant::now();
@@ -109,7 +108,7 @@ impl Shared {
         }
     }
 
-    /// One process more while calls wait or the free places run low, and one to follow an expired one.
+    /// Starts one process if calls wait, if few slots are free, or if a ready one has expired.
     fn start_what_is_needed(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -130,7 +129,7 @@ impl Shared {
             let unclaimed = fresh.iter().any(|member| member.tenant.is_none());
             let needed = free < self.limits.turns_per_process.div_ceil(2)
                 || (!state.waiting.is_empty() && !unclaimed);
-            // An expired process is still at work while its successor starts, so it does not count.
+            // An expired process works on while its successor starts, so it does not count.
             let room = fresh.len() < self.limits.max_processes;
             let replace = !expired.is_empty() && fresh.is_empty();
             if !(needed && room || replace) {
@@ -145,9 +144,10 @@ impl Shared {
             .spawn(async move { pool.launch().await });
     }
 
-    /// With every process taken, a tenant without one waits for another tenant's idle process to go.
+    /// If the pool is full and a tenant without a process waits, retires the process of another tenant that
+    /// has been idle longest.
     fn make_room(&self, state: &State) {
-        // A process of a tenant that waits itself stays: it is what that tenant waits for.
+        // A process of a tenant that waits too is what that tenant waits for.
         let is_another_s = |member: &Member| {
             let owner = member.tenant.as_ref();
             owner.is_some_and(|owner| !state.waiting.contains(owner))
@@ -212,8 +212,8 @@ impl State {
             .filter(|member| member.worker.condition() == Condition::Ready)
     }
 
-    /// A process that was launched after the last failure and has done a turn shows that the failures
-    /// are over. An older one shows nothing: what it was launched with may have changed.
+    /// Resets the count of failures when a process that was launched after the last failure has completed a
+    /// turn. An older process proves nothing: the reason may have come after its launch.
     fn forget_failures_once_proven(&mut self) {
         let proven = self.members.iter().any(|member| {
             let is_newer = self
@@ -227,7 +227,7 @@ impl State {
         }
     }
 
-    /// Each failure in a row doubles the pause before the next launch.
+    /// Each consecutive failure doubles the pause before the next launch.
     fn count_failure(&mut self, reason: String) {
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
@@ -238,8 +238,8 @@ impl State {
     }
 }
 
-/// Memory counts only once a process has worked: where the limit is below what a new one needs, its
-/// successor would be over it too, and so on without end.
+/// Whether a process has reached a limit on turns, age or memory. Memory counts only after its first turn:
+/// if the limit is below what a new process needs, each successor would have to be replaced at once.
 fn is_expired(worker: &Worker, limits: &PoolLimits) -> bool {
     let is_too_large = || {
         let rss = worker.rss_bytes();

@@ -14,10 +14,10 @@ use crate::app_server::protocol::{self, RpcError};
 use super::outgoing::NotSent;
 use super::{Condition, Worker};
 
-/// A healthy process answers in milliseconds; one that does not within this time is replaced.
+/// A process that does not answer within this time is replaced. A healthy one takes milliseconds.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often, and after which pause, a request is repeated that the process was too busy for.
+/// How often, and after which pause, a request to an overloaded process is repeated.
 const OVERLOAD_RETRIES: u32 = 3;
 const OVERLOAD_PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,7 +38,7 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    /// The process answered, and will not do it.
+    /// Whether the process refused the request for another reason than overload.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_)) && !self.is_overload()
     }
@@ -48,7 +48,7 @@ impl CallError {
     }
 }
 
-/// A request whose reply is waited for; forgotten when dropped, answered or not.
+/// Registers a request until it is dropped, so that its reply finds it.
 struct Pending<'worker> {
     worker: &'worker Worker,
     id: u64,
@@ -61,7 +61,7 @@ impl Drop for Pending<'_> {
 }
 
 impl Worker {
-    /// One request and its reply, repeated while the process says that it is overloaded.
+    /// Sends a request and returns its reply. Repeats it a few times if the process is overloaded.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -70,7 +70,7 @@ impl Worker {
         self.call_while(|| true, method, parameters).await
     }
 
-    /// The same, but not repeated once it `is_wanted` no more.
+    /// The same, but repeats the request only while `is_wanted` returns true.
     pub(super) async fn call_while<T: DeserializeOwned>(
         &self,
         is_wanted: impl Fn() -> bool,
@@ -125,7 +125,7 @@ impl Worker {
             .unwrap_or(Err(CallError::Timeout))
     }
 
-    /// A request whose reply nobody waits for.
+    /// Sends a request without waiting for its reply.
     pub(super) fn send_request(&self, method: &str, parameters: &Value) {
         let id = {
             let mut state = self.state.lock();
@@ -135,9 +135,8 @@ impl Worker {
         self.send(protocol::request(id, method, parameters));
     }
 
-    /// For what nobody waits for.
+    /// Sends a line. A failure means that the process is ending, which its turns learn by other means.
     pub(crate) fn send(&self, line: Vec<u8>) {
-        // What cannot be sent any more is the end of the process, which its turns are told.
         let _ = self.push(line);
     }
 
@@ -151,7 +150,7 @@ impl Worker {
     }
 }
 
-/// So that calls that were refused together do not come back together.
+/// A random part of the pause, so that requests that were refused together are not repeated together.
 fn jitter() -> Duration {
     let random = getrandom::u32().unwrap_or_default();
     OVERLOAD_PAUSE.mul_f64(f64::from(random) / f64::from(u32::MAX))

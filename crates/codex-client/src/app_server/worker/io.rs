@@ -1,4 +1,4 @@
-//! The two ends of a worker's pipes, and what is done when the process is gone.
+//! Reads and writes the pipes of a worker's process, and cleans up when the process has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::turn::{CodexErrorClass, TurnEnd, TurnFailure};
 use super::outgoing::OutgoingLines;
 use super::{Condition, Worker};
 
-/// A process that takes nothing of what waits for it for this long is deaf. One that takes some is slow.
+/// A process that reads nothing of its input for this long is ended. One that reads some of it is only slow.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A process whose input is closed and that has not ended after this time lives on.
+/// How long a process that has closed its input may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Lines outside the protocol after which a process is no longer trusted.
+/// After so many lines that do not follow the protocol, a process is quarantined.
 const MAX_PROTOCOL_ERRORS: u32 = 3;
 
 /// Starts the worker's three tasks. They end with the process.
@@ -55,10 +55,10 @@ async fn write_lines(worker: Arc<Worker>, stdin: Option<ChildStdin>, mut outgoin
             Err(NotWritten::Closed) => break,
         }
     }
-    // Nothing that was sent may be waited for: whether it was read is unknown.
+    // It is unknown which requests the process has read, so none of them is waited for.
     drop(outgoing);
     worker.state.lock().pending.clear();
-    // The pipe of a process that dies breaks a moment before its end is known.
+    // The pipe of a dying process breaks a moment before its end is known.
     if timeout(END_TIMEOUT, exited).await.is_err() {
         worker.end_deaf("it has closed its input");
     }
@@ -69,7 +69,7 @@ enum NotWritten {
     Closed,
 }
 
-/// Waits as long as the process takes some of the line now and then.
+/// Writes a line. Waits as long as the process reads some of it now and then.
 async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> Result<(), NotWritten> {
     let mut unwritten = usize::MAX;
     let mut outcome = timeout(WRITE_TIMEOUT, stdin.write_line(line)).await;
@@ -99,7 +99,7 @@ async fn read_lines(worker: Arc<Worker>, mut lines: Lines) {
     }
 }
 
-/// Waits for the end of the process, ends what still waits for it, and removes its home.
+/// Waits for the end of the process, fails its turns and requests, and removes its home.
 async fn reap(worker: Arc<Worker>, home: Home) {
     let exit = worker.process.exited().await;
     worker.gone.cancel();
@@ -135,14 +135,14 @@ async fn reap(worker: Arc<Worker>, home: Home) {
 }
 
 impl Worker {
-    /// Whether the line was of the protocol.
+    /// Handles one line. Returns false if it does not follow the protocol.
     fn receive(self: &Arc<Self>, line: &[u8]) -> bool {
         match protocol::parse(line) {
             Ok(Incoming::Notification(notification)) => self.dispatch(notification),
             Ok(Incoming::Response { id, result }) => {
                 let pending = self.state.lock().pending.remove(&id);
                 if let Some(pending) = pending {
-                    // The caller may have given up meanwhile.
+                    // The caller may have left.
                     let _ = pending.send(result.map(ToOwned::to_owned));
                 }
             }
@@ -157,7 +157,7 @@ impl Worker {
         true
     }
 
-    /// Hands a call to its turn, if that has the tool. A call that nobody takes is refused by its drop.
+    /// Passes a call to its turn, if that has the tool. Otherwise the call is dropped, which refuses it.
     fn receive_tool_call(self: &Arc<Self>, id: &RawValue, call: ToolCallParams<'_>) {
         let queue = self.state.lock().turns.get(&call.thread_id).cloned();
         let queue = queue.filter(|queue| queue.tools().contains(&call.tool));
@@ -171,7 +171,7 @@ impl Worker {
         }
     }
 
-    /// Hands a notification to its turn. One for a thread without a turn is late, not wrong.
+    /// Passes a notification to its turn. One for a thread without a turn comes late, and is ignored.
     fn dispatch(&self, notification: Notification) {
         let thread_id = notification.thread_id();
         let Some(queue) = self.state.lock().turns.get(thread_id).cloned() else {
@@ -200,7 +200,7 @@ impl Worker {
         }
     }
 
-    /// Counts a line outside the protocol; true once there are too many.
+    /// Counts a line that does not follow the protocol. Returns true when the limit is reached.
     fn count_protocol_error(&self) -> bool {
         let mut state = self.state.lock();
         state.protocol_errors += 1;

@@ -1,4 +1,4 @@
-//! What the gateway has said to a process and the process has not read yet.
+//! The lines that wait to be written to a process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// Far more than a process at work leaves unread: it asks for some hundred tools at once, and its turns
-/// begin with some megabytes each. One that leaves more asks without listening to the answers.
+/// Far more than a healthy process leaves unread: it makes at most some hundred tool calls at once, and its
+/// turns start with some megabytes each.
 const MAX_LINES: usize = 8192;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Takes lines without waiting: the reader of a process answers it, and must never wait for it.
+/// Takes lines without waiting, because the task that reads a process also answers its requests.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     lines: mpsc::Sender<Vec<u8>>,
     bytes: Arc<AtomicUsize>,
 }
 
-/// The end that is written to the process.
+/// The other end, from which lines are written to the process.
 pub(super) struct OutgoingLines {
     lines: mpsc::Receiver<Vec<u8>>,
     bytes: Arc<AtomicUsize>,
@@ -27,7 +27,7 @@ pub(super) struct OutgoingLines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotSent {
     Full,
-    /// Nobody writes to the process any more.
+    /// The process has ended or has closed its input.
     Closed,
 }
 

@@ -2,19 +2,19 @@ use std::sync::Arc;
 
 use super::{Condition, Worker};
 
-/// One of the turns that a worker takes at once; free again when dropped.
+/// One of the turns that a worker runs at once. Dropping it makes room for another turn.
 #[derive(Debug)]
 pub(crate) struct Slot {
     worker: Arc<Worker>,
 }
 
 impl Worker {
-    /// A slot for one turn, if the process takes any.
+    /// Takes a slot for one turn, if the process accepts turns and has room.
     pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
         {
             let mut state = self.state.lock();
             let free = state.active < self.config.turns_per_process;
-            // A process that cannot be written to is dead, a moment before its reaping.
+            // A process that cannot be written to has ended, but has not been reaped yet.
             if state.condition != Condition::Ready || !free || self.outgoing.is_closed() {
                 return None;
             }

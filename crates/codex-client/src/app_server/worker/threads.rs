@@ -1,4 +1,4 @@
-//! The threads of a process: a stock prepared ahead, so that a turn need not wait for its own.
+//! The threads of a process. Some are prepared ahead, so that a turn need not wait for one.
 
 use std::sync::Arc;
 
@@ -14,32 +14,32 @@ use super::calls::CallError;
 use super::slot::Slot;
 use super::{Condition, Worker};
 
-/// A thread that waits for its turn. Its credential is worth nothing until the broker is told.
+/// A thread without a turn yet. The broker does not accept its credential before the turn starts.
 #[derive(Debug)]
 pub(crate) struct PreparedThread {
     pub(crate) id: String,
     pub(crate) credential: SecretString,
 }
 
-/// A thread that has been handed out. When it is dropped the process is told to forget it: it costs a
-/// megabyte there, and is never used a second time.
+/// A thread for one turn. Dropping it makes the process forget the thread, which takes a megabyte of memory
+/// there. A thread is never used a second time.
 #[derive(Debug)]
 struct OwnedThread {
     worker: Arc<Worker>,
     prepared: PreparedThread,
 }
 
-/// What a turn needs of a worker: a thread, and the slot that is free again once the thread is gone.
+/// What a turn needs of a worker: a thread and a slot. The thread is dropped before the slot.
 #[derive(Debug)]
 pub(crate) struct ThreadLease {
     thread: OwnedThread,
-    /// The names of those that the thread's turn may call.
+    /// The names of the tools that the turn may call.
     tools: Vec<String>,
     slot: Slot,
 }
 
 impl Worker {
-    /// Fills the stock of prepared threads in the background, one after the other.
+    /// Prepares threads in the background, one after the other, until there is one for each possible turn.
     pub(crate) fn prepare_threads(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -65,7 +65,7 @@ impl Worker {
         });
     }
 
-    /// A thread prepared ahead, or else one made now: those that are prepared are for chats without tools.
+    /// Takes a prepared thread, or starts one. Prepared ones are for chats without tools.
     async fn take_thread(
         self: &Arc<Self>,
         profile: &ThreadProfile,
@@ -77,8 +77,7 @@ impl Worker {
         }
         let worker = Arc::clone(self);
         let profile = profile.clone();
-        // In a task of its own: when the caller leaves meanwhile, the thread is known all the same, and
-        // dropped with the task's outcome.
+        // In a task of its own: if the caller leaves, the thread is still received, and then dropped.
         let starting = self.config.tracker.spawn(async move {
             let asked = Instant::now();
             let started = worker.start_thread(&profile).await;
@@ -113,7 +112,7 @@ impl Worker {
         })
     }
 
-    /// A process that ended is reaped anyway, and one that has too much to do does as it should.
+    /// Decides what a failed `thread/start` means for the process. An overloaded one is healthy.
     fn handle_failed_thread(&self, asked: Instant, error: &CallError) {
         let reason = format!("a thread could not be started: {error}");
         match error {
@@ -143,7 +142,7 @@ impl Drop for OwnedThread {
 }
 
 impl Slot {
-    /// The slot with a thread for its turn.
+    /// Gets a thread for the slot.
     pub(crate) async fn prepare(self, profile: &ThreadProfile) -> Result<ThreadLease, CallError> {
         let thread = self.worker().take_thread(profile).await?;
         let tools = profile.tools.iter().map(|tool| tool.name.clone());
@@ -168,7 +167,7 @@ impl ThreadLease {
         &self.tools
     }
 
-    /// What the process will show to the broker in the turn.
+    /// The credential with which the process will call the broker in the turn.
     pub(crate) fn credential(&self) -> &SecretString {
         &self.thread.prepared.credential
     }

@@ -1,4 +1,4 @@
-//! The turns of a process: a slot for each, its start, and what is done when nobody wants it any more.
+//! The turns of a process: their start, and their end when the caller has dropped them.
 
 use std::sync::Arc;
 
@@ -13,20 +13,19 @@ use super::Worker;
 use super::calls::CallError;
 use super::threads::ThreadLease;
 
-/// A turn on a warm process. Dropping it interrupts the turn, and kills the process that does not obey
-/// within the grace.
+/// A turn on a warm process. Dropping it interrupts the turn. If the process does not obey within the grace,
+/// it is killed.
 #[derive(Debug)]
 pub(crate) struct WarmTurn {
     worker: Arc<Worker>,
     queue: Arc<EventQueue>,
-    /// Taken when the turn is settled; the slot is free only then.
+    /// Taken when the turn is settled. The slot is free only after that.
     lease: Option<ThreadLease>,
     fetched_any: bool,
 }
 
 impl ThreadLease {
-    /// Starts the turn on the thread of this lease. From here on, dropping the future or what it gives
-    /// interrupts it.
+    /// Starts the turn on the leased thread. Dropping the future or the returned turn interrupts it.
     pub(crate) async fn start_turn(self, turn: &Turn) -> Result<WarmTurn, TurnFailure> {
         let worker = Arc::clone(self.worker());
         let thread_id = self.thread_id().to_owned();
@@ -51,8 +50,8 @@ impl WarmTurn {
         let event = self.queue.next().await?;
         if !self.fetched_any {
             self.fetched_any = true;
-            // Threads for the next turns are prepared now, not earlier: their preparation would
-            // compete with the first token of this one.
+            // Threads for the next turns are prepared now. Earlier, that would delay the first token of
+            // this turn.
             self.worker.prepare_threads();
         }
         Some(event)
@@ -72,7 +71,7 @@ impl Drop for WarmTurn {
 }
 
 impl Worker {
-    /// Starts `turn` on the thread of `queue`, which has the turn's events from its first one on.
+    /// Starts `turn` on the thread of `queue`, which receives all its events.
     async fn start_turn(
         self: &Arc<Self>,
         queue: &Arc<EventQueue>,
@@ -84,8 +83,8 @@ impl Worker {
             .turns
             .insert(queue.thread_id().to_owned(), Arc::clone(queue));
         let (worker, queue) = (Arc::clone(self), Arc::clone(queue));
-        // In a task of its own: when the caller leaves meanwhile, the queue is told all the same whether
-        // there is a turn to interrupt.
+        // In a task of its own: if the caller leaves, the queue still learns whether there is a turn to
+        // interrupt.
         let starting = self.config.tracker.spawn(async move {
             let outcome = worker.request_turn(&queue, &parameters).await;
             if let Err(failure) = &outcome {
@@ -125,11 +124,11 @@ impl Worker {
         }
     }
 
-    /// Ends what is left of a turn whose stream was dropped, then gives its slot back. A turn that the
-    /// process does not end within the grace takes the process with it.
+    /// Ends a turn whose stream was dropped, then gives its slot back. If the process does not end the turn
+    /// within the grace, the process is killed.
     fn settle(self: &Arc<Self>, queue: Arc<EventQueue>, lease: ThreadLease) {
         if queue.is_settled() {
-            // The lean profile starts nothing, so whatever runs beside the CLI is not to be trusted.
+            // With the lean profile the CLI starts no process, so one that does is not trusted.
             if self.process.has_descendants() {
                 self.quarantine("it has started another process");
             }
@@ -164,7 +163,7 @@ impl Worker {
 
     fn release(&self, queue: &EventQueue, lease: ThreadLease) {
         let removed = self.state.lock().turns.remove(queue.thread_id());
-        // Not under the lock: what is unread in it may have something to say to the process.
+        // Dropped without the lock: unread tool calls in it send an answer to the process.
         drop(removed);
         drop(lease);
     }

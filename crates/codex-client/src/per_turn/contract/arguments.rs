@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::ContractOptions;
 
-/// One argument of a company's CLI: fixed text, with placeholders for what differs between calls.
+/// One argument of a company's CLI: fixed text, with placeholders for values that differ between calls.
 ///
-/// There is none for the question: it goes to standard input, where no option can be made of it and
-/// nobody can read it in a list of processes.
+/// There is no placeholder for the question. The CLI reads it from standard input, where it cannot become
+/// an option and nobody sees it in a list of processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArgumentTemplate {
     parts: Vec<Part>,
@@ -36,10 +36,10 @@ const PLACEHOLDERS: [Placeholder; 5] = [
     Placeholder::OutputSchemaFile,
 ];
 
-/// What callers would like to put into an argument, and must not.
+/// Names that an operator may try for the question, which is never an argument.
 const QUESTION: [&str; 5] = ["message", "prompt", "question", "context", "input"];
 
-/// What stands for the placeholders in one call.
+/// The values of the placeholders in one call.
 pub(super) struct Values<'turn> {
     pub(super) options: ContractOptions,
     pub(super) model: &'turn str,
@@ -48,7 +48,7 @@ pub(super) struct Values<'turn> {
 }
 
 impl ArgumentTemplate {
-    /// The error says what is wrong, for people.
+    /// The error is a message for the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -71,7 +71,7 @@ impl ArgumentTemplate {
         Ok(Self { parts })
     }
 
-    /// The argument of one call. It is left out where a placeholder has no value in it.
+    /// The argument in one call, or `None` if a placeholder in it has no value.
     pub(super) fn fill(&self, values: &Values<'_>) -> Option<OsString> {
         let mut argument = OsString::new();
         for part in &self.parts {
@@ -83,7 +83,7 @@ impl ArgumentTemplate {
         Some(argument)
     }
 
-    /// Whether a schema for the answer reaches the CLI with it.
+    /// Whether this argument passes the schema of the answer to the CLI.
     pub fn names_output_schema(&self) -> bool {
         self.parts
             .contains(&Part::Placeholder(Placeholder::OutputSchemaFile))

@@ -10,11 +10,11 @@ use super::ContractOptions;
 use super::record::Record;
 use super::text::Text;
 
-/// Reads what a company's CLI prints, and judges by it and by the exit code together.
+/// Reads the output of a company's CLI. Output and exit code together decide how the turn has ended.
 #[derive(Debug)]
 pub(crate) struct Reader {
     form: Form,
-    /// Of an answer that is not streamed.
+    /// The largest answer that is not streamed.
     limit_bytes: usize,
     text: Text,
     has_delta: bool,
@@ -23,17 +23,17 @@ pub(crate) struct Reader {
     useless: UselessLines,
 }
 
-/// How the answer comes.
+/// The form of the output.
 #[derive(Debug)]
 enum Form {
     /// One JSON object a line.
     Lines,
-    /// Streamed by a CLI that does not name `--json`: the first byte tells.
+    /// Streamed by a CLI without `--json`. The first byte decides whether it is JSON.
     Unknown,
-    /// Text, passed on as it comes.
+    /// Text that is passed on as it comes.
     Pieces,
-    /// Not streamed: read to the end, then looked at. With `--json` it is one JSON document, or one a
-    /// line; without, it is the answer.
+    /// Not streamed: read to the end, then parsed. With `--json` it is one JSON document, or one a line.
+    /// Without, it is the answer itself.
     Whole { bytes: Vec<u8>, json: bool },
 }
 
@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    /// Text that begins with a brace may still be text.
+    /// Finds out the form of the output. Text that begins with a brace may still be text.
     async fn find_out(&mut self, output: &mut Lines) -> Step {
         if output.peek().await != Some(b'{') {
             self.form = Form::Pieces;
@@ -136,19 +136,19 @@ impl Reader {
         let mut events = Vec::new();
         if let Some(delta) = record.delta {
             self.has_delta = true;
-            events.extend(self.tell(delta));
+            events.extend(self.delta(delta));
         }
         if let Some(answer) = record.answer {
             self.answered = true;
             if !self.has_delta {
-                events.extend(self.tell(answer));
+                events.extend(self.delta(answer));
             }
         }
         events.extend(record.usage.map(|usage| TurnEvent::Usage(usage.into())));
         Step::Events(events)
     }
 
-    fn tell(&mut self, text: String) -> Option<TurnEvent> {
+    fn delta(&mut self, text: String) -> Option<TurnEvent> {
         self.answered = true;
         (!text.is_empty()).then(|| TurnEvent::Delta(Untrusted::new(text)))
     }
@@ -160,8 +160,8 @@ impl Reader {
         delta.into_iter().collect()
     }
 
-    /// A text over the limit is told as far as it came: whoever wants no more of it ends the turn. Half a
-    /// JSON document is worth nothing.
+    /// Handles an answer over the limit. Text is passed on as it comes from here on, and the consumer ends
+    /// the turn when it has enough. Half a JSON document is useless.
     fn cut_whole(&mut self) -> Step {
         let Form::Whole { bytes, json } = &mut self.form else {
             return Step::GiveUp;
@@ -175,7 +175,7 @@ impl Reader {
         Step::Events(self.take_piece(&bytes))
     }
 
-    /// The exit code has the last word: an answer that is not streamed is told only if it is 0.
+    /// An answer that is not streamed is passed on only if the exit code is 0.
     pub(crate) fn conclude(&mut self, exit: &Exit) -> (Vec<TurnEvent>, TurnEnd) {
         let mut events = Vec::new();
         if exit.is_success() && !self.failed {
@@ -202,7 +202,7 @@ impl Reader {
         (Vec::new(), TurnEnd::Failed(failure))
     }
 
-    /// What was read to its end before it was looked at.
+    /// Parses an answer that was read to its end first.
     fn take_whole(&mut self) -> Vec<TurnEvent> {
         let (bytes, json) = match mem::replace(&mut self.form, Form::Pieces) {
             Form::Whole { bytes, json } => (bytes, json),

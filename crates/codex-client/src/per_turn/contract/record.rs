@@ -2,21 +2,21 @@ use serde::Deserialize;
 
 use crate::turn::ReportedUsage;
 
-/// One JSON object of a company's CLI. What it has beside these is its own business.
+/// One JSON object of a company's CLI. Other members are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
-    /// More of the answer.
+    /// More text of the answer.
     pub(super) delta: Option<String>,
-    /// The whole answer. After deltas it repeats them.
+    /// The whole answer. If there were deltas, it repeats them.
     pub(super) answer: Option<String>,
     pub(super) usage: Option<Usage>,
-    /// Anything but `null`: the turn has failed. What it says is content, and stays unread.
+    /// True for anything but `null`: the turn has failed. The value itself is content, and is not read.
     #[serde(deserialize_with = "is_something")]
     pub(super) error: bool,
 }
 
-/// By the names of the Responses API, or of the older one.
+/// With the names of the Responses API or of the Chat Completions API.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
@@ -42,7 +42,7 @@ impl From<Usage> for ReportedUsage {
 }
 
 impl Record {
-    /// Nothing of it is known here.
+    /// Whether it has none of the known members.
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             delta,

@@ -1,19 +1,19 @@
-/// Text that comes in pieces which end anywhere, in the middle of a character too.
+/// Text that comes in pieces. A piece may end in the middle of a character.
 ///
-/// A line break at the end is held back until more follows: a program ends its output with one, and the
-/// answer does not.
+/// Line breaks at the end are held back until more text follows, because a program ends its output with a
+/// line break that is not part of the answer.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    /// The beginning of a character.
+    /// The first bytes of an incomplete character.
     unfinished: Vec<u8>,
     breaks: String,
 }
 
-/// More line breaks than this are passed on.
+/// If there are more line breaks than this, they are passed on.
 const MAX_HELD_BREAKS_BYTES: usize = 1024;
 
 impl Text {
-    /// What is decided by now. Bytes that are no text become U+FFFD.
+    /// Adds a piece, and returns the text that is complete. Invalid UTF-8 becomes U+FFFD.
     pub(super) fn add(&mut self, piece: &[u8]) -> String {
         let mut bytes = std::mem::take(&mut self.unfinished);
         bytes.extend_from_slice(piece);

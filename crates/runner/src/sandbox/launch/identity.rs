@@ -1,4 +1,4 @@
-//! From the sandbox's maker, who may do everything in it, to the program's user, who may do nothing.
+//! Changes the launcher from root of the sandbox to the program's user, which has no privileges.
 
 use std::{
     fs::File,
@@ -20,15 +20,14 @@ use rustix::{
 
 use crate::sandbox::user::{MAKER_INSIDE, USER_INSIDE, new_user_namespace};
 
-/// The program's user in the user namespace that bubblewrap has made.
+/// The program's user, with its number in the first user namespace.
 pub(super) struct Identity {
     number: u32,
     proc: OwnedFd,
 }
 
 impl Identity {
-    /// Takes hold of `/proc` while it can be written to. `number` is [`MAKER_INSIDE`] where the maker of
-    /// the sandbox is the program's user to the host, too.
+    /// Opens `/proc` while it is writable. `number` is [`MAKER_INSIDE`] if both are the same user on the host.
     pub(super) fn prepare(number: u32) -> io::Result<Self> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         Ok(Self {
@@ -44,8 +43,8 @@ impl Identity {
         std::os::unix::fs::chown(path, Some(self.number), Some(self.number))
     }
 
-    /// After this, the process has no capability, in no user namespace, and can make none in which it
-    /// would have some. Its own namespace knows one user and one group: nothing in it can become another.
+    /// After this, the process has no capabilities, and cannot make a user namespace in which it would have
+    /// some. Its own namespace has one user and one group, so it cannot become another user.
     pub(super) fn assume(self) -> io::Result<()> {
         if self.number != MAKER_INSIDE {
             self.switch()?;
@@ -55,7 +54,7 @@ impl Identity {
         let map = format!("{USER_INSIDE} {} 1", self.number);
         self.write("self/uid_map", &map)?;
         self.write("self/gid_map", &map)?;
-        // Of its own: below this one there is none, and who could change that is no more.
+        // The limit of its own namespace. No process is left that could raise it.
         self.write("sys/user/max_user_namespaces", "0")?;
         if new_user_namespace().is_ok() {
             return Err(io::Error::other("user namespaces could not be closed"));
@@ -63,7 +62,7 @@ impl Identity {
         drop_capabilities()
     }
 
-    /// To another user of the host. With the capabilities kept, which a new namespace may need.
+    /// Becomes another user of the host. Keeps the capabilities, which a new namespace may need.
     fn switch(&self) -> io::Result<()> {
         let (user, group) = (Uid::from_raw(self.number), Gid::from_raw(self.number));
         set_keep_capabilities(true)?;
@@ -73,7 +72,7 @@ impl Identity {
         let kept = capabilities(None)?;
         let effective = kept.permitted;
         set_capabilities(None, CapabilitySets { effective, ..kept })?;
-        // Its own files in `/proc` have become root's with the switch.
+        // The switch has given its files in `/proc` to root. This takes them back.
         Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)
     }
 
@@ -88,7 +87,7 @@ impl Identity {
 
 fn drop_capabilities() -> io::Result<()> {
     for capability in CapabilitySet::all().iter() {
-        // The kernel may know fewer than this library.
+        // This library may know more capabilities than the kernel.
         let _ = remove_capability_from_bounding_set(capability);
     }
     clear_ambient_capability_set()?;

@@ -1,4 +1,4 @@
-//! The mounts of a sandbox as the program is to see them, made of those that bubblewrap has made.
+//! Completes the mounts that bubblewrap has made, before the program runs.
 
 use std::{
     ffi::CString,
@@ -10,16 +10,16 @@ use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
 use crate::sandbox::{BYTES_PER_INODE, SHARED_SCRATCH};
 
-/// What bubblewrap has put into the root by then, and room for what is written below.
+/// The size of the root: mount points, and the files that the launcher writes.
 const ROOT_BYTES: u64 = 4 << 20;
 
-/// A program that writes more than its scratch to an overlay is ended by whoever watches it
-/// ([`ChildHandle::written_bytes`](crate::ChildHandle::written_bytes)). Further than this it does not
-/// get meanwhile.
+/// The caller ends a program that writes too much to an overlay
+/// ([`ChildHandle::written_bytes`](crate::ChildHandle::written_bytes)). Until then, the program can write at
+/// most this much more.
 const OVERLAY_MARGIN_BYTES: u64 = 64 << 20;
 
-/// Kernel interfaces that tell of the host or act on it, as container engines hide them (the masked paths
-/// of runc, podman and containerd), and more of the kind.
+/// Kernel interfaces that reveal the host or act on it: the masked paths of runc, podman and containerd, and
+/// some more.
 const HIDDEN_DIRECTORIES: [&str; 8] = [
     "/proc/acpi",
     "/proc/asound",
@@ -55,18 +55,18 @@ const HIDDEN_FILES: [&str; 20] = [
 
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 
-/// Where the program can write, in memory.
+/// The writable directories, which are in memory.
 pub(super) struct Scratch {
-    /// Beside those of [`SHARED_SCRATCH`].
+    /// The private directory. The others are [`SHARED_SCRATCH`].
     pub(super) private: PathBuf,
     /// The size of each.
     pub(super) bytes: u64,
-    /// What is written to it lies in the root's memory.
+    /// What is written to an overlay counts for the size of the root.
     pub(super) has_overlay: bool,
 }
 
 impl Scratch {
-    /// Bubblewrap limits the bytes of a file system in memory, and not the number of its files.
+    /// Limits the number of files. Bubblewrap limits only the bytes of a file system in memory.
     pub(super) fn limit(&self) -> io::Result<()> {
         for path in SHARED_SCRATCH {
             limit(path.as_ref(), self.bytes)?;
@@ -87,8 +87,8 @@ fn limit(path: &Path, bytes: u64) -> io::Result<()> {
     describe(mount_remount(path, PLAIN, limits), &path.to_string_lossy())
 }
 
-/// The kernel's files can be read, but for those that are hidden, and written by nobody: neither what
-/// belongs to root of the host (`/proc/sys`, `/proc/sysrq-trigger`) nor what a later kernel adds.
+/// Makes `/proc` read-only, and hides the files that reveal the host. So no file of the kernel is writable, also
+/// none that a later kernel adds.
 pub(super) fn close_proc() -> io::Result<()> {
     let nothing = CString::new("size=4096,nr_inodes=2,mode=0555")?;
     for path in HIDDEN_DIRECTORIES.into_iter().filter(|path| exists(path)) {
@@ -104,7 +104,7 @@ pub(super) fn close_proc() -> io::Result<()> {
     read_only("/proc", PLAIN | MountFlags::NOEXEC)
 }
 
-/// Last, because a mount needs its place made: from here on nothing but the scratch can be written to.
+/// Makes everything but the writable directories read-only. Last, because a mount needs its mount point.
 pub(super) fn close_root() -> io::Result<()> {
     read_only("/dev", PLAIN)?;
     read_only("/", PLAIN)

@@ -1,4 +1,4 @@
-//! The system calls that no program in a sandbox needs and that lead past its limits.
+//! Filters system calls that programs in a sandbox do not need and that could evade its limits.
 
 use std::{collections::BTreeMap, io};
 
@@ -7,10 +7,9 @@ use seccompiler::{
     SeccompRule, apply_filter,
 };
 
-/// Answered as by a kernel that does not know them, so that programs fall back to what they did before
-/// there were such calls.
+/// These fail with `ENOSYS`, as on an older kernel, so that programs use another way.
 const UNKNOWN: [i64; 34] = [
-    // Memory that is no process's own, so that no resource limit counts it.
+    // Memory that belongs to no process, so that no resource limit counts it.
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
     libc::SYS_shmget,
@@ -30,11 +29,11 @@ const UNKNOWN: [i64; 34] = [
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,
-    // Other ways to do what is limited or filtered here.
+    // Other ways to make calls that are filtered here.
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // The kernel's own machinery, where most of its holes have been.
+    // Parts of the kernel that have had many vulnerabilities.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -49,8 +48,8 @@ const UNKNOWN: [i64; 34] = [
     libc::SYS_pivot_root,
 ];
 
-/// The families of sockets that the network namespace holds. Others, such as that of virtual machines
-/// (`AF_VSOCK`), reach the host whatever namespace they are made in.
+/// The socket families that the network namespace confines. Others, such as `AF_VSOCK`, reach the host from any
+/// namespace.
 const FAMILIES: [libc::c_int; 4] = [
     libc::AF_UNIX,
     libc::AF_INET,
@@ -58,10 +57,10 @@ const FAMILIES: [libc::c_int; 4] = [
     libc::AF_NETLINK,
 ];
 
-/// On x86-64, a second table of calls by which the same ones can be made (`x32`).
+/// On x86-64, each call exists a second time with this bit set (`x32`).
 const OTHER_TABLE: i64 = 0x4000_0000;
 
-/// For this process and whatever it becomes and starts.
+/// Restricts this process, the program that it becomes, and all their descendants.
 pub(super) fn restrict() -> io::Result<()> {
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new()));
     install(unknown.collect(), libc::ENOSYS)?;

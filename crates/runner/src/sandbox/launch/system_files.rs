@@ -11,11 +11,11 @@ use crate::sandbox::user::USER_INSIDE;
 
 const HOST_NAME: &str = crate::sandbox::HOST_NAME;
 
-/// Names are looked for in files alone: there is nobody to ask.
+/// Names are looked up only in files, because there is no network.
 const NAME_SERVICES: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files\n\
     networks: files\nprotocols: files\nservices: files\n";
 
-/// Writes them, but for those that a read path shows. `home` is that of the program's user.
+/// Writes the files, except those that a read path shows. `home` is the program's home directory.
 pub(super) fn write(home: &Path) -> io::Result<()> {
     fs::create_dir_all("/etc")?;
     let home = home.display();
@@ -41,7 +41,7 @@ fn hosts() -> String {
     hosts
 }
 
-/// A name that leads to an address where nothing can listen is worse than none.
+/// Without an IPv6 loopback, `localhost` must not resolve to `::1`.
 fn has_ipv6_loopback() -> bool {
     const LOOPBACK: &str = "00000000000000000000000000000001 ";
     let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
@@ -53,7 +53,7 @@ fn add(name: &str, content: &str) -> io::Result<()> {
     unless_shown(file.and_then(|mut file| file.write_all(content.as_bytes())))
 }
 
-/// What a read path shows stands: a file, or all of `/etc`.
+/// A file that a read path shows is kept. So is all of `/etc`, if a read path shows that.
 fn unless_shown(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error)
