@@ -143,7 +143,7 @@ fn answer(texts: &[&str]) -> String {
         },
     );
     format!(
-        "This is the demo model of Portcullis: the real Codex CLI asked, and nothing left this machine. \
+        "This is the demo model of Portcullis: the configured CLI asked it, and nothing left this machine. \
          Your message has {} characters and begins: “{echo}” {context} \
          Set OPENAI_API_KEY to ask a real model.",
         message.chars().count(),

@@ -48,7 +48,8 @@ pub struct App {
     listener: TcpListener,
     state: Arc<AppState>,
     client: CodexClient,
-    demo: bool,
+    /// With the demo model: the CLI that asks it, for people.
+    demo_cli: Option<String>,
     connections: ConnectionLimits,
     kill_grace: Duration,
     shutdown: Shutdown,
@@ -192,7 +193,7 @@ impl App {
             listener,
             state,
             client,
-            demo: matches!(settings.provider, ProviderSettings::Demo),
+            demo_cli: demo_cli(&settings.provider, settings.codex.bin.as_deref()),
             connections,
             kill_grace: settings.codex.kill_grace,
             shutdown,
@@ -215,12 +216,12 @@ impl App {
     /// What to try first.
     pub fn greeting(&self) -> String {
         let address = self.address;
-        let model = if self.demo {
-            "The demo model answers: the real Codex CLI runs, nothing leaves this machine.\n\
-             Set OPENAI_API_KEY and start again to ask a real one.\n"
-        } else {
-            ""
-        };
+        let model = self.demo_cli.as_ref().map_or_else(String::new, |cli| {
+            format!(
+                "The demo model answers: {cli} runs, nothing leaves this machine.\n\
+                 Set OPENAI_API_KEY and start again to ask a real one.\n"
+            )
+        });
         let skill = match self.state.skills.example() {
             Some(body) => format!(
                 "  curl http://{address}/chat -H 'Content-Type: application/json' \\\n       -d '{body}'\n\n"
@@ -323,6 +324,13 @@ fn start_calls(
         tasks: shutdown.calls.clone(),
         stopping: shutdown.stopping.clone(),
     })
+}
+
+/// What the greeting calls the CLI: one that `CODEX_BIN` names may be any program.
+fn demo_cli(provider: &ProviderSettings, named: Option<&Path>) -> Option<String> {
+    let cli = named.map(|program| program.display().to_string());
+    matches!(provider, ProviderSettings::Demo)
+        .then(|| cli.unwrap_or_else(|| "the real Codex CLI".to_owned()))
 }
 
 fn check_version(settings: &CodexSettings, installation: &Installation) -> Result<(), StartError> {

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::logging;
 
-/// The guarded gate in front of the Codex CLI.
+/// A self-hosted gateway for the OpenAI Codex CLI.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, arg_required_else_help = true, after_help = SETTINGS_HELP)]
 struct Arguments {
@@ -65,7 +65,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ServeArguments {
-    /// Answer model calls with the built-in demo model: the real Codex CLI runs, no key is needed and
+    /// Answer model calls with the built-in demo model: the CLI runs as usual, no key is needed and
     /// nothing leaves this machine.
     #[arg(long)]
     demo: bool,
@@ -90,7 +90,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => return serve(&arguments),
-        // Its report is not a message: it says by its status how it ended.
+        // It prints its own report, and its exit status is its result.
         Command::Doctor(arguments) => match doctor::run(&arguments) {
             Ok(status) => return status,
             Err(message) => Err(message),
@@ -143,7 +143,7 @@ fn show_config(command: ConfigCommand) -> Result<(), String> {
     }
 }
 
-/// Whatever it has to say, it does not wait for anybody to read it.
+/// Its messages go through the log, which never waits for a reader.
 fn serve(arguments: &ServeArguments) -> ExitCode {
     let outcome = serve_with_log(arguments);
     logging::end(outcome.as_ref().err().map(String::as_str));
@@ -190,8 +190,8 @@ fn hide_memory() {
     }
 }
 
-/// What whoever started this program left open is nothing to it, and must not be to its children.
-/// Before anything else, so that nothing of this program's own is closed.
+/// Descriptors that the parent process left open must not reach children. Comes first, so that nothing of
+/// this program's own is closed.
 fn close_inherited_descriptors() -> Result<(), String> {
     runner::close_inherited_descriptors()
         .map(drop)
@@ -291,7 +291,7 @@ fn print(text: &str) -> Result<(), String> {
         .map_err(|error| format!("stdout could not be written: {error}"))
 }
 
-/// Whoever has seen enough, as `head` has, is no failure.
+/// A reader that stops early, as `head` does, is no failure.
 fn unless_reader_left(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

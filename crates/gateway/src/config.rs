@@ -45,10 +45,10 @@ use layers::Layers;
 use sections::Sections;
 use variables::CONFIG_VARIABLE;
 
-/// What the command line says, over everything else.
+/// The command line's settings, over everything else.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides {
-    /// `serve --demo`: the built-in model, whatever `LLM_PROVIDER` says.
+    /// `serve --demo`: the built-in model, whatever `LLM_PROVIDER` is.
     pub demo: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::config::{self, Environment};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Say on stderr what was replaced: one line of JSON each, with rule, offset and length in bytes
+    /// Report on stderr what was replaced: one line of JSON each, with rule, offset and length in bytes
     /// of the input; never the value.
     #[arg(long)]
     findings: bool,
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     clippy::disallowed_methods,
     reason = "a filter is as fast as who reads it"
 )]
-fn copy(redactor: &Redactor, mut told: Option<impl Write>) -> io::Result<()> {
+fn copy(redactor: &Redactor, mut report: Option<impl Write>) -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut output = BufWriter::new(io::stdout().lock());
     let mut stream = redactor.stream();
@@ -63,8 +63,8 @@ fn copy(redactor: &Redactor, mut told: Option<impl Write>) -> io::Result<()> {
         output.write_all(&redacted)?;
         // What is decided is shown: the filter may stand behind a program that goes on for hours.
         output.flush()?;
-        if let Some(told) = &mut told {
-            tell(told, &findings)?;
+        if let Some(report) = &mut report {
+            write_findings(report, &findings)?;
         }
         if read == 0 {
             return Ok(());
@@ -72,10 +72,10 @@ fn copy(redactor: &Redactor, mut told: Option<impl Write>) -> io::Result<()> {
     }
 }
 
-fn tell(told: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+fn write_findings(report: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     for finding in findings {
-        serde_json::to_writer(&mut *told, finding)?;
-        told.write_all(b"\n")?;
+        serde_json::to_writer(&mut *report, finding)?;
+        report.write_all(b"\n")?;
     }
-    told.flush()
+    report.flush()
 }

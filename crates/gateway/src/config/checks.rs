@@ -100,7 +100,7 @@ fn check_provider_address(sections: &Sections, layers: &mut Layers) {
             Some(host) if provider.plain_http_hosts.contains(&host) => layers.warn_of(
                 &paths,
                 format!(
-                    "the key and every text travel to {host} in the clear: whoever is on the way \
+                    "the key and every text travel to {host} in the clear: anyone on the way \
                      can read and change them"
                 ),
             ),

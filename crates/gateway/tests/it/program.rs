@@ -270,6 +270,11 @@ async fn serve_demo_says_what_to_try_answers_and_ends_on_sigterm() {
         rest.contains(&format!("curl -N http://{address}/chat")),
         "{rest}"
     );
+    let cli = codex::real();
+    assert!(
+        rest.contains(&format!("The demo model answers: {} runs", cli.display())),
+        "a CLI that CODEX_BIN names is not called the real one: {rest}"
+    );
     let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok();
     assert!(log.lines().all(is_json), "{log}");
     assert!(log.contains("\"stopped\""), "{log}");

@@ -75,7 +75,7 @@ async fn the_real_cli_answers_through_the_sandbox() {
     let detail = sandbox["detail"].as_str().unwrap();
     assert!(detail.starts_with("enforced; limits"), "{detail}");
     let answer = gateway.ask("What does a portcullis do?").await;
-    assert!(answer.contains("the real Codex CLI asked"), "{answer}");
+    assert!(answer.contains("the configured CLI asked it"), "{answer}");
     gateway.terminate().await;
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::config::units::Seconds;
 
-/// `[chat]`: what a call may say, how long it may take, and what it is answered with.
+/// `[chat]`: the limits of one call, and the models it may use.
 ///
 /// The caps count Unicode scalar values, after redaction.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -32,7 +32,7 @@ pub(in crate::config) struct ProviderSection {
     idle_sec: Duration,
 
     /// How often a turn's first model call is made again that the provider was too busy for (429, 503).
-    /// Only after a wait of at most 10 s; a longer one is told to the caller as Retry-After.
+    /// Only after a wait of at most 10 s; a longer one is passed to the caller as Retry-After.
     #[schemars(range(min = 0, max = 3), extend("unit" = "times"))]
     #[schemars(extend("env" = "PORTCULLIS_PROVIDER_RETRIES", "default" = 1))]
     retries: u32,
