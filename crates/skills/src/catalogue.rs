@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::definition::{Run, Skill, SkillName};
+use super::diagnostics::{CatalogueError, Diagnostic};
 use super::file;
-use super::problem::{CatalogueError, FileProblem};
 
 /// A file of a skill that is larger is none.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -42,14 +42,14 @@ impl Catalogue {
     }
 
     fn of(directory: &Path, entries: io::Result<ReadDir>) -> Result<Self, CatalogueError> {
-        let mut problems = Vec::new();
+        let mut diagnostics = Vec::new();
         let mut skills = BTreeMap::new();
         let mut lenders = Vec::new();
-        for path in files(directory, entries, &mut problems) {
+        for path in files(directory, entries, &mut diagnostics) {
             let text = match read_text(&path) {
                 Ok(text) => text,
                 Err(detail) => {
-                    problems.push(whole_file(path, detail));
+                    diagnostics.push(whole_file(path, detail));
                     continue;
                 }
             };
@@ -58,20 +58,20 @@ impl Catalogue {
                     lenders.extend(Lender::of(&skill, path, text));
                     skills.insert(skill.name.clone(), Arc::new(skill));
                 }
-                Err(found) => problems.extend(found),
+                Err(found) => diagnostics.extend(found),
             }
         }
         for lender in lenders {
-            lender.check(&skills, &mut problems);
+            lender.check(&skills, &mut diagnostics);
         }
         if skills.len() > MAX_SKILLS {
             let detail = format!("holds more than {MAX_SKILLS} skills");
-            problems.push(whole_file(directory.to_owned(), detail));
+            diagnostics.push(whole_file(directory.to_owned(), detail));
         }
-        if problems.is_empty() {
+        if diagnostics.is_empty() {
             Ok(Self { skills })
         } else {
-            Err(CatalogueError { problems })
+            Err(CatalogueError { diagnostics })
         }
     }
 
@@ -118,7 +118,7 @@ impl Lender {
         })
     }
 
-    fn check(self, skills: &BTreeMap<SkillName, Arc<Skill>>, problems: &mut Vec<FileProblem>) {
+    fn check(self, skills: &BTreeMap<SkillName, Arc<Skill>>, diagnostics: &mut Vec<Diagnostic>) {
         for name in &self.names {
             let detail = match skills.get(name.as_str()).map(|skill| &skill.run) {
                 None => format!("run.skills names {name}, which there is not"),
@@ -129,7 +129,7 @@ impl Lender {
             };
             let quoted = format!("\"{name}\"");
             let mut lines = self.text.lines();
-            problems.push(FileProblem {
+            diagnostics.push(Diagnostic {
                 file: self.file.clone(),
                 line: lines
                     .position(|line| line.contains(&quoted))
@@ -144,7 +144,7 @@ impl Lender {
 fn files(
     directory: &Path,
     entries: io::Result<ReadDir>,
-    problems: &mut Vec<FileProblem>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let read = entries.and_then(|entries| {
@@ -155,7 +155,7 @@ fn files(
     });
     if let Err(error) = read {
         let detail = format!("cannot be read ({error})");
-        problems.push(whole_file(directory.to_owned(), detail));
+        diagnostics.push(whole_file(directory.to_owned(), detail));
     }
     let mut files: Vec<_> = paths
         .into_iter()
@@ -177,8 +177,8 @@ fn read_text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(cannot)
 }
 
-fn whole_file(file: PathBuf, detail: String) -> FileProblem {
-    FileProblem {
+fn whole_file(file: PathBuf, detail: String) -> Diagnostic {
+    Diagnostic {
         file,
         line: 0,
         detail,
@@ -194,10 +194,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("gone");
         assert!(Catalogue::read(&gone).unwrap().is_empty());
-        let problems = Catalogue::read_again(&gone).unwrap_err().problems;
-        assert_eq!(problems.len(), 1);
-        assert_eq!(problems[0].file, gone);
-        assert!(problems[0].detail.starts_with("cannot be read"));
+        let diagnostics = Catalogue::read_again(&gone).unwrap_err().diagnostics;
+        assert_eq!(diagnostics.len(), 1);
+        assert_eq!(diagnostics[0].file, gone);
+        assert!(diagnostics[0].detail.starts_with("cannot be read"));
         assert!(Catalogue::read_again(directory.path()).unwrap().is_empty());
     }
 
@@ -212,10 +212,10 @@ mod tests {
             )
         };
         fs::write(directory.path().join("lender.toml"), file("lender")).unwrap();
-        let problems = Catalogue::read(directory.path()).unwrap_err().problems;
-        let told: Vec<_> = problems
+        let diagnostics = Catalogue::read(directory.path()).unwrap_err().diagnostics;
+        let told: Vec<_> = diagnostics
             .iter()
-            .map(|problem| (problem.line, problem.detail.as_str()))
+            .map(|diagnostic| (diagnostic.line, diagnostic.detail.as_str()))
             .collect();
         assert_eq!(
             told,

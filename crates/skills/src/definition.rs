@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runner::{OutputLimit, ResourceLimits};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
 use super::template::{ArgumentTemplate, TextTemplate};
+use super::toml_reader::{json_object, json_schema};
 
 /// The name of a skill: `[a-z][a-z0-9-]{0,63}`, the stem of its file's name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct SkillName(String);
 
 /// Something that a caller may have done, by name: what it takes, what it runs, within which limits,
@@ -66,14 +69,17 @@ pub enum Invocation {
     ByTests(BTreeMap<TestKind, ProgramCall>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProgramCall {
     pub program: ProgramReference,
+    #[serde(default)]
     pub args: ArgumentTemplate,
 }
 
 /// Where a program is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum ProgramReference {
     Absolute(PathBuf),
     /// Beside the native Codex program, in its package: `codex-package:rg`.
@@ -83,39 +89,49 @@ pub enum ProgramReference {
 }
 
 /// A sandboxed turn of the real CLI.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CodexRun {
     /// What the model is told before the prompt, in place of what it is told in a chat.
     pub instructions: Option<String>,
     pub prompt: TextTemplate,
     /// A call without a context has nothing to work on.
+    #[serde(default)]
     pub needs_context: bool,
     /// Skills that its model may call, and nothing else.
+    #[serde(default)]
     pub skills: Vec<String>,
+    /// A JSON Schema.
+    #[serde(default, deserialize_with = "json_schema")]
     pub output_schema: Option<Value>,
     pub model: Option<String>,
     pub reasoning_effort: Option<String>,
 }
 
 /// `codex tool <skill>` of a CLI that has it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CliRun {
     /// The CLI's own name for it.
     pub skill: String,
+    #[serde(default)]
     pub args: ArgumentTemplate,
     pub stdin: Option<Input>,
 }
 
 /// What goes to a program's standard input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub enum Input {
     Message,
     Context,
     Parameter(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WorkspaceMode {
+    #[default]
     None,
     ReadOnly,
     /// Written to as the program likes, thrown away afterwards.
@@ -132,7 +148,8 @@ pub struct SkillLimits {
 }
 
 /// How the output is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ResultForm {
     /// One JSON value, strictly.
     Json,
@@ -159,7 +176,8 @@ pub enum Parser {
 }
 
 /// What runs a workspace's tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TestKind {
     Cargo,
     Npm,
@@ -169,29 +187,44 @@ pub enum TestKind {
 }
 
 /// A call and what must come of it; run as a test.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Example {
     /// The sample workspace, a directory in `samples/`.
     pub workspace: Option<String>,
     pub message: Option<String>,
     pub context: Option<String>,
+    #[serde(default, deserialize_with = "json_object")]
     pub extra: Map<String, Value>,
     /// What `tool_result` must contain, member by member.
-    pub expect: Value,
+    #[serde(deserialize_with = "json_object")]
+    pub expect: Map<String, Value>,
 }
 
 impl SkillName {
-    pub fn parse(text: &str) -> Option<Self> {
-        const MAX_BYTES: usize = 64;
-        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        let is_name = text.len() <= MAX_BYTES
-            && text.starts_with(|first: char| first.is_ascii_lowercase())
-            && text.bytes().all(is_plain);
-        is_name.then(|| Self(text.to_owned()))
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for SkillName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        const MAX_BYTES: usize = 64;
+        /// The pinned Codex takes them for no tool of another's.
+        const RESERVED: [&str; 1] = ["mcp"];
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_name = name.len() <= MAX_BYTES
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(is_plain);
+        if !is_name {
+            return Err("must be 1 to 64 of a-z 0-9 -, the first a letter");
+        }
+        if RESERVED.contains(&name.as_str()) {
+            return Err("Codex keeps this name for itself: no model could call it");
+        }
+        Ok(Self(name))
     }
 }
 
@@ -295,11 +328,13 @@ mod tests {
     #[test]
     fn a_name_is_plain() {
         for name in ["a", "code-search", "run-tests-2", &"a".repeat(64)] {
-            assert!(SkillName::parse(name).is_some(), "{name}");
+            assert!(SkillName::try_from(name.to_owned()).is_ok(), "{name}");
         }
         let long = "a".repeat(65);
-        for name in ["", "-a", "2a", "A", "a_b", "a/b", "..", "ä", "a\n", &long] {
-            assert!(SkillName::parse(name).is_none(), "{name:?}");
+        for name in [
+            "", "-a", "2a", "A", "a_b", "a/b", "..", "ä", "a\n", "mcp", &long,
+        ] {
+            assert!(SkillName::try_from(name.to_owned()).is_err(), "{name:?}");
         }
     }
 }

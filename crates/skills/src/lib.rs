@@ -10,6 +10,7 @@ mod catalogue;
 mod confined;
 mod copy;
 mod definition;
+mod diagnostics;
 mod error;
 mod execution;
 mod file;
@@ -19,13 +20,12 @@ mod makefile;
 mod offer;
 mod output;
 mod parameters;
-mod problem;
 mod request;
 mod result;
 mod run_directory;
-mod section;
 mod template;
 mod tests_report;
+mod toml_reader;
 mod workspace;
 mod world;
 
@@ -33,12 +33,13 @@ pub use catalogue::Catalogue;
 pub use definition::{
     CodexRun, Example, ResultForm, Run, Skill, SkillName, TestKind, WorkspaceMode,
 };
+pub use diagnostics::{CatalogueError, Diagnostic};
 pub use error::SkillError;
 pub use execution::{Executor, ExecutorParts};
 pub use invalid_values::{InvalidValue, InvalidValues};
 pub use output::BadOutput;
 pub use parameters::LIMITS as PARAMETER_LIMITS;
-pub use problem::{CatalogueError, FileProblem};
+
 pub use request::{Prepared, ToolRequest};
 pub use result::{Completed, Status, Stopped, ToolResult, Unread};
 pub use workspace::{NoWorkspace, Workspace, WorkspaceError, WorkspaceSettings, Workspaces};

@@ -5,15 +5,17 @@ pub(super) mod checks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
-use toml::de::DeValue;
-
-use super::problem::Notes;
-use super::section::{Said, Section};
+use toml::Spanned;
 
 /// A text with places for parameters: `--glob={glob}`. `{{` and `}}` stand for braces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TextTemplate {
     parts: Vec<Part>,
 }
@@ -27,9 +29,10 @@ enum Part {
 }
 
 /// The arguments of a program.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct ArgumentTemplate {
-    elements: Vec<Said<Element>>,
+    elements: Vec<Spanned<Element>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +52,10 @@ enum Element {
 
 impl TextTemplate {
     /// The error says what is wrong with the text.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.contains('\0') {
+            return Err("holds a NUL, which no argument can");
+        }
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -116,30 +122,12 @@ impl TextTemplate {
 }
 
 impl ArgumentTemplate {
-    pub(super) fn read(key: &'static str, section: &mut Section, notes: &mut Notes) -> Self {
-        let mut template = Self::default();
-        let Some(said) = section.take(key) else {
-            return template;
-        };
-        let Some(items) = said.value.as_array() else {
-            notes.wrong(said.offset, format!("{key} must be a list of arguments"));
-            return template;
-        };
-        for item in items {
-            let offset = item.span().start;
-            if let Some(value) = read_element(item.get_ref(), offset, notes) {
-                template.elements.push(Said { value, offset });
-            }
-        }
-        template
-    }
-
     /// The arguments for these values. Every place has a value: the linter saw to that.
     pub(super) fn expand(&self, values: &BTreeMap<String, Value>) -> Vec<OsString> {
         let value = |name: &str| values.get(name).map(as_text);
         let mut arguments = Vec::new();
         for element in &self.elements {
-            match &element.value {
+            match element.get_ref() {
                 Element::Argument(text) => arguments.push(text.render(value, "").into()),
                 Element::When { parameter, args } => {
                     if values.get(parameter).is_some_and(is_on) {
@@ -161,56 +149,54 @@ impl ArgumentTemplate {
     }
 }
 
-fn read_element(value: &DeValue<'_>, offset: usize, notes: &mut Notes) -> Option<Element> {
-    match value {
-        DeValue::String(text) => {
-            let text = read_text(text, offset, notes)?;
-            Some(Element::Argument(text))
-        }
-        DeValue::Table(table) => {
-            let mut section = Section::new("args", table, offset);
-            let when = section.string("when", notes);
-            let each = section.string("each", notes);
-            let args = section.strings("args", notes);
-            let args = section.required("args", args, notes);
-            section.finish(notes);
-            let args = args?.value.into_iter();
-            let args = args
-                .map(|text| read_text(&text, offset, notes))
-                .collect::<Option<Vec<_>>>()?;
-            match (when, each) {
-                (Some(when), None) => Some(Element::When {
-                    parameter: when.value,
-                    args,
-                }),
-                (None, Some(each)) => Some(Element::Each {
-                    parameter: each.value,
-                    args,
-                }),
-                _ => {
-                    notes.wrong(offset, "a table among args needs one of `when` and `each`");
-                    None
-                }
-            }
-        }
-        _ => {
-            notes.wrong(offset, "an argument is a string or a table");
-            None
+/// An element that is a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConditionalArguments {
+    when: Option<String>,
+    each: Option<String>,
+    args: Vec<TextTemplate>,
+}
+
+impl<'de> Deserialize<'de> for Element {
+    /// By hand, because an untagged enum of serde would lose the places of its parts.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ElementVisitor)
+    }
+}
+
+struct ElementVisitor;
+
+impl<'de> Visitor<'de> for ElementVisitor {
+    type Value = Element;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string or a table")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Element, E> {
+        let template = TextTemplate::parse(text).map_err(E::custom)?;
+        Ok(Element::Argument(template))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Element, A::Error> {
+        let table = ConditionalArguments::deserialize(MapAccessDeserializer::new(table))?;
+        let args = table.args;
+        match (table.when, table.each) {
+            (Some(parameter), None) => Ok(Element::When { parameter, args }),
+            (None, Some(parameter)) => Ok(Element::Each { parameter, args }),
+            _ => Err(A::Error::custom(
+                "a table among args needs one of `when` and `each`",
+            )),
         }
     }
 }
 
-fn read_text(text: &str, offset: usize, notes: &mut Notes) -> Option<TextTemplate> {
-    if text.contains('\0') {
-        notes.wrong(offset, "an argument cannot hold a NUL");
-        return None;
-    }
-    match TextTemplate::parse(text) {
-        Ok(template) => Some(template),
-        Err(detail) => {
-            notes.wrong(offset, detail);
-            None
-        }
+impl TryFrom<String> for TextTemplate {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
     }
 }
 
@@ -233,12 +219,8 @@ mod tests {
     use super::*;
 
     fn expand(args: &str, values: &Value) -> Vec<String> {
-        let text = format!("args = {args}");
-        let document = toml::de::DeTable::parse(&text).unwrap();
-        let mut notes = Notes::new("test.toml".into(), &text);
-        let mut section = Section::new("", document.get_ref(), 0);
-        let template = ArgumentTemplate::read("args", &mut section, &mut notes);
-        assert_eq!(notes.problems, []);
+        let args = toml::de::ValueDeserializer::parse(args).unwrap();
+        let template = ArgumentTemplate::deserialize(args).unwrap();
         let values = values.as_object().unwrap().clone().into_iter().collect();
         let arguments = template.expand(&values).into_iter();
         arguments

@@ -68,8 +68,8 @@ impl Skills {
                 *RwLockUpgradableReadGuard::upgrade(current) = Arc::new(catalogue);
             }
             Err(error) => {
-                for problem in &error.problems {
-                    tracing::error!(%problem, "a skill cannot be used");
+                for diagnostic in &error.diagnostics {
+                    tracing::error!(problem = %diagnostic, "a skill cannot be used");
                 }
                 tracing::error!("the skills stay as they were");
             }

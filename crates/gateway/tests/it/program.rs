@@ -390,7 +390,7 @@ fn a_wrong_skill_is_no_start() {
     assert_eq!(refused.status.code(), Some(1));
     let message = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        message.contains("probe.toml:1: name must be a string"),
+        message.contains("probe.toml:1: name: invalid type: integer `7`"),
         "{message}"
     );
 }

@@ -273,7 +273,7 @@ async fn files_are_read_again_and_taken_only_if_all_are_right() {
     assert_eq!(skilled.probe().await["output"], "two\n");
     let log = skilled.app.log.text();
     assert!(
-        log.contains("broken.toml:1: name must be a string"),
+        log.contains("broken.toml:1: name: invalid type: integer `5`"),
         "{log}"
     );
     skilled.stop().await;

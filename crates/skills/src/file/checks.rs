@@ -3,52 +3,52 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use toml::Spanned;
 
 use super::super::definition::{
     Example, Input, Invocation, Parser, ResultForm, Run, WorkspaceMode,
 };
+use super::super::diagnostics::Diagnostics;
 use super::super::parameters::{Parameters, Shape};
-use super::super::problem::Notes;
-use super::super::section::Said;
 
 pub(super) struct Checked<'file> {
     pub(super) parameters: &'file Parameters,
-    pub(super) message: Option<&'file Said<String>>,
+    pub(super) message: Option<&'file Spanned<String>>,
     pub(super) run: &'file Run,
-    pub(super) run_offset: usize,
-    pub(super) result: Option<&'file Said<ResultForm>>,
-    pub(super) parser: Option<&'file Said<Parser>>,
+    pub(super) run_start: usize,
+    pub(super) result: Option<&'file Spanned<ResultForm>>,
+    pub(super) parser: Option<&'file Spanned<Parser>>,
     pub(super) workspace: WorkspaceMode,
-    pub(super) examples: &'file [Said<Example>],
+    pub(super) examples: &'file [Spanned<Example>],
 }
 
 impl Checked<'_> {
-    pub(super) fn check(&self, notes: &mut Notes) {
+    pub(super) fn check(&self, diagnostics: &mut Diagnostics<'_>) {
         let mut used = BTreeSet::new();
-        self.check_run(&mut used, notes);
-        self.check_message(notes);
-        self.check_answer(notes);
-        self.check_parser(&mut used, notes);
-        self.check_workspace(notes);
+        self.check_run(&mut used, diagnostics);
+        self.check_message(diagnostics);
+        self.check_answer(diagnostics);
+        self.check_parser(&mut used, diagnostics);
+        self.check_workspace(diagnostics);
         for name in self.parameters.names() {
             if !used.contains(name) {
                 let detail = format!("the parameter {name} is declared, and never used");
-                notes.wrong(self.run_offset, detail);
+                diagnostics.report(self.run_start, detail);
             }
         }
         for example in self.examples {
-            self.check_example(example, notes);
+            self.check_example(example, diagnostics);
         }
     }
 
-    fn check_run(&self, used: &mut BTreeSet<String>, notes: &mut Notes) {
+    fn check_run(&self, used: &mut BTreeSet<String>, diagnostics: &mut Diagnostics<'_>) {
         let parameters = self.parameters;
         match self.run {
             Run::Command(command) => match &command.invocation {
-                Invocation::One(call) => call.args.check(parameters, used, notes),
+                Invocation::One(call) => call.args.check(parameters, used, diagnostics),
                 Invocation::ByTests(calls) => {
                     for call in calls.values() {
-                        call.args.check(parameters, used, notes);
+                        call.args.check(parameters, used, diagnostics);
                     }
                 }
             },
@@ -57,9 +57,9 @@ impl Checked<'_> {
                 let others = ["message"];
                 codex
                     .prompt
-                    .check(parameters, &others, self.run_offset, used, notes);
+                    .check(parameters, &others, self.run_start, used, diagnostics);
             }
-            Run::Cli(cli) => cli.args.check_positionals(parameters, used, notes),
+            Run::Cli(cli) => cli.args.check_positionals(parameters, used, diagnostics),
         }
         if let Some(Input::Parameter(name)) = self.run.stdin() {
             let is_text = parameters
@@ -67,44 +67,44 @@ impl Checked<'_> {
                 .is_some_and(|one| matches!(one.shape, Shape::Text { .. }));
             if !is_text {
                 let detail = "run.stdin must be message, context or a declared string";
-                notes.wrong(self.run_offset, detail);
+                diagnostics.report(self.run_start, detail);
             }
             used.insert(name.clone());
         }
     }
 
-    fn check_message(&self, notes: &mut Notes) {
+    fn check_message(&self, diagnostics: &mut Diagnostics<'_>) {
         let Some(message) = self.message else {
             return;
         };
-        let parameter = self.parameters.get(&message.value);
+        let parameter = self.parameters.get(message.get_ref());
         if !parameter.is_some_and(|one| matches!(one.shape, Shape::Text { .. })) {
             let detail = "message must name a declared string, which a call's message stands for";
-            notes.wrong(message.offset, detail);
+            diagnostics.report(message.span().start, detail);
         }
     }
 
     /// Of a turn: nothing but its last text is its result.
-    fn check_answer(&self, notes: &mut Notes) {
+    fn check_answer(&self, diagnostics: &mut Diagnostics<'_>) {
         if !matches!(self.run, Run::Codex(_)) {
             return;
         }
         if let Some(result) = self.result
-            && result.value == ResultForm::Ndjson
+            && *result.get_ref() == ResultForm::Ndjson
         {
             let detail = "the answer of a turn is \"json\" or \"text\"";
-            notes.wrong(result.offset, detail);
+            diagnostics.report(result.span().start, detail);
         }
         if let Some(parser) = self.parser {
-            notes.wrong(parser.offset, "the answer of a turn has no parser");
+            diagnostics.report(parser.span().start, "the answer of a turn has no parser");
         }
     }
 
-    fn check_parser(&self, used: &mut BTreeSet<String>, notes: &mut Notes) {
+    fn check_parser(&self, used: &mut BTreeSet<String>, diagnostics: &mut Diagnostics<'_>) {
         let Some(parser) = self.parser else {
             return;
         };
-        let numbers = match &parser.value {
+        let numbers = match parser.get_ref() {
             Parser::Ripgrep { limit, context } => [
                 ("match_limit", limit.as_ref()),
                 ("match_context", context.as_ref()),
@@ -118,13 +118,16 @@ impl Checked<'_> {
             let Some(name) = name else { continue };
             let parameter = self.parameters.get(name);
             if !parameter.is_some_and(|one| matches!(one.shape, Shape::Number { .. })) {
-                notes.wrong(parser.offset, format!("{key} must name a declared number"));
+                diagnostics.report(
+                    parser.span().start,
+                    format!("{key} must name a declared number"),
+                );
             }
             used.insert(name.clone());
         }
     }
 
-    fn check_workspace(&self, notes: &mut Notes) {
+    fn check_workspace(&self, diagnostics: &mut Diagnostics<'_>) {
         if self.workspace != WorkspaceMode::None {
             return;
         }
@@ -134,49 +137,47 @@ impl Checked<'_> {
                 .get(name)
                 .is_some_and(|one| one.path.is_some())
         }) {
-            notes.wrong(
-                self.run_offset,
+            diagnostics.report(
+                self.run_start,
                 "x-path needs a workspace, and there is none",
             );
         }
         if self.run.uses_workspace_tests() {
-            notes.wrong(
-                self.run_offset,
+            diagnostics.report(
+                self.run_start,
                 "run.tests needs a workspace, and there is none",
             );
         }
     }
 
     /// The values alone: whether a path is there, the test of the example shows.
-    fn check_example(&self, example: &Said<Example>, notes: &mut Notes) {
-        let mut extra = example.value.extra.clone();
+    fn check_example(&self, example: &Spanned<Example>, diagnostics: &mut Diagnostics<'_>) {
+        let mut extra = example.get_ref().extra.clone();
         extra.remove("workspace");
-        if let (Some(parameter), Some(message)) = (self.message, &example.value.message) {
-            let entry = extra.entry(parameter.value.clone());
+        if let (Some(parameter), Some(message)) = (self.message, &example.get_ref().message) {
+            let entry = extra.entry(parameter.get_ref().clone());
             entry.or_insert_with(|| Value::String(message.clone()));
         }
         let judged = self.parameters.judge(extra, self.run.free_parameter());
         for error in judged.errors.kept() {
             let detail = format!("the example's {}: {}", error.pointer, error.detail);
-            notes.wrong(example.offset, detail);
+            diagnostics.report(example.span().start, detail);
         }
         for name in judged.ignored {
             let shown = name.escape_debug();
-            notes.wrong(
-                example.offset,
+            diagnostics.report(
+                example.span().start,
                 format!("the example's extra.{shown} is not declared"),
-            );
-        }
-        if !example.value.expect.is_object() {
-            notes.wrong(
-                example.offset,
-                "expect must be a table, held against tool_result",
             );
         }
     }
 }
 
 impl Run {
+    fn uses_workspace_tests(&self) -> bool {
+        matches!(self, Self::Command(command) if matches!(command.invocation, Invocation::ByTests(_)))
+    }
+
     /// The parameter that goes to the standard input, if one does.
     pub(in super::super) fn free_parameter(&self) -> Option<&str> {
         match self.stdin() {

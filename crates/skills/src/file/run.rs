@@ -3,196 +3,178 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, ValueDeserializer};
+
 use super::super::definition::{
-    CliRun, CodexRun, Command, Input, Invocation, ProgramCall, ProgramReference, Run, TestKind,
+    Command, Input, Invocation, ProgramCall, ProgramReference, Run, TestKind,
 };
-use super::super::problem::Notes;
-use super::super::section::{Said, Section};
-use super::super::template::{ArgumentTemplate, TextTemplate};
+use super::super::diagnostics::Diagnostics;
+use super::super::template::ArgumentTemplate;
+use super::super::toml_reader::{Bounded, read};
 
 /// What the sandbox sets itself.
 const OWN_VARIABLES: [&str; 6] = ["HOME", "LANG", "PATH", "PWD", "TMPDIR", "PORTCULLIS_RUN"];
 
-pub(super) fn read(mut section: Section<'_>, notes: &mut Notes) -> Option<Run> {
-    let kind = section.string("kind", notes);
-    let kind = section.required("kind", kind, notes)?;
-    let run = match kind.value.as_str() {
-        "command" => command(&mut section, notes).map(Run::Command),
-        "codex" => codex(&mut section, notes).map(Run::Codex),
-        "cli" => cli(&mut section, notes).map(Run::Cli),
-        _ => {
-            let detail = "run.kind must be \"command\", \"codex\" or \"cli\"";
-            notes.wrong(kind.offset, detail);
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Command,
+    Codex,
+    Cli,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandTable {
+    program: Option<ProgramReference>,
+    #[serde(default)]
+    args: ArgumentTemplate,
+    tests: Option<BTreeMap<TestKind, ProgramCall>>,
+    stdin: Option<Input>,
+    #[serde(default)]
+    environment: BTreeMap<VariableName, VariableValue>,
+    ok_exit_codes: Option<Vec<Bounded<0, 255>>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct VariableName(String);
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct VariableValue(String);
+
+/// The kind is read first: what an enum that serde chooses by a tag holds has lost its places.
+pub(super) fn run(
+    mut table: Spanned<DeTable<'_>>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Run> {
+    let start = table.span().start;
+    let Some((key, kind)) = table.get_mut().remove_entry("kind") else {
+        diagnostics.report(start, "run.kind is missing");
+        return None;
+    };
+    let kind = match Kind::deserialize(ValueDeserializer::from(kind)) {
+        Ok(kind) => kind,
+        Err(error) => {
+            let detail = format!("run.kind: {}", error.message());
+            diagnostics.report(key.span().start, detail);
             return None;
         }
     };
-    section.finish(notes);
-    run
-}
-
-fn command(section: &mut Section<'_>, notes: &mut Notes) -> Option<Command> {
-    let offset = section.offset;
-    let invocation = match section.section("tests", notes) {
-        Some(tests) => by_tests(tests, notes),
-        None => program_call(section, notes).map(Invocation::One),
-    };
-    if matches!(invocation, Some(Invocation::ByTests(_))) && section.take("program").is_some() {
-        notes.wrong(
-            offset,
-            "run has a program of its own and run.tests: one of them decides",
-        );
+    match kind {
+        Kind::Command => command(&table, diagnostics).map(Run::Command),
+        Kind::Codex => read("run", &table, diagnostics).map(Run::Codex),
+        Kind::Cli => read("run", &table, diagnostics).map(Run::Cli),
     }
-    let stdin = stdin(section, notes);
-    let environment = section.section("environment", notes);
-    let environment = environment.map(|table| environment_of(table, notes));
-    let codes = section.integers("ok_exit_codes", notes);
-    Some(Command {
-        invocation: invocation?,
-        stdin,
-        environment: environment.unwrap_or_default(),
-        ok_exit_codes: codes.map_or_else(|| vec![0], |said| exit_codes(said, notes)),
-    })
 }
 
-fn stdin(section: &mut Section<'_>, notes: &mut Notes) -> Option<Input> {
-    let said = section.string("stdin", notes)?;
-    Some(match said.value.as_str() {
-        "message" => Input::Message,
-        "context" => Input::Context,
-        _ => Input::Parameter(said.value),
-    })
-}
-
-fn exit_codes(said: Said<Vec<i64>>, notes: &mut Notes) -> Vec<i32> {
-    let codes = said.value.into_iter();
-    let codes = codes
-        .map(|code| {
-            i32::try_from(code)
-                .ok()
-                .filter(|code| (0..=255).contains(code))
-        })
-        .collect::<Option<Vec<_>>>()
-        .filter(|codes| !codes.is_empty());
-    codes.unwrap_or_else(|| {
-        notes.wrong(said.offset, "ok_exit_codes must be numbers from 0 to 255");
-        Vec::new()
-    })
-}
-
-fn by_tests(mut section: Section<'_>, notes: &mut Notes) -> Option<Invocation> {
-    let mut calls = BTreeMap::new();
-    for kind in TestKind::ALL {
-        let Some(mut table) = section.section(kind.as_str(), notes) else {
-            continue;
-        };
-        let call = program_call(&mut table, notes);
-        table.finish(notes);
-        calls.insert(kind, call?);
-    }
-    if calls.is_empty() {
-        notes.wrong(section.offset, "run.tests names no kind of tests");
-    }
-    section.finish(notes);
-    Some(Invocation::ByTests(calls))
-}
-
-fn program_call(section: &mut Section<'_>, notes: &mut Notes) -> Option<ProgramCall> {
-    let program = section.string("program", notes);
-    let program = section.required("program", program, notes);
-    let program = program.and_then(|said| program_reference(said, notes));
-    let args = ArgumentTemplate::read("args", section, notes);
-    Some(ProgramCall {
-        program: program?,
+fn command(table: &Spanned<DeTable<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Command> {
+    let start = table.span().start;
+    let before = diagnostics.len();
+    let CommandTable {
+        program,
         args,
+        tests,
+        stdin,
+        environment,
+        ok_exit_codes,
+    } = read("run", table, diagnostics)?;
+    let has = |key| table.get_ref().contains_key(key);
+    if has("tests") && has("program") {
+        let detail = "run has a program of its own and run.tests: one of them decides";
+        diagnostics.report(start, detail);
+    } else if !has("tests") && !has("program") {
+        diagnostics.report(start, "run.program is missing");
+    }
+    // Unless it is empty because of a mistake that is reported already.
+    let is_whole = diagnostics.len() == before;
+    if is_whole && tests.as_ref().is_some_and(BTreeMap::is_empty) {
+        diagnostics.report(start, "run.tests names no kind of tests");
+    }
+    let invocation = match (tests, program) {
+        (Some(tests), _) => Invocation::ByTests(tests),
+        (None, Some(program)) => Invocation::One(ProgramCall { program, args }),
+        (None, None) => return None,
+    };
+    let ok_exit_codes: Vec<i32> = match ok_exit_codes {
+        None => vec![0],
+        Some(codes) => codes
+            .into_iter()
+            .filter_map(|Bounded(code)| i32::try_from(code).ok())
+            .collect(),
+    };
+    if is_whole && ok_exit_codes.is_empty() {
+        diagnostics.report(start, "run.ok_exit_codes must not be empty");
+    }
+    let environment = environment.into_iter();
+    Some(Command {
+        invocation,
+        stdin,
+        environment: environment.map(|(name, value)| (name.0, value.0)).collect(),
+        ok_exit_codes,
     })
 }
 
-fn program_reference(said: Said<String>, notes: &mut Notes) -> Option<ProgramReference> {
-    let text = said.value;
-    if let Some((scheme, name)) = text.split_once(':') {
-        let is_plain =
-            !name.is_empty() && name != ".." && name != "." && !name.contains(['/', '\0']);
-        let reference = match scheme {
-            "codex-package" if is_plain => Some(ProgramReference::CodexPackage(name.to_owned())),
-            "path" if is_plain => Some(ProgramReference::SearchPath(name.to_owned())),
-            _ => None,
-        };
-        if reference.is_some() {
-            return reference;
-        }
-    }
-    let path = PathBuf::from(&text);
-    if !path.is_absolute() {
-        let detail = "program must be an absolute path, codex-package:NAME or path:NAME";
-        notes.wrong(said.offset, detail);
-        return None;
-    }
-    if !path.is_file() {
-        notes.wrong(said.offset, "there is no such program on this machine");
-    }
-    Some(ProgramReference::Absolute(path))
-}
+impl TryFrom<String> for VariableName {
+    type Error = String;
 
-fn environment_of(section: Section<'_>, notes: &mut Notes) -> BTreeMap<String, String> {
-    let mut environment = BTreeMap::new();
-    for (name, value, offset) in section.pairs(notes) {
+    fn try_from(name: String) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
-            notes.wrong(offset, "a variable is named with A-Z a-z 0-9 _");
-        } else if OWN_VARIABLES.contains(&name.as_str()) {
-            notes.wrong(
-                offset,
-                format!("{name} is set by the sandbox: choose another name"),
-            );
-        } else if value.contains('\0') {
-            notes.wrong(offset, "a variable cannot hold a NUL");
+            return Err("a variable is named with A-Z a-z 0-9 _".to_owned());
         }
-        environment.insert(name, value);
+        if OWN_VARIABLES.contains(&name.as_str()) {
+            return Err(format!("{name} is set by the sandbox: choose another name"));
+        }
+        Ok(Self(name))
     }
-    environment
 }
 
-fn codex(section: &mut Section<'_>, notes: &mut Notes) -> Option<CodexRun> {
-    let prompt = section.string("prompt", notes);
-    let prompt = section.required("prompt", prompt, notes);
-    let prompt = prompt.and_then(|said| match TextTemplate::parse(&said.value) {
-        Ok(template) => Some(template),
-        Err(detail) => {
-            notes.wrong(said.offset, detail);
-            None
+impl TryFrom<String> for VariableValue {
+    type Error = &'static str;
+
+    fn try_from(value: String) -> Result<Self, Self::Error> {
+        if value.contains('\0') {
+            return Err("a variable cannot hold a NUL");
         }
-    });
-    let schema = section.json_object("output_schema", notes);
-    if let Some(said) = &schema {
-        let schema = serde_json::Value::Object(said.value.clone());
-        if jsonschema::options().build(&schema).is_err() {
-            notes.wrong(said.offset, "run.output_schema is not a JSON Schema");
-        }
+        Ok(Self(value))
     }
-    let mut string = |key| section.string(key, notes).map(|said| said.value);
-    let (model, reasoning_effort) = (string("model"), string("reasoning_effort"));
-    let instructions = string("instructions");
-    let skills = section.strings("skills", notes);
-    let needs_context = section.switch("needs_context", notes).unwrap_or_default();
-    Some(CodexRun {
-        instructions,
-        prompt: prompt?,
-        needs_context,
-        skills: skills.map_or_else(Vec::new, |said| said.value),
-        output_schema: schema.map(|said| serde_json::Value::Object(said.value)),
-        model,
-        reasoning_effort,
-    })
 }
 
-fn cli(section: &mut Section<'_>, notes: &mut Notes) -> Option<CliRun> {
-    let skill = section.string("skill", notes);
-    let skill = section.required("skill", skill, notes);
-    let args = ArgumentTemplate::read("args", section, notes);
-    let stdin = stdin(section, notes);
-    Some(CliRun {
-        skill: skill?.value,
-        args,
-        stdin,
-    })
+impl From<String> for Input {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "message" => Self::Message,
+            "context" => Self::Context,
+            _ => Self::Parameter(name),
+        }
+    }
+}
+
+impl TryFrom<String> for ProgramReference {
+    type Error = &'static str;
+
+    /// Looks whether a program that is named by its path is there.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if let Some((scheme, name)) = text.split_once(':') {
+            let is_plain =
+                !name.is_empty() && name != ".." && name != "." && !name.contains(['/', '\0']);
+            match scheme {
+                "codex-package" if is_plain => return Ok(Self::CodexPackage(name.to_owned())),
+                "path" if is_plain => return Ok(Self::SearchPath(name.to_owned())),
+                _ => {}
+            }
+        }
+        let path = PathBuf::from(&text);
+        if !path.is_absolute() {
+            return Err("must be an absolute path, codex-package:NAME or path:NAME");
+        }
+        if !path.is_file() {
+            return Err("there is no such program on this machine");
+        }
+        Ok(Self::Absolute(path))
+    }
 }

@@ -46,7 +46,7 @@ fn problems(text: &str) -> Vec<(usize, String)> {
         Ok(_) => Vec::new(),
         Err(problems) => problems
             .into_iter()
-            .map(|problem| (problem.line, problem.detail))
+            .map(|one| (one.line, one.detail))
             .collect(),
     }
 }
@@ -98,9 +98,58 @@ extra = { n = 1 }
 }
 
 #[test]
+fn mistakes_deep_inside_are_told_once_each() {
+    let text = r#"name = "grep"
+description = "d"
+workspace = "read-only"
+result = "text"
+scopes = [
+    "a",
+    5,
+]
+[run]
+kind = "command"
+stdin = 5
+ok_exit_codes = [0, 300]
+[run.environment]
+"A-B" = "1"
+PATH = "/x"
+C = 1
+[run.tests.cargo]
+program = "cargo"
+args = [
+    { when = "a", arg = ["x"] },
+    5,
+    { when = "a", each = "b", args = [] },
+    { each = "b", args = ["{"] },
+]
+[run.tests.maven]
+program = "path:mvn"
+[run.tests.go]
+[[examples]]
+expect = { since = 2020-01-01 }
+[[examples]]
+expect = 5
+"#;
+    let found = problems(text);
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    let expected = [7, 11, 12, 14, 15, 16, 18, 20, 21, 22, 23, 25, 27, 29, 31];
+    assert_eq!(lines, expected, "{found:#?}");
+    assert!(
+        found[6].1.starts_with("run.tests.cargo.program: must be"),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn the_name_is_the_files() {
     refused("name = \"grep\"", "name = \"other\"", 2, "the file's");
-    refused("name = \"grep\"", "nam = \"grep\"", 2, "unknown key nam");
+    refused(
+        "name = \"grep\"",
+        "nam = \"grep\"",
+        2,
+        "unknown field `nam`",
+    );
 }
 
 #[test]

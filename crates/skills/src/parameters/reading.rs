@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::{Map, Value, json};
-use toml::de::DeValue;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::super::problem::Notes;
-use super::super::section::{Said, json as to_json};
+use super::super::diagnostics::Diagnostics;
+use super::super::toml_reader::json_object;
 use super::judgement::describe;
 use super::{Parameter, Parameters, PathRule, RESERVED, Shape, annotations, numbers};
 
@@ -17,41 +18,46 @@ const MAX_PARAMETERS: usize = 64;
 impl Parameters {
     /// A skill without the table takes nothing.
     pub(in super::super) fn read(
-        said: Option<Said<&DeValue<'_>>>,
-        notes: &mut Notes,
+        table: Option<Spanned<DeTable<'_>>>,
+        diagnostics: &mut Diagnostics<'_>,
     ) -> Option<Self> {
-        let Some(said) = said else {
-            let places = Places::default();
-            return compile(json!({ "type": "object" }), &places, notes);
+        let Some(table) = table else {
+            let spans = Spans::default();
+            return compile(json!({ "type": "object" }), &spans, diagnostics);
         };
-        let Some(schema @ Value::Object(_)) = to_json(said.value) else {
-            notes.wrong(said.offset, "parameters must be a table without dates");
-            return None;
+        let spans = Spans::of(&table);
+        let value = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+        let schema = match json_object(ValueDeserializer::from(value)) {
+            Ok(schema) => Value::Object(schema),
+            Err(error) => {
+                let detail = format!("parameters: {}", error.message());
+                diagnostics.report(spans.root, detail);
+                return None;
+            }
         };
-        let places = Places::of(&said);
-        check_root(&schema, &places, notes);
+        check_root(&schema, &spans, diagnostics);
         annotations::check(&schema, |property, detail| {
-            let place = property.map_or(places.root, |name| places.property(name));
-            notes.wrong(place, detail);
+            let offset = property.map_or(spans.root, |name| spans.property(name));
+            diagnostics.report(offset, detail);
         });
-        compile(schema, &places, notes)
+        compile(schema, &spans, diagnostics)
     }
 }
 
-/// Where the properties stand in the file.
+/// Where the properties begin in the file.
 #[derive(Default)]
-struct Places {
+struct Spans {
     root: usize,
     properties: BTreeMap<String, usize>,
 }
 
-impl Places {
-    fn of(said: &Said<&DeValue<'_>>) -> Self {
-        let table = said.value.get("properties");
-        let table = table.and_then(|properties| properties.get_ref().as_table());
-        let entries = table.into_iter().flatten();
+impl Spans {
+    fn of(table: &Spanned<DeTable<'_>>) -> Self {
+        let properties = table.get_ref().get("properties");
+        let properties = properties.and_then(|properties| properties.get_ref().as_table());
+        let entries = properties.into_iter().flatten();
         Self {
-            root: said.offset,
+            root: table.span().start,
             properties: entries
                 .map(|(name, _)| (name.get_ref().to_string(), name.span().start))
                 .collect(),
@@ -74,9 +80,9 @@ impl Places {
     }
 }
 
-fn check_root(schema: &Value, places: &Places, notes: &mut Notes) {
+fn check_root(schema: &Value, spans: &Spans, diagnostics: &mut Diagnostics<'_>) {
     if schema.get("type") != Some(&json!("object")) {
-        notes.wrong(places.root, "parameters.type must be \"object\"");
+        diagnostics.report(spans.root, "parameters.type must be \"object\"");
     }
     for key in [
         "additionalProperties",
@@ -87,23 +93,20 @@ fn check_root(schema: &Value, places: &Places, notes: &mut Notes) {
             let detail = format!(
                 "parameters.{key} is ours: undeclared keys are dropped and named in meta.ignored_extra"
             );
-            notes.wrong(places.root, detail);
+            diagnostics.report(spans.root, detail);
         }
     }
     let required = schema.get("required").and_then(Value::as_array);
     for name in required.into_iter().flatten().filter_map(Value::as_str) {
-        if !places.properties.contains_key(name) {
+        if !spans.properties.contains_key(name) {
             let shown = name.escape_debug();
-            notes.wrong(
-                places.root,
-                format!("{shown} is required, and not declared"),
-            );
+            diagnostics.report(spans.root, format!("{shown} is required, and not declared"));
         }
     }
 }
 
-fn compile(schema: Value, places: &Places, notes: &mut Notes) -> Option<Parameters> {
-    let before = notes.problems.len();
+fn compile(schema: Value, spans: &Spans, diagnostics: &mut Diagnostics<'_>) -> Option<Parameters> {
+    let before = diagnostics.len();
     let meta = jsonschema::draft202012::meta::validator();
     for error in meta.iter_errors(&schema) {
         let detail = format!(
@@ -111,24 +114,24 @@ fn compile(schema: Value, places: &Places, notes: &mut Notes) -> Option<Paramete
             error.instance_path(),
             describe(&error)
         );
-        notes.wrong(places.of_error(&error), detail);
+        diagnostics.report(spans.of_error(&error), detail);
     }
     let mut declared = BTreeMap::new();
     let empty = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object);
     for (name, property) in properties.unwrap_or(&empty) {
-        let place = places.property(name);
-        check_name(name, place, notes);
+        let offset = spans.property(name);
+        check_name(name, offset, diagnostics);
         declared.insert(
             name.clone(),
-            parameter(name, property, &schema, place, notes),
+            parameter(name, property, &schema, offset, diagnostics),
         );
     }
     if declared.len() > MAX_PARAMETERS {
         let detail = format!("more than {MAX_PARAMETERS} parameters are declared");
-        notes.wrong(places.root, detail);
+        diagnostics.report(spans.root, detail);
     }
-    if notes.problems.len() > before {
+    if diagnostics.len() > before {
         return None;
     }
     let options = jsonschema::options()
@@ -140,8 +143,8 @@ fn compile(schema: Value, places: &Places, notes: &mut Notes) -> Option<Paramete
     let validator = match options.build(&schema) {
         Ok(validator) => validator,
         Err(error) => {
-            notes.wrong(
-                places.of_error(&error),
+            diagnostics.report(
+                spans.of_error(&error),
                 format!("is not a usable JSON Schema: {error}"),
             );
             return None;
@@ -154,8 +157,8 @@ fn compile(schema: Value, places: &Places, notes: &mut Notes) -> Option<Paramete
         let given = json!({ name: default });
         let mut errors = validator.iter_errors(&given);
         if errors.any(|error| error.instance_path().segments().next().is_some()) {
-            notes.wrong(
-                places.property(name),
+            diagnostics.report(
+                spans.property(name),
                 "the default does not fit its own schema",
             );
         }
@@ -167,16 +170,16 @@ fn compile(schema: Value, places: &Places, notes: &mut Notes) -> Option<Paramete
     })
 }
 
-fn check_name(name: &str, place: usize, notes: &mut Notes) {
+fn check_name(name: &str, offset: usize, diagnostics: &mut Diagnostics<'_>) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-        notes.wrong(
-            place,
+        diagnostics.report(
+            offset,
             "a parameter is named with 1 to 64 of A-Z a-z 0-9 _ -",
         );
     } else if RESERVED.contains(&name) {
-        notes.wrong(
-            place,
+        diagnostics.report(
+            offset,
             format!("{name} has a meaning of its own: choose another name"),
         );
     }
@@ -186,14 +189,14 @@ fn parameter(
     name: &str,
     property: &Value,
     schema: &Value,
-    place: usize,
-    notes: &mut Notes,
+    offset: usize,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> Parameter {
     let required = schema.get("required").and_then(Value::as_array);
     let mut required = required.into_iter().flatten();
     Parameter {
         shape: shape(property),
-        path: path_rule(property, place, notes),
+        path: path_rule(property, offset, diagnostics),
         is_multiline: property.get("x-multiline") == Some(&json!(true)),
         default: property.get("default").cloned().map(|mut default| {
             numbers::normalise(&mut default);
@@ -204,14 +207,18 @@ fn parameter(
 }
 
 /// The annotation on the parameter itself, or on the items of a list.
-fn path_rule(property: &Value, place: usize, notes: &mut Notes) -> Option<PathRule> {
+fn path_rule(
+    property: &Value,
+    offset: usize,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<PathRule> {
     let items = property.get("items");
     let rule = property.get("x-path").or_else(|| items?.get("x-path"))?;
     let rule = match rule.as_str() {
         Some("workspace") => PathRule::Workspace,
         Some("glob") => PathRule::Glob,
         _ => {
-            notes.wrong(place, "x-path must be \"workspace\" or \"glob\"");
+            diagnostics.report(offset, "x-path must be \"workspace\" or \"glob\"");
             return None;
         }
     };
@@ -221,7 +228,10 @@ fn path_rule(property: &Value, place: usize, notes: &mut Notes) -> Option<PathRu
         shape => is_text(&shape),
     };
     if !fits {
-        notes.wrong(place, "x-path belongs to a string, or to a list of strings");
+        diagnostics.report(
+            offset,
+            "x-path belongs to a string, or to a list of strings",
+        );
     }
     Some(rule)
 }

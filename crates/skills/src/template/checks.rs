@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use toml::Spanned;
+
+use super::super::diagnostics::Diagnostics;
 use super::super::parameters::{Parameter, Parameters, Shape};
-use super::super::problem::Notes;
-use super::super::section::Said;
 use super::{ArgumentTemplate, Element, TextTemplate};
 
 impl ArgumentTemplate {
-    /// Notes every mistake, and adds the parameters that are used to `used`.
+    /// Reports every mistake, and adds the parameters that are used to `used`.
     pub(in super::super) fn check(
         &self,
         parameters: &Parameters,
         used: &mut BTreeSet<String>,
-        notes: &mut Notes,
+        diagnostics: &mut Diagnostics,
     ) {
-        self.check_from(self.positionals_from(), parameters, used, notes);
+        self.check_from(self.positionals_from(), parameters, used, diagnostics);
     }
 
     /// The same for arguments that stand behind a `--` of ours.
@@ -23,9 +24,9 @@ impl ArgumentTemplate {
         &self,
         parameters: &Parameters,
         used: &mut BTreeSet<String>,
-        notes: &mut Notes,
+        diagnostics: &mut Diagnostics,
     ) {
-        self.check_from(0, parameters, used, notes);
+        self.check_from(0, parameters, used, diagnostics);
     }
 
     fn check_from(
@@ -33,19 +34,19 @@ impl ArgumentTemplate {
         positionals_from: usize,
         parameters: &Parameters,
         used: &mut BTreeSet<String>,
-        notes: &mut Notes,
+        diagnostics: &mut Diagnostics,
     ) {
         for (index, element) in self.elements.iter().enumerate() {
-            let mut check = Check {
+            let mut check = ElementLint {
                 parameters,
                 used: &mut *used,
-                notes: &mut *notes,
-                offset: element.offset,
+                diagnostics: &mut *diagnostics,
+                offset: element.span().start,
                 is_positional: index >= positionals_from,
                 item: None,
                 given: None,
             };
-            match &element.value {
+            match element.get_ref() {
                 Element::Argument(text) => check.text(text),
                 Element::When { parameter, args } => {
                     if check.declared(parameter).is_some() {
@@ -57,7 +58,7 @@ impl ArgumentTemplate {
                     check.item = check.list(parameter);
                     if !args.iter().any(TextTemplate::has_item) {
                         let detail = "args of `each` must hold {}, which is the item";
-                        check.notes.wrong(element.offset, detail);
+                        check.diagnostics.report(element.span().start, detail);
                     }
                     check.conditional(args);
                 }
@@ -68,12 +69,12 @@ impl ArgumentTemplate {
     /// Behind the `--` that ends the options: the first one that no option follows. After `npm test --`
     /// options of another program follow, so that one ends nothing.
     fn positionals_from(&self) -> usize {
-        let literal = |element: &Said<Element>| match &element.value {
+        let literal = |element: &Spanned<Element>| match element.get_ref() {
             Element::Argument(text) => text.literal().map(str::to_owned),
             _ => None,
         };
-        let starts_like_option = |element: &Said<Element>| {
-            let texts = match &element.value {
+        let starts_like_option = |element: &Spanned<Element>| {
+            let texts = match element.get_ref() {
                 Element::Argument(text) => std::slice::from_ref(text),
                 Element::When { args, .. } | Element::Each { args, .. } => args,
             };
@@ -97,33 +98,33 @@ impl TextTemplate {
         self.parts.contains(&super::Part::Item)
     }
 
-    /// Notes places that name nothing.
+    /// Reports places that name nothing.
     pub(in super::super) fn check(
         &self,
         parameters: &Parameters,
         others: &[&str],
         offset: usize,
         used: &mut BTreeSet<String>,
-        notes: &mut Notes,
+        diagnostics: &mut Diagnostics,
     ) {
         for name in self.parameters() {
             if parameters.get(name).is_some() {
                 used.insert(name.to_owned());
             } else if !others.contains(&name) {
-                notes.wrong(offset, undeclared(name));
+                diagnostics.report(offset, undeclared(name));
             }
         }
         if self.has_item() {
-            notes.wrong(offset, "{} has a meaning only in `each`");
+            diagnostics.report(offset, "{} has a meaning only in `each`");
         }
     }
 }
 
 /// The check of one element.
-struct Check<'check, 'text> {
+struct ElementLint<'check, 'text> {
     parameters: &'check Parameters,
     used: &'check mut BTreeSet<String>,
-    notes: &'check mut Notes<'text>,
+    diagnostics: &'check mut Diagnostics<'text>,
     offset: usize,
     is_positional: bool,
     /// The shape of `{}`.
@@ -132,15 +133,15 @@ struct Check<'check, 'text> {
     given: Option<&'check str>,
 }
 
-impl<'check> Check<'check, '_> {
-    fn wrong(&mut self, detail: impl Into<String>) {
-        self.notes.wrong(self.offset, detail);
+impl<'check> ElementLint<'check, '_> {
+    fn report(&mut self, detail: impl Into<String>) {
+        self.diagnostics.report(self.offset, detail);
     }
 
     fn declared(&mut self, name: &str) -> Option<&'check Parameter> {
         let parameter = self.parameters.get(name);
         if parameter.is_none() {
-            self.wrong(undeclared(name));
+            self.report(undeclared(name));
         }
         self.used.insert(name.to_owned());
         parameter
@@ -150,7 +151,7 @@ impl<'check> Check<'check, '_> {
         if let Shape::List(item) = &self.declared(name)?.shape {
             return Some(item);
         }
-        self.wrong(format!(
+        self.report(format!(
             "`each` needs a list, and the parameter {name} is none"
         ));
         None
@@ -158,7 +159,7 @@ impl<'check> Check<'check, '_> {
 
     fn conditional(&mut self, args: &[TextTemplate]) {
         if args.iter().any(|text| text.literal() == Some("--")) {
-            self.wrong("\"--\" cannot be conditional: what follows it would change its meaning");
+            self.report("\"--\" cannot be conditional: what follows it would change its meaning");
         }
         for text in args {
             self.text(text);
@@ -176,13 +177,13 @@ impl<'check> Check<'check, '_> {
                 super::Part::Parameter(name) => self.scalar(name),
                 super::Part::Item => {
                     if self.item.is_none() {
-                        self.wrong("{} has a meaning only in `each`, on a list that is declared");
+                        self.report("{} has a meaning only in `each`, on a list that is declared");
                     }
                     self.item
                 }
             };
             if is_first && shape.is_some_and(Shape::may_begin_with_dash) && !self.is_positional {
-                self.wrong(
+                self.report(
                     "a value alone in an argument may be taken for an option: write --name={…}, or put it behind \"--\"",
                 );
             }
@@ -190,14 +191,14 @@ impl<'check> Check<'check, '_> {
         }
         let prefix = text.prefix().unwrap_or_default();
         if prefix.starts_with('-') && !self.is_positional && !takes_value(prefix) {
-            self.wrong("an option takes a value as --name={…} in one argument");
+            self.report("an option takes a value as --name={…} in one argument");
         }
     }
 
     fn scalar(&mut self, name: &str) -> Option<&'check Shape> {
         let parameter = self.declared(name)?;
         if matches!(parameter.shape, Shape::List(_) | Shape::Other) {
-            self.wrong(format!(
+            self.report(format!(
                 "the parameter {name} is no single value: go through a list with `each`"
             ));
             return None;
@@ -205,7 +206,7 @@ impl<'check> Check<'check, '_> {
         let is_certain =
             parameter.is_required || parameter.default.is_some() || self.given == Some(name);
         if !is_certain {
-            self.wrong(format!(
+            self.report(format!(
                 "the parameter {name} may be missing: give it a default, require it, or use `when`"
             ));
         }

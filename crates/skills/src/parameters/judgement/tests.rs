@@ -1,32 +1,29 @@
 use serde_json::json;
 use toml::de::DeTable;
 
-use super::super::super::problem::Notes;
-use super::super::super::section::Section;
+use super::super::super::diagnostics::Diagnostics;
 use super::*;
 
 const PARAMETERS: &str = r#"
-[parameters]
 type = "object"
-[parameters.properties.globs]
+[properties.globs]
 type = "array"
 items = { type = "string", x-path = "glob" }
-[parameters.properties.rows]
+[properties.rows]
 type = "array"
 items = { type = "array", items = { type = "string" } }
-[parameters.properties.options]
+[properties.options]
 type = "object"
-[parameters.properties.lines]
+[properties.lines]
 type = "integer"
 minimum = 0
 default = 2.0
 "#;
 
 fn judge(extra: &Value) -> Judged {
-    let mut notes = Notes::new("test.toml".into(), PARAMETERS);
-    let document = DeTable::parse(PARAMETERS).unwrap();
-    let mut root = Section::new("", document.get_ref(), 0);
-    let parameters = Parameters::read(root.take("parameters"), &mut notes).unwrap();
+    let mut diagnostics = Diagnostics::new("test.toml".into(), PARAMETERS);
+    let table = DeTable::parse(PARAMETERS).unwrap();
+    let parameters = Parameters::read(Some(table), &mut diagnostics).unwrap();
     parameters.judge(extra.as_object().unwrap().clone(), None)
 }
 
