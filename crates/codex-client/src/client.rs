@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use crate::app_server::pool::{Pool, PoolStatus};
 use crate::app_server::worker::ThreadLease;
 use crate::driver::Driver;
-use crate::home;
+use crate::home::HOMES;
 use crate::per_turn::processes::{ProcessLease, TurnProcesses};
 use crate::settings::ClientSettings;
 use crate::thread_profile::ThreadProfile;
@@ -38,7 +38,7 @@ impl CodexClient {
     /// processes. Must be called within a tokio runtime. Its tasks run on `tracker` until
     /// [`CodexClient::shutdown`].
     pub fn start(settings: ClientSettings, tracker: &TaskTracker) -> std::io::Result<Self> {
-        let removed = home::remove_left_behind(&settings.state_dir)?;
+        let removed = HOMES.remove_left_behind(&settings.state_dir)?;
         if removed > 0 {
             tracing::info!(
                 removed,

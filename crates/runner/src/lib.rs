@@ -11,11 +11,13 @@
 //! Needs Linux 5.4 or later, for process descriptors (`pidfd_open` and waiting on them).
 
 mod deadline;
+mod owned_directory;
 mod process;
 mod reap;
 mod sandbox;
 
 pub use deadline::Deadline;
+pub use owned_directory::{DirectoryKind, OwnedDirectory};
 pub use process::{
     descriptors::{close_inherited_descriptors, inheritable_descriptors},
     error::SpawnError,
@@ -26,7 +28,7 @@ pub use process::{
     stdin::ChildStdin,
 };
 pub use reap::{
-    descendants::{adopt_orphans, end_left_behind},
+    descendants::adopt_orphans,
     exit::{Exit, Signal},
 };
 pub use sandbox::{

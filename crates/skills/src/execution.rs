@@ -18,7 +18,7 @@ use super::invalid_values::{InvalidValue, InvalidValues};
 use super::output::{self, BadOutput, End, Finished, Output};
 use super::request::{self, Prepared, ToolRequest};
 use super::result::{Completed, Status, Stopped, ToolResult};
-use super::run_directory::{self, RunDirectory};
+use super::run_directory::{RUN_DIRECTORIES, RunDirectory};
 use super::tests_report;
 use super::workspace::Workspaces;
 use super::world::{self, Surroundings, World};
@@ -72,7 +72,7 @@ enum Cut {
 impl Executor {
     /// Removes what an earlier process left behind. Blocks on a few directories.
     pub fn new(mut parts: ExecutorParts) -> Self {
-        match run_directory::remove_left_behind(&parts.surroundings.runs_dir) {
+        match RUN_DIRECTORIES.remove_left_behind(&parts.surroundings.runs_dir) {
             Ok(0) => {}
             Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
             Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),

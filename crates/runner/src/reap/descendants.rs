@@ -59,7 +59,7 @@ impl Descendants {
 /// Returns how many are still alive after two seconds.
 ///
 /// Blocks: for the start of a program.
-pub fn end_left_behind(variable: &str, home: &Path) -> io::Result<u32> {
+pub(crate) fn end_left_behind(variable: &str, home: &Path) -> io::Result<u32> {
     let named = format!("{variable}={}", home.display());
     let own = getpid().as_raw_nonzero().get();
     let works_in_home = |pid: i32| {
