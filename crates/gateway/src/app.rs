@@ -183,7 +183,7 @@ impl App {
                 max_bytes: settings.server.max_body_bytes,
                 min_bytes_per_sec: settings.server.min_body_rate,
             }),
-            parsing: Parsing::new(shutdown.tasks.clone()),
+            parsing: Parsing::new(settings.chat.timeout, shutdown.tasks.clone()),
             redactor: settings.redactor,
             chat_settings: settings.chat,
             settings: settings.server,

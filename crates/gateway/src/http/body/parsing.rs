@@ -1,59 +1,57 @@
 use std::sync::Arc;
+use std::time::Duration;
 
+use runner::Deadline;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use crate::calls::call::Call;
-use crate::calls::request::Parsed;
 use crate::error::{ErrorCode, Problem};
 
 use super::HeldBody;
-use crate::http::state::AppState;
 
 /// A body up to this size is parsed in less time than another thread takes to wake up.
 const AT_ONCE_BYTES: usize = 32 * 1024;
 
-/// Large bodies that are parsed at once.
+/// The most large bodies that are parsed at once.
 const LARGE_AT_ONCE: usize = 2;
 
-/// Where large bodies are parsed: on threads of their own, so that nobody else's answer waits.
+/// Parses large bodies on threads of their own, so that no other answer waits for them.
 #[derive(Debug)]
 pub struct Parsing {
     places: Arc<Semaphore>,
+    /// How long a call may take, for the problem of one that has waited until its deadline.
+    timeout: Duration,
     tasks: TaskTracker,
 }
 
 impl Parsing {
-    pub fn new(tasks: TaskTracker) -> Self {
+    pub fn new(timeout: Duration, tasks: TaskTracker) -> Self {
         Self {
             places: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            timeout,
             tasks,
         }
     }
-}
 
-/// What a body asks for. Its room is given back.
-pub(in crate::http) async fn parse(
-    state: &Arc<AppState>,
-    body: HeldBody,
-    call: &Call,
-) -> Result<Parsed, Problem> {
-    let read = |state: &AppState, body: HeldBody| {
-        let takes = |skill: &str, name: &str| state.skills.takes(skill, name);
-        Parsed::read(&body.bytes, &state.chat_settings, takes)
-    };
-    if body.bytes.len() <= AT_ONCE_BYTES {
-        return read(state, body);
+    /// Calls `parse` with the bytes of the body, and gives their memory back.
+    pub(in crate::http) async fn run<T: Send + 'static>(
+        &self,
+        body: HeldBody,
+        deadline: Deadline,
+        parse: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        if body.bytes.len() <= AT_ONCE_BYTES {
+            return parse(&body.bytes);
+        }
+        let waiting = Arc::clone(&self.places).acquire_owned();
+        let place = timeout_at(deadline.instant(), waiting).await;
+        let place = place.map_err(|_| Problem::deadline_exceeded(self.timeout))?;
+        let parsing = self.tasks.spawn_blocking(move || {
+            let _place = place;
+            parse(&body.bytes)
+        });
+        let not_parsed = |_| Problem::new(ErrorCode::Internal, "The body could not be parsed.");
+        parsing.await.map_err(not_parsed)?
     }
-    let Parsing { places, tasks } = &state.parsing;
-    let place = timeout_at(call.deadline.instant(), Arc::clone(places).acquire_owned()).await;
-    let place = place.map_err(|_| Problem::deadline_exceeded(state.chat_settings.timeout))?;
-    let state = Arc::clone(state);
-    let reading = tasks.spawn_blocking(move || {
-        let _place = place;
-        read(&state, body)
-    });
-    let not_read = |_| Problem::new(ErrorCode::Internal, "The body could not be parsed.");
-    reading.await.map_err(not_read)?
 }

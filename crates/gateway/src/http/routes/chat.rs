@@ -15,7 +15,6 @@ use crate::calls::result::CallResult;
 use crate::calls::run::{RunEvent, RunFollower};
 use crate::error::{ErrorCode, Problem};
 
-use crate::http::body::parsing::parse;
 use crate::http::negotiate::{Accepted, AnswerForm, check_content_type};
 use crate::http::request_info::RequestInfo;
 use crate::http::state::AppState;
@@ -43,10 +42,15 @@ async fn handle(
     check_content_type(request.headers())?;
     let reading = state.bodies.read(request, info.peer, settings.timeout);
     let body = reading.await?;
+    let reader = Arc::clone(state);
+    let parsing = state.parsing.run(body, call.deadline, move |bytes| {
+        let takes = |skill: &str, name: &str| reader.skills.takes(skill, name);
+        Parsed::read(bytes, &reader.chat_settings, takes)
+    });
     let Parsed {
         request,
         stream: asked,
-    } = parse(state, body, &call).await?;
+    } = parsing.await?;
     let form = accepted.form(asked, settings.stream_enabled)?;
     let follower = state.calls.start(request, call);
     match form {
