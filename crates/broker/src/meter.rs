@@ -9,6 +9,7 @@ mod item;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
@@ -21,6 +22,7 @@ use super::usage::Usage;
 
 use self::item::Delivered;
 use self::terminal::ResponseObject;
+use self::texts::Texts;
 
 /// Of all that is no event: comments, blank lines, data of another kind. A comment every second of the
 /// longest call is a few kilobytes.
@@ -185,6 +187,10 @@ impl Meter {
                 Some(item) => self.delivered.take_done(item, data),
                 None => Verdict::Pass,
             },
+            name if Texts::is_text(name) => {
+                self.delivered.keep_text(data);
+                Verdict::Pass
+            }
             "response.completed" | "response.incomplete" => self.ended(name, &read),
             "response.failed" => {
                 let response = ResponseObject::read(read.response);
@@ -318,6 +324,9 @@ fn is_of_interest(name: &[u8]) -> bool {
             | b"response.completed"
             | b"response.incomplete"
             | b"response.failed"
+            | b"response.output_text.done"
+            | b"response.refusal.done"
+            | b"response.content_part.done"
             | b"error"
     )
 }

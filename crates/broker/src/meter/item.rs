@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Verdict;
 use super::terminal::write_event;
+use super::texts::Texts;
 
 /// Items of one answer, and parts of one item, that are looked at.
 const MAX_ELEMENTS: usize = 1024;
@@ -22,9 +23,15 @@ pub(super) struct Delivered {
     messages: usize,
     calls: usize,
     is_refusal: bool,
+    texts: Texts,
 }
 
 impl Delivered {
+    /// An event that holds a finished text.
+    pub(super) fn keep_text(&mut self, data: &[u8]) {
+        self.texts.keep(data);
+    }
+
     /// Whether the model refused to answer.
     pub(super) fn is_refusal(&self) -> bool {
         self.is_refusal
@@ -49,7 +56,7 @@ impl Delivered {
         Verdict::Replace(bytes)
     }
 
-    /// The events of those items that stand only in the answer as a whole.
+    /// The events of those items that stand only in the answer as a whole, or nowhere but in their texts.
     pub(super) fn missing(&mut self, output: Option<&RawValue>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let output =
@@ -74,12 +81,39 @@ impl Delivered {
             let whole = item.mended().unwrap_or_else(|| item.whole());
             write_done(&mut bytes, index, &whole);
         }
+        if self.messages == 0 {
+            self.write_texts(&mut bytes);
+        }
         bytes
+    }
+
+    /// A message of the texts that no item has brought.
+    fn write_texts(&mut self, bytes: &mut Vec<u8>) {
+        let texts = self.texts.take();
+        for texts in texts.chunk_by(|one, next| one.output_index == next.output_index) {
+            let parts = texts.iter().map(|text| Part {
+                text: text.text.clone(),
+                is_refusal: text.is_refusal,
+                is_readable: false,
+            });
+            let item = Item {
+                kind: Kind::Message,
+                sent: SentItem::default(),
+                parts: parts.collect(),
+                is_readable: false,
+            };
+            self.count(&item);
+            let index = texts.first().map_or(0, |text| text.output_index);
+            write_done(bytes, index, &item.whole());
+        }
     }
 
     fn count(&mut self, item: &Item<'_>) {
         match item.kind {
-            Kind::Message => self.messages += 1,
+            Kind::Message => {
+                self.messages += 1;
+                self.texts.clear();
+            }
             Kind::Call => self.calls += 1,
         }
         self.is_refusal |= item.parts.iter().any(|part| part.is_refusal);

@@ -429,3 +429,80 @@ fn a_long_answer_is_read_and_an_endless_one_is_not() {
     let delta = stream(&[json!({"type": "response.output_text.delta", "delta": "a"})]);
     assert_eq!(code_after(delta.as_bytes(), 50_000), None);
 }
+
+/// Some servers bring a finished text in an event of its own, and no item that repeats it.
+#[test]
+fn a_text_that_no_item_brings_comes_as_one() {
+    let text = |name: &str, index: u64, member: Value| {
+        let mut data = json!({"type": name, "output_index": index, "content_index": 0});
+        data.as_object_mut()
+            .unwrap()
+            .extend(member.as_object().unwrap().clone());
+        data
+    };
+    let part = |kind: &str, text: &str| json!({"part": {"type": "output_text", kind: text}});
+    for (texts, expected, finish) in [
+        (
+            vec![text(
+                "response.output_text.done",
+                0,
+                json!({"text": "Hello"}),
+            )],
+            vec!["Hello"],
+            Finish::Stop,
+        ),
+        (
+            vec![
+                text("response.output_text.done", 0, json!({"text": "Hello"})),
+                text("response.content_part.done", 0, part("text", "Hello")),
+                text("response.output_text.done", 2, json!({"text": "again"})),
+            ],
+            vec!["Hello", "again"],
+            Finish::Stop,
+        ),
+        (
+            vec![text("response.content_part.done", 1, part("text", "Hello"))],
+            vec!["Hello"],
+            Finish::Stop,
+        ),
+        (
+            vec![text("response.refusal.done", 0, json!({"refusal": "No."}))],
+            vec!["No."],
+            Finish::Refusal,
+        ),
+        (
+            vec![
+                text("response.output_text.done", 0, json!({"text": ""})),
+                text(
+                    "response.content_part.done",
+                    0,
+                    json!({"part": {"type": "reasoning_text", "text": "Hm."}}),
+                ),
+            ],
+            vec![],
+            Finish::Stop,
+        ),
+    ] {
+        let sent = texts.len();
+        let events = [texts, vec![completed(&json!([]))]].concat();
+        let (passed, terminal) = read_events(&events);
+        assert_eq!(terminal, ended(finish));
+        let made = &passed[sent..passed.len() - 1];
+        let made: Vec<_> = made
+            .iter()
+            .map(|event| &event["item"]["content"][0]["text"])
+            .collect();
+        assert_eq!(made, expected);
+    }
+}
+
+#[test]
+fn a_text_that_an_item_brings_is_not_said_twice() {
+    let text = json!({"type": "response.output_text.done", "output_index": 0, "text": "Hello"});
+    let events = [text.clone(), done(&message("Hello")), completed(&json!([]))];
+    assert_eq!(read_events(&events).0.len(), 3);
+    let events = [text, completed(&json!([message("Hello")]))];
+    let (passed, _) = read_events(&events);
+    assert_eq!(passed.len(), 3, "{passed:?}");
+    assert_eq!(passed[1]["item"]["content"][0]["text"], "Hello");
+}

@@ -41,6 +41,17 @@ fn done(item: &Value) -> String {
     event(data, "response.output_item.done")
 }
 
+fn text_done(text: &str) -> String {
+    let data = json!({ "item_id": "msg_1", "output_index": 0, "content_index": 0, "text": text });
+    event(data, "response.output_text.done")
+}
+
+fn part_done(text: &str) -> String {
+    let part = json!({ "type": "output_text", "text": text, "annotations": [] });
+    let data = json!({ "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": part });
+    event(data, "response.content_part.done")
+}
+
 fn completed(output: &Value, usage: &Value) -> String {
     let response =
         json!({ "id": "resp_1", "status": "completed", "output": output, "usage": usage });
@@ -53,6 +64,7 @@ const EVENT_STREAM: &str = "content-type: text/event-stream\r\n";
 fn streams() -> Vec<(&'static str, String, &'static str)> {
     let usage = json!({ "input_tokens": 11, "output_tokens": 5 });
     let end = completed(&json!([text("Hello.")]), &usage);
+    let bare_end = completed(&json!([]), &usage);
     let whole = created() + &added() + &delta("Hel") + &delta("lo.") + &done(&text("Hello."));
     let chat_usage = json!({ "prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16 });
     let refusal = message(&json!([{ "type": "refusal", "refusal": "I will not." }]));
@@ -102,6 +114,24 @@ fn streams() -> Vec<(&'static str, String, &'static str)> {
         ),
         plain(
             created() + &done(&message(&json!("Hello."))) + &end,
+            "Hello.",
+        ),
+        plain(created() + &text_done("Hello.") + &bare_end, "Hello."),
+        plain(
+            created() + &added() + &part_done("Hello.") + &bare_end,
+            "Hello.",
+        ),
+        plain(
+            created() + &added() + &delta("Hel") + &delta("lo.") + &text_done("Hello.") + &bare_end,
+            "Hello.",
+        ),
+        plain(
+            created()
+                + &added()
+                + &delta("Hel")
+                + &text_done("Hello.")
+                + &part_done("Hello.")
+                + &bare_end,
             "Hello.",
         ),
     ]
