@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::caller::{Exchange, head};
 use crate::codex;
 use crate::program::Running;
 use crate::world::in_time;
@@ -214,4 +215,28 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     while writer.write(&[b'x'; 4096]).is_ok() {}
     rustix::fs::fcntl_setfl(&writer, flags).unwrap();
     (reader, writer)
+}
+
+/// Redacted first and cut then: nothing of a secret stands at the edge, wherever it lies.
+#[tokio::test]
+async fn a_secret_at_the_cut_of_a_long_text_is_not_logged_in_part() {
+    let places = Places::new();
+    let path = places.directory.path().join("log");
+    let served = places.serve(File::create(&path).unwrap());
+    let secret = ["ghp", "_", "Zk3vQ9xT7mB2nR8wL5yH1cD6fJ4gP0sA2eUi"].concat();
+    // Up to where some of what replaces it is cut off.
+    let before = (2_048 - secret.len()..2_048).step_by(4);
+    for before in before.clone() {
+        let method = format!("{}|{secret}|{}", "X".repeat(before), "Y".repeat(7_000));
+        let mut exchange = Exchange::open(served.address()).await;
+        let request = head(&format!("{method} /chat"), served.address(), &[]);
+        exchange.send_as_far_as_it_goes(request.as_bytes()).await;
+        assert_eq!(exchange.answer().await.status, 405);
+    }
+    served.signal(Signal::TERM);
+    assert_eq!(served.end().await.0, Some(0));
+    let log = fs::read_to_string(path).unwrap();
+    let cut = log.lines().filter(|line| line.contains("… ("));
+    assert_eq!(cut.count(), before.count());
+    assert!(!log.contains(&secret[..8]), "{log}");
 }
