@@ -52,7 +52,8 @@ bench-peers: ## Measure other redaction tools on the same text (installs them in
 # SOAK_SEED repeats the plan of an earlier run, which said its seed.
 SOAK_TURNS ?= 1000
 soak: codex ## Run SOAK_TURNS turns through the gateway while callers leave, deadlines pass and processes are killed
-	$(CARGO) bench --locked -p gateway --bench soak -- --turns $(SOAK_TURNS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	$(CARGO) build --locked --release -p gateway --bin portcullis
+	$(CARGO) run --locked --release -p soak -- --turns $(SOAK_TURNS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 # libFuzzer on the stable toolchain: the same flags that cargo-fuzz passes to a nightly one.
 FUZZ_SECONDS ?= 300

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::gateway::Sample;
-use crate::judge::Judgement;
-use crate::say;
+use crate::verdict::Verdict;
 
 /// At rest, the number of descriptors is exact for a number of Codex processes: 12 and 9 for each in the
 /// sandbox, 13 and 6 without. This much may come and go with a connection that is just closing.
@@ -93,16 +92,12 @@ fn mebibytes(bytes: usize) -> f64 {
     f64::from(kibibytes) / 1024.0
 }
 
-pub(crate) fn conclude(
-    course: Course,
-    judgement: &Judgement,
-    crashes: usize,
-) -> io::Result<ExitCode> {
+pub(crate) fn conclude(course: Course, verdict: &Verdict, crashes: usize) -> io::Result<ExitCode> {
     let mut violations = course.growth();
     violations.extend(course.violations);
-    violations.extend(judgement.violations.iter().cloned());
-    let text = render(judgement, crashes, &violations).map_err(io::Error::other)?;
-    say(&text)?;
+    violations.extend(verdict.violations.iter().cloned());
+    let text = render(verdict, crashes, &violations).map_err(io::Error::other)?;
+    print(&text)?;
     Ok(if violations.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -110,20 +105,16 @@ pub(crate) fn conclude(
     })
 }
 
-fn render(
-    judgement: &Judgement,
-    crashes: usize,
-    violations: &[String],
-) -> Result<String, fmt::Error> {
+fn render(verdict: &Verdict, crashes: usize, violations: &[String]) -> Result<String, fmt::Error> {
     let mut text = String::new();
     writeln!(text, "\n{:<24} {:<20} {:>6}", "turns", "outcome", "count")?;
-    for ((fate, outcome), count) in &judgement.outcomes {
+    for ((fate, outcome), count) in &verdict.outcomes {
         writeln!(text, "{fate:<24} {outcome:<20} {count:>6}")?;
     }
     writeln!(
         text,
         "{crashes} processes killed; the provider saw the end of an abandoned turn within {} ms",
-        judgement.slowest_upstream_close.as_millis()
+        verdict.slowest_upstream_close.as_millis()
     )?;
     for violation in violations.iter().take(MAX_VIOLATIONS_SHOWN) {
         let shown: String = violation.chars().take(MAX_VIOLATION_CHARS).collect();
@@ -134,4 +125,14 @@ fn render(
         count => writeln!(text, "soak FAILED: {count} violations")?,
     }
     Ok(text)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test program may wait for the reader of its report"
+)]
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

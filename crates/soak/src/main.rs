@@ -1,26 +1,24 @@
-//! A long day in short: `make soak`.
+//! `make soak`: load and faults on the built gateway.
 //!
-//! Many turns through the built gateway, on the real Codex CLI and a model on loopback, eight at once.
-//! Of all callers 10 % leave at a random moment, 5 % meet their deadline, and while 2 % of the turns run
-//! a Codex process is killed from outside. Every request must have exactly one outcome, and the one that
-//! its fate allows; nothing may stay behind: no process, no descriptor, no memory. For 15 % of the turns
-//! the provider does what providers do beside answering, and for the last quarter of the run the log has
-//! no reader any more.
+//! Many turns run on the real Codex CLI and a model on loopback, eight at once. 10 % of the callers leave at
+//! a random time, 5 % meet their deadline, and beside 2 % of the turns a Codex process is killed from
+//! outside. For 15 % of the turns the provider fails or stalls, and for the last quarter of the run the log
+//! has no reader. Every request must have exactly one outcome, one that its plan allows. No process and no
+//! descriptor may be left, and memory must not grow.
 //!
-//! Everything is decided by a seed, which is said at the start: the plan is the same for the same seed,
-//! the moment at which the machine gets to something is not.
+//! A seed, printed at the start, decides the plan. The machine's timing is not repeated.
 
 mod answer;
 mod caller;
 mod gateway;
-mod judge;
 mod model;
 mod plan;
 mod processes;
 mod random;
 mod report;
+mod verdict;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,11 +31,11 @@ use tokio_util::task::TaskTracker;
 
 use caller::Exchange;
 use gateway::Gateway;
-use judge::Evidence;
 use model::Model;
 use plan::TurnPlan;
 use random::Random;
-use report::Course;
+use report::{Course, print};
+use verdict::Evidence;
 
 /// Turns at once.
 const IN_FLIGHT: usize = 8;
@@ -47,7 +45,7 @@ const IN_FLIGHT: usize = 8;
 const MOMENTS: usize = 20;
 const MOMENTS_UNTIL_WARM: usize = 4;
 
-/// From here on nobody reads the log. Nothing else may change.
+/// From here on the log has no reader. Nothing else may change.
 const MOMENT_WITHOUT_LOG: usize = 15;
 
 /// For the whole run, beyond which it has failed: some, and so much for each turn.
@@ -69,9 +67,6 @@ struct Arguments {
     /// What `PORTCULLIS_SANDBOX` is set to.
     #[arg(long, default_value = "auto")]
     sandbox: String,
-    /// What cargo says to every benchmark.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 #[tokio::main]
@@ -91,7 +86,7 @@ async fn main() -> io::Result<ExitCode> {
         driver, sandbox, ..
     } = &arguments;
     let gateway = Gateway::start(&program, model.address, driver, sandbox).await?;
-    say(&format!(
+    print(&format!(
         "soak: {turns} turns, {IN_FLIGHT} at once, seed {seed}; driver {driver}; sandbox: {}\n",
         gateway.readiness("sandbox").await?
     ))?;
@@ -115,8 +110,8 @@ async fn main() -> io::Result<ExitCode> {
     evidence.calls = model.calls();
     course.violations.extend(violations);
     course.violations.extend(model.violations());
-    let judgement = judge::judge(&plan, &evidence);
-    report::conclude(course, &judgement, evidence.crashes.len())
+    let verdict = verdict::verify(&plan, &evidence);
+    report::conclude(course, &verdict, evidence.crashes.len())
 }
 
 /// Every turn of the plan, with a quiet moment after each part.
@@ -144,14 +139,14 @@ async fn run(
         close_idle_connections(model).await;
         match gateway.sample_at_rest().await {
             Ok(sample) => {
-                say(&course.sampled(done, sample, moment >= MOMENTS_UNTIL_WARM))?;
+                print(&course.sampled(done, sample, moment >= MOMENTS_UNTIL_WARM))?;
             }
             Err(problem) => {
                 let problem = format!("after {done} turns: {problem}");
                 course.violations.push(problem);
             }
         }
-        // At rest, so that all that was said before has been read.
+        // At rest, so that every line before has been read.
         if moment == MOMENT_WITHOUT_LOG {
             gateway.kill_log_reader();
             evidence.log_ended = Some(Instant::now());
@@ -182,7 +177,7 @@ async fn take(
     (turn.number, exchange)
 }
 
-/// Kills a Codex process, and says when. The one that was picked may just be going by itself: then
+/// Kills a Codex process and returns when. If the one that was picked has just ended by itself, tries
 /// another one.
 async fn crash_one(gateway: &Gateway, pick: u64) -> Option<Instant> {
     const TRIES: usize = 50;
@@ -202,7 +197,7 @@ async fn crash_one(gateway: &Gateway, pick: u64) -> Option<Instant> {
     None
 }
 
-/// They are the model's to close, and how many there are says nothing about the gateway.
+/// The model closes them, so that their number does not count as descriptors of the gateway.
 async fn close_idle_connections(model: &Model) {
     const TRIES: usize = 100;
     const PAUSE: Duration = Duration::from_millis(20);
@@ -212,16 +207,6 @@ async fn close_idle_connections(model: &Model) {
         }
         sleep(PAUSE).await;
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark may wait for who reads its report"
-)]
-fn say(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 fn workspace_root() -> PathBuf {

@@ -69,7 +69,7 @@ impl Gateway {
             .tempdir_in(memory_backed_dir())?;
         let seconds = |duration: Duration| duration.as_secs().to_string();
         #[expect(clippy::disallowed_methods, reason = "the soak starts the product")]
-        let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        let mut process = Command::new(portcullis()?)
             .arg("serve")
             .env_clear()
             .env("CODEX_BIN", program)
@@ -263,4 +263,9 @@ fn memory_backed_dir() -> PathBuf {
     } else {
         std::env::temp_dir()
     }
+}
+
+/// The product, which is built into the directory of this program.
+fn portcullis() -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("portcullis"))
 }

@@ -1,4 +1,4 @@
-//! Whether what became of a turn is what was to become of it.
+//! Compares the outcome of every turn with what its plan allows.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::gateway::TURNS_PER_PROCESS;
 use crate::model::ModelCall;
 use crate::plan::{Fate, NONCE_PREFIX, Trouble, TurnPlan};
 
-/// Until the provider sees that a turn is over for which it works.
+/// How long the provider may work on for a turn that is over.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the gateway says of a process that ended before it was of use.
+/// What the gateway logs of a process that ended before its first turn.
 const NOT_STARTED: &str = "codex worker did not start";
 
 /// Everything that was seen of a run.
@@ -25,12 +25,12 @@ pub(crate) struct Evidence {
     /// The moments at which a process was killed.
     pub(crate) crashes: Vec<Instant>,
     pub(crate) log: Vec<String>,
-    /// Nobody has read the log since.
+    /// When the reader of the log was killed.
     pub(crate) log_ended: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Judgement {
+pub(crate) struct Verdict {
     pub(crate) violations: Vec<String>,
     /// How many turns of which fate ended how.
     pub(crate) outcomes: BTreeMap<(&'static str, String), usize>,
@@ -38,9 +38,9 @@ pub(crate) struct Judgement {
     pub(crate) slowest_upstream_close: Duration,
 }
 
-pub(crate) fn judge(plan: &[TurnPlan], evidence: &Evidence) -> Judgement {
-    let mut judgement = Judgement::default();
-    let records = judgement.read_log(&evidence.log, evidence.crashes.len());
+pub(crate) fn verify(plan: &[TurnPlan], evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    let records = verdict.read_log(&evidence.log, evidence.crashes.len());
     for (turn, exchange) in plan.iter().zip(&evidence.exchanges) {
         let calls = evidence
             .calls
@@ -59,23 +59,23 @@ pub(crate) fn judge(plan: &[TurnPlan], evidence: &Evidence) -> Judgement {
                 .iter()
                 .any(|crash| (exchange.sent..=exchange.ended).contains(crash)),
         };
-        if let Err(violation) = scene.judge(&mut judgement) {
+        if let Err(violation) = scene.verify(&mut verdict) {
             let (id, fate) = (turn.request_id(), turn.fate);
-            judgement
+            verdict
                 .violations
                 .push(format!("{id} ({fate:?}): {violation}"));
         }
     }
-    judgement.count_failures(evidence.crashes.len());
+    verdict.count_failures(evidence.crashes.len());
     let planned = plan.iter().filter(|turn| turn.crash.is_some()).count();
     if evidence.crashes.len() < planned {
         let short = format!("{} of {planned} crashes came", evidence.crashes.len());
-        judgement.violations.push(short);
+        verdict.violations.push(short);
     }
-    judgement
+    verdict
 }
 
-impl Judgement {
+impl Verdict {
     /// The record of each call, by the request's id.
     fn read_log(&mut self, log: &[String], crashes: usize) -> BTreeMap<String, Vec<Value>> {
         let mut records: BTreeMap<String, Vec<Value>> = BTreeMap::new();
@@ -132,7 +132,7 @@ struct Scene<'run> {
 }
 
 impl Scene<'_> {
-    fn judge(&self, judgement: &mut Judgement) -> Result<(), String> {
+    fn verify(&self, verdict: &mut Verdict) -> Result<(), String> {
         let is_whole = match &self.exchange.end {
             ExchangeEnd::Closed => true,
             ExchangeEnd::Left => false,
@@ -148,16 +148,13 @@ impl Scene<'_> {
             Fate::Deadline { .. } => "to meet the deadline",
             Fate::Trouble(_) => "provider in trouble",
         };
-        *judgement
-            .outcomes
-            .entry((fate, name.to_owned()))
-            .or_default() += 1;
+        *verdict.outcomes.entry((fate, name.to_owned())).or_default() += 1;
         if !self.turn.text().starts_with(&answer.text) {
             return Err(format!("another text: {:?}", answer.text));
         }
-        self.judge_outcome(answer.outcome.as_ref(), &answer.text)?;
-        self.judge_record(answer.outcome.as_ref())?;
-        self.judge_upstream(answer.outcome.as_ref(), judgement)
+        self.verify_outcome(answer.outcome.as_ref(), &answer.text)?;
+        self.verify_record(answer.outcome.as_ref())?;
+        self.verify_upstream(answer.outcome.as_ref(), verdict)
     }
 
     /// What of the answer is to come, and how it says that it ended.
@@ -170,7 +167,7 @@ impl Scene<'_> {
         }
     }
 
-    fn judge_outcome(&self, outcome: Option<&Outcome>, text: &str) -> Result<(), String> {
+    fn verify_outcome(&self, outcome: Option<&Outcome>, text: &str) -> Result<(), String> {
         match (outcome, self.turn.fate) {
             (None, Fate::Disconnect { .. }) => Ok(()),
             (
@@ -225,7 +222,7 @@ impl Scene<'_> {
     }
 
     /// One line for each request, which says what the caller saw.
-    fn judge_record(&self, outcome: Option<&Outcome>) -> Result<(), String> {
+    fn verify_record(&self, outcome: Option<&Outcome>) -> Result<(), String> {
         if !self.has_record {
             return Ok(());
         }
@@ -249,10 +246,10 @@ impl Scene<'_> {
     }
 
     /// The model is asked once at most, and not for longer than somebody waits.
-    fn judge_upstream(
+    fn verify_upstream(
         &self,
         outcome: Option<&Outcome>,
-        judgement: &mut Judgement,
+        verdict: &mut Verdict,
     ) -> Result<(), String> {
         let is_done = matches!(outcome, Some(Outcome::Done { .. }));
         let call = match self.calls[..] {
@@ -273,7 +270,7 @@ impl Scene<'_> {
         };
         let delay = end.at.saturating_duration_since(self.exchange.ended);
         if !end.is_complete {
-            judgement.slowest_upstream_close = judgement.slowest_upstream_close.max(delay);
+            verdict.slowest_upstream_close = verdict.slowest_upstream_close.max(delay);
         }
         if call.begun > self.exchange.ended + UPSTREAM_LIMIT || delay > UPSTREAM_LIMIT {
             return Err(format!("the model worked for nobody for {delay:?}"));
