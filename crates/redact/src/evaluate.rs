@@ -6,6 +6,7 @@
 
 mod assignment;
 mod authorization;
+mod body_tail;
 mod card;
 mod checksum;
 mod iban;
@@ -32,8 +33,7 @@ use std::ops::Range;
 
 use crate::boundary::is_token_start;
 use crate::bytes::ByteSet;
-use crate::redactor::RuleSummary;
-use crate::rules::{Rule, RuleKind};
+use crate::rules::{Rule, RuleKind, RuleSummary};
 use crate::scan::{
     BEFORE_LONG_WORD, BEFORE_LONG_WORD_BYTES, Candidates, Finder, FirstByte, Head, Heads,
     LONG_WORD_BYTES, Visibility,

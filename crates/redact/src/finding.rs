@@ -80,3 +80,9 @@ impl Redacted {
         Counts::of_findings(&self.findings)
     }
 }
+
+/// Redaction cuts a text at ASCII bytes only, so what was UTF-8 still is.
+pub(crate) fn into_text(output: Vec<u8>) -> String {
+    String::from_utf8(output)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

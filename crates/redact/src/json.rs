@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use crate::evaluate::sensitive_value;
-use crate::finding::{Counts, Finding};
-use crate::redactor::{Redactor, into_text};
+use crate::finding::{Counts, Finding, into_text};
+use crate::redactor::Redactor;
 use crate::stream::StreamRedactor;
 use crate::untrusted::Untrusted;
 

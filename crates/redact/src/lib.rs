@@ -31,8 +31,8 @@ mod window;
 pub use escapes::EscapeStripper;
 pub use finding::{Counts, Finding, Redacted};
 pub use lines::{LineRedactor, RedactedLine, RedactedLines};
-pub use redactor::{Redactor, RuleSummary};
-pub use rules::{RuleProblem, RulesError};
+pub use redactor::Redactor;
+pub use rules::{RuleProblem, RuleSummary, RulesError};
 pub use stream::StreamRedactor;
 pub use untrusted::Untrusted;
 

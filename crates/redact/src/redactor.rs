@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::evaluate::RuleSet;
-use crate::finding::Redacted;
+use crate::finding::{Redacted, into_text};
 use crate::lines::LineRedactor;
-use crate::rules::{Rule, RuleProblem, RulesError, built_in, check_examples, merge_file};
+use crate::rules::{
+    Rule, RuleProblem, RuleSummary, RulesError, built_in, check_examples, merge_file,
+};
 use crate::stream::StreamRedactor;
 use crate::untrusted::Untrusted;
 
@@ -23,19 +25,6 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Redactor({} rules)", self.rules().len())
     }
-}
-
-/// What a user may know of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleSummary {
-    /// Stands in the marker.
-    pub id: String,
-    /// What it hides.
-    pub description: String,
-    /// Where the format is published.
-    pub source: String,
-    /// Whether it is applied.
-    pub is_enabled: bool,
 }
 
 impl Redactor {
@@ -123,7 +112,8 @@ impl Redactor {
         };
         let mut problems = Vec::new();
         for rule in rules.iter().filter(is_new).filter(|rule| rule.is_enabled) {
-            for reason in check_examples(self, &rule.id, &rule.positive, &rule.negative) {
+            let redact = |text: &str| self.redact(text).text;
+            for reason in check_examples(redact, &rule.id, &rule.positive, &rule.negative) {
                 problems.push(RuleProblem {
                     file: file.to_owned(),
                     rule: rule.id.clone(),
@@ -133,10 +123,4 @@ impl Redactor {
         }
         problems
     }
-}
-
-/// Redaction cuts a text at ASCII bytes only, so what was UTF-8 still is.
-pub(crate) fn into_text(output: Vec<u8>) -> String {
-    String::from_utf8(output)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -16,6 +16,19 @@ pub(crate) use examples::{Example, check_examples};
 pub(crate) use file::{built_in, merge_file};
 pub(crate) use shape::{DigitRun, Shape};
 
+/// What a user may know of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSummary {
+    /// Stands in the marker.
+    pub id: String,
+    /// What it hides.
+    pub description: String,
+    /// Where the format is published.
+    pub source: String,
+    /// Whether it is applied.
+    pub is_enabled: bool,
+}
+
 /// One rule, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {

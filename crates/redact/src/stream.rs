@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::evaluate::{Match, Matched, RuleSet, Tail};
-use crate::finding::{Counts, Finding};
+use crate::finding::{Counts, Finding, into_text};
 use crate::reading::Reader;
-use crate::redactor::into_text;
 use crate::scan::Candidates;
 use crate::search::Search;
 use crate::untrusted::Untrusted;

@@ -1,6 +1,6 @@
 //! What evaluators answer, and what becomes of their answers.
 
-use super::key_body::BodyTail;
+use super::body_tail::BodyTail;
 use super::private_key::KeyTail;
 use crate::bytes::ByteSet;
 use crate::window::{NeedMore, Window};

@@ -3,7 +3,7 @@
 mod armour;
 mod tail;
 
-use super::line_prefix::{KeyLines, LinePrefix};
+use super::line_prefix::LinePrefix;
 use super::placeholder::contains;
 use super::{Head, NeedMore, Span, Tail, Visibility, Window};
 use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};

@@ -1,6 +1,6 @@
 //! The private half of a key in `PuTTY`'s own format.
 
-use super::key_body::BodyTail;
+use super::body_tail::BodyTail;
 use super::line_prefix::LinePrefix;
 use super::{Head, NeedMore, Span, Tail, Verdict, Visibility, Window};
 use crate::bytes::{ANY, BASE64, ByteSet, DIGIT};

@@ -21,7 +21,8 @@ fn every_example_of_every_rule_holds() {
     let mut failures = Vec::new();
     for (rule, summary) in rules.iter().zip(usual.rules()) {
         let redactor = if summary.is_enabled { &usual } else { &all };
-        for reason in check_examples(redactor, &rule.id, &rule.positive, &rule.negative) {
+        let redact = |text: &str| redactor.redact(text).text;
+        for reason in check_examples(redact, &rule.id, &rule.positive, &rule.negative) {
             failures.push(format!("{}: {reason}", rule.id));
         }
         assert!(

@@ -1,7 +1,7 @@
 //! The header lines of an armoured key: `Version: GnuPG v1`, `DEK-Info: …`, `Comment: "…"`.
 
-use super::{NeedMore, Window};
 use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};
+use crate::window::{NeedMore, Window};
 
 const LEAST_NAME_BYTES: usize = 4;
 const NAME_LIMIT_BYTES: usize = 48;

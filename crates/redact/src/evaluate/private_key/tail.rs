@@ -1,8 +1,10 @@
 //! The rest of a private key behind its header.
 
 use super::armour::Armour;
-use super::{KeyLines, LinePrefix, NeedMore, Window};
+
 use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};
+use crate::evaluate::line_prefix::{KeyLines, LinePrefix};
+use crate::window::{NeedMore, Window};
 
 /// A line shorter than this, with a space and another word behind it, is prose.
 const SHORT_LINE_BYTES: usize = 20;
