@@ -18,7 +18,7 @@ pub(super) struct Texts {
 }
 
 /// A finished text, and where it stands in the answer.
-pub(super) struct Text {
+pub(super) struct FinishedText {
     pub(super) output_index: u64,
     pub(super) text: String,
     pub(super) is_refusal: bool,
@@ -63,7 +63,7 @@ impl Texts {
     }
 
     /// In the order of the answer, each once, and no empty one.
-    pub(super) fn take(&mut self) -> Vec<Text> {
+    pub(super) fn take(&mut self) -> Vec<FinishedText> {
         let mut texts = BTreeMap::new();
         for data in std::mem::take(self).kept {
             let Ok(event) = serde_json::from_slice::<DoneEvent>(&data) else {
@@ -80,7 +80,7 @@ impl Texts {
             let place = (event.output_index, event.content_index);
             if let Some(text) = text {
                 let output_index = event.output_index;
-                texts.entry(place).or_insert(Text {
+                texts.entry(place).or_insert(FinishedText {
                     output_index,
                     text,
                     is_refusal,
