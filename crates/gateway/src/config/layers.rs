@@ -55,6 +55,13 @@ impl Layers {
         detail: impl Into<String>,
     ) {
         self.diagnostics.refuse(path, origin.clone(), detail);
+        let entry = path
+            .strip_suffix(&setting.path)
+            .and_then(|rest| rest.strip_suffix('.'));
+        if let Some(entry) = entry.and_then(|entry| self.origins.values.get_mut(entry)) {
+            entry.is_refused = true;
+            entry.value = None;
+        }
         let below = self.origins.values.remove(path);
         let layered = Layered {
             setting,

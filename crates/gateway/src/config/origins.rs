@@ -59,7 +59,8 @@ impl Origins {
     }
 
     /// Every value in its section, as the structs of `sections.rs` are made of it. Secrets are moved to
-    /// where they are needed; a mask stays here.
+    /// where they are needed; a mask stays here. An entry of a table of tables that has a mistake is left
+    /// out.
     pub(super) fn take_document(&mut self) -> Value {
         let mut document = Value::Null;
         for setting in self.settings {
@@ -68,8 +69,14 @@ impl Origins {
                 _ => Value::Null,
             };
         }
+        let is_refused_entry = |layered: &Layered| {
+            layered.is_refused && matches!(layered.setting.form, Form::Tables(_))
+        };
+        let entries = self.values.iter().filter(|(_, one)| is_refused_entry(one));
+        let refused: Vec<String> = entries.map(|(path, _)| format!("{path}.")).collect();
         for (path, layered) in &mut self.values {
-            let Some(value) = &mut layered.value else {
+            let is_left_out = refused.iter().any(|entry| path.starts_with(entry));
+            let Some(value) = layered.value.as_mut().filter(|_| !is_left_out) else {
                 continue;
             };
             let is_secret = layered.setting.is_secret;
@@ -79,6 +86,11 @@ impl Origins {
                 value.clone()
             };
             *place(&mut document, path) = std::mem::replace(value, kept);
+        }
+        for setting in self.settings {
+            if let Value::Array(entries) = place(&mut document, &setting.path) {
+                entries.retain(|entry| !entry.is_null());
+            }
         }
         document
     }

@@ -83,6 +83,9 @@ lable = "ci"
 [[keys]]
 label = "people"
 models = ["gpt-5", ""]
+
+[[keys]]
+label = "good"
 "#;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("portcullis.toml");
@@ -101,6 +104,13 @@ models = ["gpt-5", ""]
         })
         .collect();
     insta::assert_debug_snapshot!(shown);
+    let document = Document::deserialize(layers.origins.take_document()).unwrap();
+    let labels: Vec<_> = document.keys.iter().map(|key| key.label.as_str()).collect();
+    assert_eq!(
+        labels,
+        ["good"],
+        "so that the other settings can be checked"
+    );
 }
 
 #[test]
