@@ -30,10 +30,11 @@ test: codex $(PYTEST) $(JAVASCRIPT) ## Run every test that needs no other server
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
 
-lint: ## Formatting, clippy, dependency rules, drift of generated files
+lint: ## Formatting, clippy, dependency rules, files that import each other
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	./.ci/check-dependencies
+	./.ci/check-circles
 
 format: ## Format the code
 	$(CARGO) fmt

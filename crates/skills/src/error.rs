@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::finished::BadOutput;
 use super::invalid_values::InvalidValues;
-use super::output::BadOutput;
 
 /// Why a call of a skill has no result.
 #[derive(Debug, Error)]

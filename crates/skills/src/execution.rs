@@ -13,9 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use super::definition::{Parser, Skill, SkillLimits};
 use super::error::SkillError;
+use super::finished::{BadOutput, End, Finished};
 use super::intake::{self, Intake};
 use super::invalid_values::{InvalidValue, InvalidValues};
-use super::output::{self, BadOutput, End, Finished, Output};
+use super::output::{self, Output};
 use super::request::{self, Prepared, ToolRequest};
 use super::result::{Completed, Status, Stopped, ToolResult};
 use super::run_directory::{RUN_DIRECTORIES, RunDirectory};

@@ -14,6 +14,7 @@ mod diagnostics;
 mod error;
 mod execution;
 mod file;
+mod finished;
 mod intake;
 mod invalid_values;
 mod makefile;
@@ -36,8 +37,8 @@ pub use definition::{
 pub use diagnostics::{CatalogueError, Diagnostic};
 pub use error::SkillError;
 pub use execution::{Executor, ExecutorParts};
+pub use finished::BadOutput;
 pub use invalid_values::{InvalidValue, InvalidValues};
-pub use output::BadOutput;
 pub use parameters::LIMITS as PARAMETER_LIMITS;
 
 pub use request::{Prepared, ToolRequest};

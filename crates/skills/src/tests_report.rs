@@ -13,7 +13,7 @@ use runner::Block;
 use serde_json::{Value, json};
 
 use super::definition::TestKind;
-use super::output::{BadOutput, End, Finished};
+use super::finished::{BadOutput, End, Finished};
 use cargo::Cargo;
 use go::{Event, Go};
 use javascript::JavaScript;
