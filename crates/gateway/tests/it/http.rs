@@ -1,0 +1,8 @@
+//! What a caller meets: answers in both forms, refusals, connections, and leaving.
+
+mod answers;
+mod connections;
+mod disconnects;
+mod hostile;
+mod refusals;
+mod streams;

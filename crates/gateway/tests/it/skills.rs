@@ -1,0 +1,12 @@
+//! Skills: called, confined, granted to a model, and shipped.
+
+mod calls;
+mod codex;
+mod confinement;
+mod files;
+mod granted;
+mod output;
+mod remnants;
+mod searches;
+mod shipped;
+mod test_runs;
