@@ -10,7 +10,7 @@ use crate::call::BrokerState;
 use crate::grant::Grant;
 use crate::grants::Grants;
 use crate::listener;
-use crate::provider::Provider;
+use crate::providers::Provider;
 use crate::room::Room;
 use crate::settings::ProviderSettings;
 use crate::start_error::BrokerStartError;

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::answer_body::AnswerBody;
 use crate::body;
 use crate::grants::{Grants, LiveTurn};
-use crate::provider::{Provider, TurnState};
+use crate::providers::{Provider, TurnState};
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::request::LeanRequest;

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::answer;
 use super::failure::{ErrorAnswer, Media, ProviderFailure, Signs};
-use super::provider::{Endpoint, Provider};
+use super::providers::{Endpoint, Provider};
 use super::start_error::BrokerStartError;
 use crate::settings::{OpenAiSettings, ProviderSettings};
 

@@ -6,8 +6,8 @@
 //! it on the way. It never hands out the key, never passes a header of the child on, never logs or
 //! stores content, and keeps the words of a provider's error answer to itself.
 //!
-//! The straight line: `listener` accepts, `call` admits and answers, `request` rebuilds, `provider` or
-//! `demo` responds, `relay` streams through `meter`; `grants` holds who may.
+//! The straight line: `listener` accepts, `call` admits and answers, `request` rebuilds, one of the `providers`
+//! responds, `relay` streams through `meter`; `grants` holds who may.
 
 mod answer;
 mod answer_body;
@@ -16,7 +16,6 @@ mod broker;
 mod call;
 mod connection;
 mod connectivity;
-mod demo;
 mod event_stream;
 mod events;
 mod failure;
@@ -25,7 +24,7 @@ mod grant;
 mod grants;
 mod listener;
 mod meter;
-mod provider;
+mod providers;
 mod proxies;
 mod question;
 mod record;

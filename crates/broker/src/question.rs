@@ -10,7 +10,7 @@ use super::event_stream::EventStream;
 use super::events::Events;
 use super::failure::{Cause, ProviderFailure, code};
 use super::meter::{Meter, Metered, Terminal};
-use super::provider::{Endpoint, Provider};
+use super::providers::{Endpoint, Provider};
 use super::relay::ERROR_TIMEOUT;
 use super::start_error::BrokerStartError;
 use super::usage::Usage;

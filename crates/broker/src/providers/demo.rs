@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::event_stream::EventStream;
-use super::request::LeanRequest;
+use crate::event_stream::EventStream;
+use crate::request::LeanRequest;
 
 /// Between two words; a person sees the answer grow.
 const WORD_PAUSE: Duration = Duration::from_millis(20);

@@ -1,32 +1,28 @@
-//! The one configured way out, and the only holder of the provider's key.
-
-use std::error::Error as _;
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::Authority;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use runner::Deadline;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::settings::{AzureSettings, ConnectionSettings, OpenAiSettings, ProviderSettings};
+use crate::answer;
+use crate::connection::{Connector, Traffic};
+use crate::event_stream::EventStream;
+use crate::failure::ProviderFailure;
+use crate::request::LeanRequest;
+use crate::settings::ConnectionSettings;
+use crate::start_error::BrokerStartError;
 
-use super::answer;
-use super::connection::{Connector, Traffic};
-use super::demo;
-use super::event_stream::EventStream;
-use super::failure::{ProviderFailure, code};
-use super::request::LeanRequest;
-use super::start_error::BrokerStartError;
+use super::network_error::not_answered;
 
 const OUR_NAME: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 
@@ -36,41 +32,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const MIN_RETRY_PAUSE: Duration = Duration::from_millis(100);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where model calls go.
-pub(super) enum Provider {
-    Endpoint(Box<Endpoint>),
-    /// The broker answers itself; nothing leaves the machine.
-    Demo,
-}
-
-impl Provider {
-    pub(super) fn new(settings: &ProviderSettings) -> Result<Self, BrokerStartError> {
-        match settings {
-            ProviderSettings::OpenAi(settings) => Endpoint::openai(settings).map(Self::endpoint),
-            ProviderSettings::Azure(settings) => Endpoint::azure(settings).map(Self::endpoint),
-            ProviderSettings::Demo => Ok(Self::Demo),
-        }
-    }
-
-    fn endpoint(endpoint: Endpoint) -> Self {
-        Self::Endpoint(Box::new(endpoint))
-    }
-
-    /// Resolves with the head of a streamed answer. Dropping the future cancels the call.
-    pub(super) async fn respond(
-        &self,
-        request: &LeanRequest,
-        turn: &TurnState,
-    ) -> Result<EventStream, ProviderFailure> {
-        match self {
-            Self::Endpoint(endpoint) => endpoint.respond(request, turn).await,
-            Self::Demo => Ok(demo::respond(request)),
-        }
-    }
-}
-
 /// An HTTP endpoint with the Responses API.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     /// Keeps connections for the next call.
     client: Client<Connector, Full<Bytes>>,
     /// Makes a new one for each call.
@@ -82,28 +45,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    fn openai(settings: &OpenAiSettings) -> Result<Self, BrokerStartError> {
-        let url = parse_url(&format!(
-            "{}/responses",
-            settings.base_url.trim_end_matches('/')
-        ))?;
-        let key = settings.api_key.expose_secret();
-        // In one piece and of the exact size, so that no half-written copy is left on the heap.
-        let mut value = String::with_capacity("Bearer ".len() + key.len());
-        value.push_str("Bearer ");
-        value.push_str(key);
-        let key = (AUTHORIZATION, key_header(value.into())?);
-        Self::new(&url, key, &settings.connection)
-    }
-
-    fn azure(settings: &AzureSettings) -> Result<Self, BrokerStartError> {
-        let url = azure_url(&settings.endpoint, &settings.api_version)?;
-        let name = HeaderName::from_static("api-key");
-        let key = (name, key_header(settings.api_key.clone())?);
-        Self::new(&url, key, &settings.connection)
-    }
-
-    fn new(
+    pub(super) fn new(
         url: &Url,
         key: (HeaderName, HeaderValue),
         settings: &ConnectionSettings,
@@ -135,7 +77,7 @@ impl Endpoint {
     }
 
     /// Asks for what costs nothing, the list of the models, in the way a model call goes.
-    pub(super) async fn list_models(&self) -> Result<Response<Incoming>, ProviderFailure> {
+    pub(crate) async fn list_models(&self) -> Result<Response<Incoming>, ProviderFailure> {
         let uri =
             models_uri(&self.uri).ok_or_else(|| ProviderFailure::network("connect_failed"))?;
         let request = self.request(Method::GET, uri, Bytes::new());
@@ -144,7 +86,7 @@ impl Endpoint {
     }
 
     /// Scheme, host and port, which hold no secret.
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         let authority = self.uri.authority().map_or("", Authority::as_str);
         format!("{scheme}://{authority}")
@@ -152,7 +94,7 @@ impl Endpoint {
 
     /// Asks, and asks again where that cannot run anything twice: on a fresh connection if a kept one was
     /// closed meanwhile; after a moment if the provider was too busy, as long as the turn has done nothing.
-    async fn respond(
+    pub(super) async fn respond(
         &self,
         request: &LeanRequest,
         turn: &TurnState,
@@ -187,7 +129,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn ask(&self, body: Bytes) -> Result<EventStream, ProviderFailure> {
+    pub(crate) async fn ask(&self, body: Bytes) -> Result<EventStream, ProviderFailure> {
         let mut request = self.request(Method::POST, self.uri.clone(), body.clone());
         let captured = capture_connection(&mut request);
         let response = match self.client.request(request).await {
@@ -220,13 +162,6 @@ impl Endpoint {
     }
 }
 
-/// What of its turn a model call has to know.
-pub(super) struct TurnState {
-    pub(super) deadline: Deadline,
-    /// Nothing has been answered in the turn, so Codex has done nothing.
-    pub(super) is_first_call: bool,
-}
-
 fn ended_at_rest(captured: &CaptureConnection) -> bool {
     let mut extras = Extensions::new();
     if let Some(connected) = captured.connection_metadata().as_ref() {
@@ -244,31 +179,14 @@ fn models_uri(responses: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The address of Azure's Responses API.
-///
-/// A dated version: `/openai/responses?api-version=2025-04-01-preview`. The v1 API, whose versions have
-/// no dates: `/openai/v1/responses`, with `api-version=preview` for what is not released and none for
-/// what is (<https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>,
-/// <https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses>). The deployment is the
-/// request's `model` in both.
-fn azure_url(endpoint: &str, api_version: &str) -> Result<Url, BrokerStartError> {
-    let endpoint = endpoint.trim_end_matches('/');
-    match api_version {
-        "v1" | "latest" => parse_url(&format!("{endpoint}/openai/v1/responses")),
-        version => {
-            let path = if version == "preview" {
-                "/openai/v1/responses"
-            } else {
-                "/openai/responses"
-            };
-            let mut url = parse_url(&format!("{endpoint}{path}"))?;
-            url.query_pairs_mut().append_pair("api-version", version);
-            Ok(url)
-        }
-    }
+/// What of its turn a model call has to know.
+pub(crate) struct TurnState {
+    pub(crate) deadline: Deadline,
+    /// Nothing has been answered in the turn, so Codex has done nothing.
+    pub(crate) is_first_call: bool,
 }
 
-fn parse_url(text: &str) -> Result<Url, BrokerStartError> {
+pub(super) fn parse_url(text: &str) -> Result<Url, BrokerStartError> {
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -276,7 +194,7 @@ fn parse_url(text: &str) -> Result<Url, BrokerStartError> {
 }
 
 /// Requests share the key's one buffer, which is zeroed when the last of them is gone.
-fn key_header(value: SecretString) -> Result<HeaderValue, BrokerStartError> {
+pub(super) fn key_header(value: SecretString) -> Result<HeaderValue, BrokerStartError> {
     struct KeyBytes(SecretString);
     impl AsRef<[u8]> for KeyBytes {
         fn as_ref(&self) -> &[u8] {
@@ -297,53 +215,4 @@ fn is_loopback(url: &Url) -> bool {
         .trim_end_matches(']')
         .parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn not_answered(error: &legacy::Error) -> ProviderFailure {
-    if answer::is_too_much(error) {
-        return answer::too_large();
-    }
-    ProviderFailure::network(network_code(error))
-}
-
-/// Why a request got no answer, as a code: the error's own words hold the address.
-fn network_code(error: &legacy::Error) -> &'static str {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if is_tls(error) {
-                return "tls_failed";
-            }
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => return "connection_refused",
-                io::ErrorKind::TimedOut => return "connect_timeout",
-                _ => {}
-            }
-        }
-        // The errors of the resolver and of the tunnel have no types of their own.
-        let words = error.to_string();
-        if words.starts_with("dns error") {
-            return "name_not_resolved";
-        }
-        match words.strip_prefix("tunnel error: ") {
-            Some("proxy authorization required") => return "proxy_refused",
-            // The proxy itself was not reached: why stands below.
-            None | Some("failed to create underlying connection") => {}
-            Some(_) => return "proxy_failed",
-        }
-        cause = error.source();
-    }
-    if error.is_connect() {
-        "connect_failed"
-    } else {
-        code::CONNECTION_LOST
-    }
-}
-
-/// An I/O error hides what it wraps from `source`, and the connector wraps TLS errors twice.
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| {
-        inner.downcast_ref::<rustls::Error>().is_some()
-            || inner.downcast_ref::<io::Error>().is_some_and(is_tls)
-    })
 }
