@@ -26,6 +26,7 @@ run: codex ## Serve on 127.0.0.1:8000: with a provider's key in the environment,
 	    PORTCULLIS_LOG_FORMAT=$${PORTCULLIS_LOG_FORMAT:-text} exec target/release/portcullis serve --demo; \
 	fi
 
+# TEST_WITHOUT_SANDBOX=1 leaves out what needs a sandbox, where none can be made.
 test: codex $(PYTEST) $(JAVASCRIPT) ## Run every test that needs no other server
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace

@@ -36,6 +36,11 @@ impl Outcome {
     fn of(passed: bool) -> Self {
         if passed { Self::Passed } else { Self::Failed }
     }
+
+    /// Of a check whose failure the operator has allowed: the gateway would not have started otherwise.
+    fn passed_or_degraded(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Degraded }
+    }
 }
 
 impl Health {
@@ -45,14 +50,12 @@ impl Health {
         vec![
             Check {
                 name: "codex_version",
-                // Another version is used with a warning, or was refused at start.
-                outcome: Outcome::Passed,
+                outcome: Outcome::passed_or_degraded(self.installation.is_expected()),
                 detail: self.version(),
             },
             Check {
                 name: "sandbox",
-                // `required` was proven at start, `auto` and `off` promise nothing.
-                outcome: Outcome::Passed,
+                outcome: Outcome::passed_or_degraded(self.is_confined()),
                 detail: self.sandbox.to_string(),
             },
             Check {
@@ -72,6 +75,10 @@ impl Health {
             },
             log_check(logging::flow()),
         ]
+    }
+
+    fn is_confined(&self) -> bool {
+        matches!(self.sandbox, SandboxStatus::Enforced { .. })
     }
 
     fn version(&self) -> String {

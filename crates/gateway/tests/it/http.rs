@@ -4,5 +4,6 @@ mod answers;
 mod connections;
 mod disconnects;
 mod hostile;
+mod readiness;
 mod refusals;
 mod streams;
