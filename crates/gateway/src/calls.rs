@@ -1,11 +1,8 @@
 //! One call, from checked request to terminal event. Nothing here knows HTTP.
 
 pub mod call;
-pub mod caps;
 pub mod chat;
-pub mod finish_reason;
 pub mod lifecycle;
-pub mod milliseconds;
 pub mod prompt;
 pub mod record;
 pub mod request;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::calls::finish_reason::FinishReason;
+use crate::calls::result::finish_reason::FinishReason;
 
 /// A refusal or a failure, as RFC 9457 wants it described.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Problem {
     pub timeout: Option<Duration>,
     /// How the answer ended that was none, where a turn came to its end.
     pub finish_reason: Option<FinishReason>,
-    /// Codex had begun to work: the same request again would run the work again.
+    /// Codex had started, so repeating the request may run the work twice.
     pub codex_started: bool,
 }
 
@@ -183,7 +183,7 @@ impl Problem {
         }
     }
 
-    /// Marks that the work had begun when this happened. Trying again is then the caller's decision.
+    /// Marks that the work had started. Whether to try again is then the caller's decision.
     #[must_use]
     pub fn after_codex_started(mut self) -> Self {
         self.codex_started = true;

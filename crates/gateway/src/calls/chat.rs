@@ -9,10 +9,10 @@ use redact::Redactor;
 use tokio_util::task::TaskTracker;
 
 use super::call::Call;
-use super::finish_reason::FinishReason;
-use super::milliseconds::milliseconds;
 use super::prompt::{PromptCaps, Question};
 use super::request::ChatRequest;
+use super::result::finish_reason::FinishReason;
+use super::result::milliseconds::milliseconds;
 use super::result::{CallResult, ChatMeta, ChatResult, Redactions, Truncations};
 use super::run::RunWriter;
 use super::skills::Skills;

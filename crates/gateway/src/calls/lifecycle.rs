@@ -1,4 +1,4 @@
-//! The life of a call, whatever it asks for: begun, admitted, worked on, and ended exactly once.
+//! The life of a call, whatever it asks for: it starts, is admitted, does its work, and ends exactly once.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,14 +4,16 @@
 //! Each is text to the model and to Codex, whatever it begins with: it travels as a member of a JSON
 //! object or on standard input, never as an argument.
 
+pub mod caps;
+
 use std::fmt::Write as _;
 
 use redact::{Counts, Redactor};
 use sha2::{Digest as _, Sha256};
 use tokio_util::task::TaskTracker;
 
-use crate::calls::caps::{Keep, Truncation, cap};
 use crate::error::{ErrorCode, Problem};
+use caps::{Keep, Truncation, cap};
 
 /// A text that may go to the model.
 #[derive(Debug)]

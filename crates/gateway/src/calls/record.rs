@@ -45,7 +45,7 @@ pub struct Facts {
     pub extra_bytes: Option<usize>,
     /// How long the call waited to be admitted.
     pub queued: Option<Duration>,
-    /// The work may have begun: the same call again would run it again.
+    /// The work may have started, so repeating the call may run it twice.
     pub may_have_started: bool,
     pub first_token: Option<Duration>,
     pub usage: Option<Usage>,
@@ -107,7 +107,7 @@ impl Record {
         self.facts().queued = Some(self.0.accepted.elapsed());
     }
 
-    /// Marks whether the work may have begun: the call is then unsafe to repeat.
+    /// `may_have_started(true)` marks the call unsafe to repeat.
     pub fn may_have_started(&self, may_have: bool) {
         self.facts().may_have_started = may_have;
     }

@@ -22,7 +22,7 @@ use malformed::malformed;
 
 pub use chat::ChatRequest;
 
-/// Wrong fields that are told one by one; a body may hold hundreds of thousands.
+/// Wrong fields that are listed; a body may hold hundreds of thousands.
 const MAX_ERRORS: usize = 64;
 
 /// What a body asks for, and in which form it wants the answer.
@@ -41,7 +41,7 @@ pub enum Request {
 }
 
 impl Parsed {
-    /// Reads the body. Every problem with it is told at once. `declares` says whether a skill has a
+    /// Reads the body. The problem lists everything that is wrong with it. `declares` says whether a skill has a
     /// parameter of a name.
     pub fn read(
         body: &[u8],

@@ -1,5 +1,8 @@
 //! What a call gives its caller, in the form in which it goes out.
 
+pub mod finish_reason;
+pub mod milliseconds;
+
 use std::collections::BTreeMap;
 
 use broker::Usage;
@@ -7,9 +10,9 @@ use redact::Counts;
 use serde::Serialize;
 use skills::ToolResult;
 
-use super::caps::Truncation;
-use super::finish_reason::FinishReason;
+use super::prompt::caps::Truncation;
 use super::tool_grants::ToolCallRecord;
+use finish_reason::FinishReason;
 
 /// What a call has come to. The text of a chat's answer goes before it, in pieces.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,8 +7,8 @@ use skills::{Completed, Prepared, Run, ToolRequest, ToolResult};
 use tokio_util::task::TaskTracker;
 
 use super::call::Call;
-use super::milliseconds::milliseconds;
 use super::prompt::PromptCaps;
+use super::result::milliseconds::milliseconds;
 use super::result::{CallResult, Redactions, ToolCallResult, ToolMeta, Truncations, TurnMeta};
 use super::run::{RunEvent, RunWriter};
 use super::skills::Skills;

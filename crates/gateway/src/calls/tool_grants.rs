@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use skills::{Run, Skill, Status, WorkspaceMode};
 
 use super::call::Call;
-use super::caps::{Keep, cap};
-use super::milliseconds::milliseconds;
+use super::prompt::caps::{Keep, cap};
+use super::result::milliseconds::milliseconds;
 use super::skills::{Skills, unknown_skill};
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::logging::RECORD;
@@ -114,7 +114,7 @@ impl ToolGrants {
         })
     }
 
-    /// As the model is told of them.
+    /// The granted skills as tools of the model.
     pub fn tools(&self) -> Vec<ToolDefinition> {
         let tools = self.granted.iter().map(|skill| ToolDefinition {
             name: skill.name.to_string(),
@@ -138,7 +138,7 @@ impl ToolGrants {
         schema
     }
 
-    /// Runs what the model called, and tells it what came of it.
+    /// Runs the skill that the model called, and answers with its result or with the reason why there is none.
     pub async fn answer(&mut self, call: ToolCall, context: &ToolContext<'_>) -> ToolCallRecord {
         let started = Instant::now();
         let skill = call.name().to_owned();

@@ -11,7 +11,7 @@ use codex_client::{
 use runner::Deadline;
 
 use super::call::Call;
-use super::finish_reason::FinishReason;
+use super::result::finish_reason::FinishReason;
 use crate::admission;
 use crate::error::{ErrorCode, Problem};
 

@@ -155,16 +155,16 @@ async fn connection(
     }
 }
 
-/// Returns when the client is gone. What it has sent of a body before is still read, so that the call is
-/// begun and its end recorded.
+/// Returns when the client has gone and no part of a body is still to be read. So a call that was sent whole
+/// starts, and its record says what it was.
 async fn left(stream: &TcpStream, place: &Place) {
     peer_left(stream).await;
     place.no_body_comes().await;
 }
 
 impl Service {
-    /// What is done before the future is made is done for every request whose head was read. The future
-    /// itself may be dropped before it is looked at: the server does that when the client is gone already.
+    /// hyper may drop the future before its first poll, when the client has already gone. So the record is
+    /// made here, outside of the future: every request whose head was read has one.
     fn answer(
         &self,
         request: Request<Incoming>,

@@ -161,7 +161,7 @@ fn frame(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::finish_reason::FinishReason;
+    use crate::calls::result::finish_reason::FinishReason;
     use crate::calls::result::{ChatMeta, ChatResult, Redactions, Truncations};
     use crate::error::Problem;
     use broker::Usage;

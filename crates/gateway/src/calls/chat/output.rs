@@ -2,16 +2,16 @@ use broker::Usage;
 use codex_client::{ItemKind, ItemStatus, ReportedUsage};
 use redact::{StreamRedactor, Untrusted};
 
-use crate::calls::caps::OutputCap;
-use crate::calls::finish_reason::FinishReason;
-use crate::calls::milliseconds::milliseconds;
+use crate::calls::prompt::caps::OutputCap;
 use crate::calls::record::Record;
 use crate::calls::result::ChatMeta;
+use crate::calls::result::finish_reason::FinishReason;
+use crate::calls::result::milliseconds::milliseconds;
 use crate::calls::run::{RunEvent, RunWriter};
 
 use super::item;
 
-/// The answer on its way to the caller: redacted, then capped, and begun with `start`.
+/// The answer on its way to the caller: the event `start`, then text that is redacted and capped.
 ///
 /// In this order: a secret that the cap cut in two would slip through a redactor behind it.
 pub(super) struct Output<'call> {
@@ -108,8 +108,8 @@ impl<'call> Output<'call> {
         self.end().await;
     }
 
-    /// There is no answer. What had begun to be answered is completed as far as it came; an answer that
-    /// had not begun is left to the failure.
+    /// The turn has failed. If a part of the answer has been sent, what is known of the rest follows; else
+    /// nothing is sent, and the failure alone is the answer.
     pub(super) async fn break_off(mut self) {
         if self.started {
             self.end().await;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Facts, Mode};
-use crate::calls::milliseconds::milliseconds;
+use crate::calls::result::milliseconds::milliseconds;
 use crate::error::{ErrorCode, Problem};
 use crate::logging::RECORD;
 

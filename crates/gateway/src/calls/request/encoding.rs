@@ -8,7 +8,7 @@ use crate::error::{ErrorCode, Problem};
 const COMPRESSED: [&[u8]; 2] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd"];
 const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// JSON travels in UTF-8 without a byte order mark (RFC 8259, section 8.1). What can be told from its first bytes to be something else is told so.
+/// JSON travels in UTF-8 without a byte order mark (RFC 8259, section 8.1). Where the first bytes show another encoding, the problem names it.
 pub(super) fn text_of(body: &[u8]) -> Result<&str, Problem> {
     let begins_with = |marks: &[&[u8]]| marks.iter().any(|mark| body.starts_with(mark));
     if begins_with(&COMPRESSED) {

@@ -1,4 +1,4 @@
-//! What the caller is told of a skill's failure.
+//! A skill's failure as the problem that its caller gets.
 
 use ::skills::{BadOutput, InvalidValues, SkillError};
 

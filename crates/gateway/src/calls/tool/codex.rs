@@ -15,8 +15,8 @@ use tokio::time::timeout_at;
 
 use super::{Ended, EndedTurn, Tool};
 use crate::calls::call::Call;
-use crate::calls::finish_reason::FinishReason;
 use crate::calls::prompt::Question;
+use crate::calls::result::finish_reason::FinishReason;
 use crate::calls::result::{Truncations, TurnMeta};
 use crate::calls::run::{RunEvent, RunWriter};
 use crate::calls::tool_grants::{READING_SKILL, ToolCallRecord, ToolContext, ToolGrants};

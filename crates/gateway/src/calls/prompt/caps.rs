@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// How much of a text was kept, as `meta.truncated` tells it.
+/// How much of a text was kept, as `meta.truncated` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Truncation {
     pub original_chars: usize,
