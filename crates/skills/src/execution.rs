@@ -82,7 +82,7 @@ impl Executor {
         match tests_report::install(&plugins) {
             Ok(()) => parts.surroundings.test_plugins = Some(plugins),
             Err(error) => {
-                tracing::warn!(%error, "test runs are counted by what they print: the plugins cannot be written");
+                tracing::warn!(%error, "runs of pytest and of JavaScript are not counted: the plugins that report them cannot be written");
             }
         }
         Self {

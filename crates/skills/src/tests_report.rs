@@ -3,7 +3,6 @@
 mod cargo;
 mod go;
 mod javascript;
-mod pytest;
 mod reported;
 
 use std::collections::VecDeque;
@@ -17,7 +16,6 @@ use super::finished::{BadOutput, End, Finished};
 use cargo::Cargo;
 use go::{Event, Go};
 use javascript::JavaScript;
-use pytest::Pytest;
 use reported::{Reported, Runner};
 
 pub(super) use reported::{environment, install, new_mark, plugins};
@@ -64,7 +62,6 @@ pub(super) struct TestsReport {
 enum Framework {
     Cargo(Cargo),
     JavaScript(JavaScript),
-    Pytest(Pytest),
 }
 
 /// The numbers of a run.
@@ -105,7 +102,6 @@ impl TestsReport {
     ) -> Self {
         let cargo = || Framework::Cargo(Cargo::default());
         let javascript = || Framework::JavaScript(JavaScript::default());
-        let pytest = || Framework::Pytest(Pytest::default());
         let is_go = matches!(kind, TestKind::Go | TestKind::Make);
         Self {
             kind,
@@ -117,10 +113,9 @@ impl TestsReport {
             frameworks: match kind {
                 TestKind::Cargo => vec![cargo()],
                 TestKind::Npm => vec![javascript()],
-                TestKind::Pytest => vec![pytest()],
-                TestKind::Go => Vec::new(),
+                TestKind::Pytest | TestKind::Go => Vec::new(),
                 // Whichever of them it runs.
-                TestKind::Make => vec![cargo(), javascript(), pytest()],
+                TestKind::Make => vec![cargo(), javascript()],
             },
             reported: Reported::new(redactor),
             mark,
@@ -197,15 +192,12 @@ impl TestsReport {
         let mut lines = self.tail.lines.iter().rev();
         let last_line = lines.find(|line| !line.trim().is_empty());
         let last_line = last_line.map_or("", String::as_str);
-        let (reports_javascript, reports_pytest) =
-            (takes_filter, self.reported.has(&[Runner::Pytest]));
         let mut tally = Tally::sum(
             self.frameworks
                 .into_iter()
                 .filter(|framework| match framework {
                     Framework::Cargo(_) => true,
-                    Framework::JavaScript(_) => !reports_javascript,
-                    Framework::Pytest(_) => !reports_pytest,
+                    Framework::JavaScript(_) => !takes_filter,
                 })
                 .map(Framework::finish)
                 .chain(self.go.map(Go::finish))
@@ -267,7 +259,6 @@ impl Framework {
         match self {
             Self::Cargo(cargo) => cargo.line(line),
             Self::JavaScript(javascript) => javascript.line(line),
-            Self::Pytest(pytest) => pytest.line(line),
         }
     }
 
@@ -275,7 +266,6 @@ impl Framework {
         match self {
             Self::Cargo(cargo) => cargo.finish(),
             Self::JavaScript(javascript) => javascript.finish(),
-            Self::Pytest(pytest) => pytest.finish(),
         }
     }
 }
@@ -382,12 +372,6 @@ fn number_before(text: &str, word: &str) -> Option<u64> {
         }
         None
     })
-}
-
-/// Of what is told, which may be any number.
-fn sum(numbers: impl IntoIterator<Item = Option<u64>>) -> u64 {
-    let numbers = numbers.into_iter().flatten();
-    numbers.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

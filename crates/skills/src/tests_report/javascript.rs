@@ -1,9 +1,9 @@
-use super::{Tally, append, cut_name, number_before};
+use super::{Tally, append, cut_name};
 
-/// Runners of JavaScript by what they print: the TAP and the last words of Node's, the last words of Jest,
-/// Vitest and Mocha. Of those that report by our plugin nothing of this is asked.
+/// TAP, and the summary that Node's own runner prints behind it. Jest, Vitest, Mocha and `node --test` report
+/// by our plugins, and then nothing of this is asked.
 ///
-/// Last words are believed as a whole alone: what a test prints is seldom all of them.
+/// The summary is believed as a whole alone: what a test prints is seldom all of it.
 #[derive(Default)]
 pub(super) struct JavaScript {
     total: Tally,
@@ -15,12 +15,7 @@ pub(super) struct JavaScript {
     left_out: u64,
     /// The test that failed last, and what is said about it.
     failure: Option<(String, String)>,
-    last_words: NodesLastWords,
-    /// Suites that did not load, of Jest or Vitest.
-    broken_suites: u64,
-    has_told_files: bool,
-    /// Behind Mocha's `2 passing`.
-    is_mocha: bool,
+    summary: NodeSummary,
     runs: u64,
     complete_runs: u64,
 }
@@ -28,11 +23,11 @@ pub(super) struct JavaScript {
 /// `# tests 4` to `# duration_ms 50` at the end of Node's TAP, with `ℹ` in the place of `#` where people
 /// read it: these words, in this order.
 #[derive(Default)]
-struct NodesLastWords {
+struct NodeSummary {
     numbers: Vec<u64>,
 }
 
-const NODES_WORDS: [&str; 7] = [
+const SUMMARY_WORDS: [&str; 7] = [
     "tests",
     "suites",
     "pass",
@@ -42,7 +37,7 @@ const NODES_WORDS: [&str; 7] = [
     "todo",
 ];
 
-impl NodesLastWords {
+impl NodeSummary {
     /// The numbers, when the last of them has come and they agree.
     fn take(&mut self, text: &str) -> Option<[u64; 7]> {
         let (word, number) = text.split_once(' ').unwrap_or_default();
@@ -53,10 +48,10 @@ impl NodesLastWords {
             let sum = parts.into_iter().fold(0, u64::saturating_add);
             return (sum == tests).then_some(numbers);
         }
-        let is_next = NODES_WORDS.get(self.numbers.len()) == Some(&word);
+        let is_next = SUMMARY_WORDS.get(self.numbers.len()) == Some(&word);
         match number.trim().parse() {
             Ok(number) if is_next => self.numbers.push(number),
-            Ok(number) if word == NODES_WORDS[0] => self.numbers = vec![number],
+            Ok(number) if word == SUMMARY_WORDS[0] => self.numbers = vec![number],
             _ => self.numbers.clear(),
         }
         None
@@ -87,8 +82,8 @@ impl JavaScript {
             self.end_run();
         } else if let Some(rest) = line.strip_prefix("# ").or(line.strip_prefix("ℹ ")) {
             self.end_failure();
-            if let Some(numbers) = self.last_words.take(rest) {
-                self.nodes(numbers);
+            if let Some(numbers) = self.summary.take(rest) {
+                self.node_summary(numbers);
             }
         } else if let Some(planned) = line.strip_prefix("1..") {
             self.end_failure();
@@ -99,8 +94,6 @@ impl JavaScript {
             } else if is_of_message(trimmed) {
                 append(message, trimmed);
             }
-        } else {
-            self.others(trimmed);
         }
     }
 
@@ -111,62 +104,12 @@ impl JavaScript {
         self.total
     }
 
-    fn nodes(&mut self, [_, _, passed, fail, cancelled, skipped, todo]: [u64; 7]) {
+    fn node_summary(&mut self, [_, _, passed, fail, cancelled, skipped, todo]: [u64; 7]) {
         self.end_failure();
-        let skipped = skipped.saturating_sub(self.left_out);
-        self.last_words(
-            passed,
-            fail.saturating_add(cancelled),
-            skipped.saturating_add(todo),
-        );
-    }
-
-    /// Jest: `Test Suites: …`, then `Tests:  1 failed, 2 passed, 3 total`. Vitest: `Test Files  …`, then
-    /// `Tests  1 failed | 2 passed (3)`. Mocha: `2 passing (3ms)`, then `1 pending`, `1 failing`.
-    fn others(&mut self, line: &str) {
-        if line.starts_with("● Test suite failed to run") {
-            self.broken_suites += 1;
-        } else if line.contains(" Failed Suites ") && line.starts_with('⎯') {
-            self.broken_suites += number_after(line, "Suites").unwrap_or_default();
-        } else if line.starts_with("Test Suites:") || line.starts_with("Test Files  ") {
-            self.has_told_files = true;
-        } else if std::mem::take(&mut self.has_told_files)
-            && (line.starts_with("Tests:") || line.starts_with("Tests  "))
-        {
-            let number = |word| number_before(line, word).unwrap_or_default();
-            let skipped = ["skipped", "todo", "pending"].map(number);
-            let skipped = skipped.into_iter().fold(0, u64::saturating_add);
-            let failed = number("failed").saturating_add(self.broken_suites);
-            self.last_words(number("passed"), failed, skipped);
-        } else if line.starts_with(|first: char| first.is_ascii_digit()) {
-            self.mochas(line);
-        }
-    }
-
-    fn mochas(&mut self, line: &str) {
-        let mut words = line.split_ascii_whitespace();
-        let number = words.next().and_then(|number| number.parse().ok());
-        let Some(number) = number else { return };
-        match words.next() {
-            Some("passing") if words.next().is_some_and(|time| time.starts_with('(')) => {
-                self.last_words(number, 0, 0);
-                self.is_mocha = true;
-            }
-            Some("failing") if self.is_mocha => {
-                self.total.failed = self.total.failed.saturating_add(number);
-            }
-            Some("pending") if self.is_mocha => {
-                self.total.skipped = self.total.skipped.saturating_add(number);
-            }
-            _ => {}
-        }
-    }
-
-    /// A run that has said all.
-    fn last_words(&mut self, passed: u64, failed: u64, skipped: u64) {
         self.lines.passed = passed;
-        self.lines.failed = failed;
-        self.lines.skipped = skipped;
+        self.lines.failed = fail.saturating_add(cancelled);
+        let skipped = skipped.saturating_sub(self.left_out);
+        self.lines.skipped = skipped.saturating_add(todo);
         self.lines.is_complete = true;
         self.end_run();
     }
@@ -180,8 +123,6 @@ impl JavaScript {
             .saturating_add(std::mem::take(&mut self.left_out));
         let keeps_plan = self.planned.take().is_some_and(|planned| planned <= told);
         run.is_complete |= keeps_plan;
-        self.broken_suites = 0;
-        self.is_mocha = false;
         if told > 0 || run.is_complete {
             self.runs += 1;
             self.complete_runs += u64::from(run.is_complete);
@@ -200,12 +141,6 @@ impl JavaScript {
 fn name(rest: &str) -> &str {
     let (_, name) = rest.split_once(" - ").unwrap_or(("", rest));
     name.split(" # ").next().unwrap_or(name).trim()
-}
-
-/// The number behind a word: `Failed Suites 1`.
-fn number_after(line: &str, word: &str) -> Option<u64> {
-    let (_, rest) = line.split_once(word)?;
-    rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn is_directive(rest: &str, directive: &str) -> bool {

@@ -113,51 +113,6 @@ fn nodes_tap_is_counted_and_what_the_filter_left_out_is_not() {
 }
 
 #[test]
-fn other_runners_of_javascript_are_known_by_their_last_words() {
-    for (text, expected) in [
-        (
-            "Test Suites: 1 failed, 1 total\nTests:       1 failed, 1 skipped, 2 passed, 4 total",
-            (2, 1, 1, true),
-        ),
-        (
-            " \u{1b}[2mTest Files \u{1b}[22m 1 failed (1)\n \u{1b}[2mTests \u{1b}[22m  1 failed | 2 passed (3)",
-            (2, 1, 0, true),
-        ),
-        (
-            "  2 passing (3ms)\n  1 pending\n  1 failing\n",
-            (2, 1, 1, true),
-        ),
-    ] {
-        assert_eq!(numbers(&report(TestKind::Npm, text)), expected, "{text}");
-    }
-}
-
-#[test]
-fn pytest_is_counted() {
-    let text = "\
-tests/test_a.py::test_adds PASSED                     [ 25%]
-tests/test_a.py::test_wrong FAILED                    [ 50%]
-tests/test_a.py::test_later SKIPPED (not yet)         [ 75%]
-tests/test_a.py::test_known XFAIL                     [100%]
-=========================== short test summary info ============================
-FAILED tests/test_a.py::test_wrong - assert 4 == 5
-=============== 1 failed, 1 passed, 1 skipped, 1 xfailed in 0.02s ===============
-";
-    let whole = report(TestKind::Pytest, text);
-    assert_eq!(numbers(&whole), (1, 1, 2, true));
-    assert_eq!(
-        whole["failures"],
-        json!([{ "name": "tests/test_a.py::test_wrong", "message": "assert 4 == 5" }])
-    );
-    let died = "a.py::test_adds PASSED  [ 50%]\na.py::test_dies Fatal Python error: Aborted\n";
-    let died = report(TestKind::Pytest, died);
-    assert_eq!(numbers(&died), (1, 1, 0, false));
-    assert_eq!(died["failures"][0]["name"], "a.py::test_dies");
-    let broken = "ERROR tests/test_a.py\n=========== 1 error in 0.05s ===========\n";
-    assert_eq!(numbers(&report(TestKind::Pytest, broken)), (0, 1, 0, true));
-}
-
-#[test]
 fn gos_events_are_counted_and_a_secret_in_one_is_found_behind_its_escapes() {
     let secret = format!("ghp_{}", "aB3dE5fG7h".repeat(4));
     let text = format!(
@@ -262,8 +217,6 @@ fn numbers_and_lines_may_be_as_large_as_they_like() {
         u64::MAX
     );
     assert_eq!(report(TestKind::Make, &tap)["failed"], u64::MAX);
-    let pytest = format!("== {0} failed, {0} errors in 1s ==\n", u64::MAX);
-    assert_eq!(report(TestKind::Pytest, &pytest)["failed"], u64::MAX);
     let text = format!("before\n{}\n", "ä".repeat(MAX_TAIL_BYTES));
     let finished = finished(TestKind::Make, &text);
     assert!(finished.is_truncated);

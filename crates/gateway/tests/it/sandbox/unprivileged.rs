@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::codex;
 use crate::support::running::{Running, under};
+use crate::support::skilled::repository;
 use crate::support::world::sandbox_is_usable;
 
 const USER: u32 = 10001;
@@ -50,6 +52,15 @@ fn is_open(path: &Path) -> bool {
 }
 
 fn serve(directory: &Path, program: &Path, settings: &[(&str, &str)]) -> Running {
+    serve_under(&AS_USER, directory, program, settings)
+}
+
+fn serve_under(
+    wrapper: &[&str],
+    directory: &Path,
+    program: &Path,
+    settings: &[(&str, &str)],
+) -> Running {
     let own = directory.join("own");
     let bubblewrap = codex::bubblewrap();
     let base = [
@@ -61,7 +72,7 @@ fn serve(directory: &Path, program: &Path, settings: &[(&str, &str)]) -> Running
         ("CODEX_STATE_DIR", own.to_str().unwrap()),
         ("CODEX_BIN", program.to_str().unwrap()),
     ];
-    Running::serve_under(&AS_USER, &[&base[..], settings].concat())
+    Running::serve_under(wrapper, &[&base[..], settings].concat())
 }
 
 #[tokio::test]
@@ -100,4 +111,62 @@ async fn processes_and_threads_are_limited() {
         assert_eq!(started < 64, is_limited, "{mode}: {started} threads");
         gateway.terminate().await;
     }
+}
+
+/// Root reads everything, so where root runs the tests another user searches.
+#[tokio::test]
+async fn what_cannot_be_read_is_noted_and_the_rest_is_found() {
+    if !sandbox_is_usable() {
+        return;
+    }
+    let program = codex::real();
+    let is_root = rustix::process::geteuid().is_root();
+    let (directory, wrapper): (_, &[&str]) = if is_root {
+        let Some(directory) = scene(&program) else {
+            return;
+        };
+        (directory, &AS_USER)
+    } else {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("own")).unwrap();
+        (directory, &[])
+    };
+    let (skills, workspace) = (directory.path().join("skills"), directory.path().join("main"));
+    for directory in [&skills, &workspace, &workspace.join("closed")] {
+        fs::create_dir(directory).unwrap();
+    }
+    for name in ["code-search.toml", "list-files.toml"] {
+        fs::copy(repository().join("skills").join(name), skills.join(name)).unwrap();
+    }
+    for name in ["good.txt", "closed.txt", "closed/in.txt"] {
+        fs::write(workspace.join(name), "needle\n").unwrap();
+    }
+    for name in ["closed.txt", "closed"] {
+        fs::set_permissions(workspace.join(name), PermissionsExt::from_mode(0o000)).unwrap();
+    }
+    let named = format!("main={}", workspace.display());
+    let settings = [
+        ("PORTCULLIS_SKILLS_DIR", skills.to_str().unwrap()),
+        ("PORTCULLIS_WORKSPACES", named.as_str()),
+    ];
+    let gateway = serve_under(wrapper, directory.path(), &program, &settings);
+    let call = async |skill: &str, extra: Value| {
+        let body = json!({ "mode": "tool", "skill": skill, "extra": extra, "stream": false });
+        let answer = gateway.post(&body).await.answer().await;
+        answer.json()["tool_result"].take()
+    };
+    let found = call("code-search", json!({ "pattern": "needle" })).await;
+    assert_eq!((&found["status"], &found["exit_code"]), (&json!("ok"), &json!(2)), "{found}");
+    let matches = found["output"]["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 1, "{found}");
+    assert_eq!(matches[0]["file"], "good.txt");
+    assert_eq!(found["unread"]["count"], 2, "{found}");
+    let messages = found["unread"]["messages"].to_string();
+    assert!(messages.contains("closed.txt: Permission denied"), "{messages}");
+    let list = call("list-files", json!({})).await;
+    assert_eq!(list["status"], "ok", "{list}");
+    assert_eq!(list["output"]["files"], json!(["closed.txt", "good.txt"]));
+    assert_eq!(list["unread"]["count"], 1, "{list}");
+    gateway.terminate().await;
+    fs::set_permissions(workspace.join("closed"), PermissionsExt::from_mode(0o700)).unwrap();
 }

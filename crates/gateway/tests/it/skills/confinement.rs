@@ -3,6 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -267,6 +270,40 @@ async fn without_an_overlay_the_workspace_is_copied() {
     let runs = skilled.app.directory.path().join("data/skill-runs");
     let left = || fs::read_dir(&runs).map_or(0, Iterator::count);
     crate::support::world::until("the end of the copy", || left() == 0).await;
+    skilled.stop().await;
+}
+
+/// A copy is of one moment. While somebody keeps writing there is none.
+#[tokio::test]
+async fn a_workspace_that_is_always_written_to_is_not_copied() {
+    let more = "workspace = \"private-copy\"\n";
+    let skilled = Skilled::with_script("true", more, &[OFF]).await;
+    for number in 0..300 {
+        skilled.write(&format!("files/{number}"), "x");
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = thread::spawn({
+        let (is_over, files) = (Arc::clone(&is_over), skilled.workspace.join("files"));
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                fs::rename(files.join("0"), files.join("moved")).unwrap();
+                fs::rename(files.join("moved"), files.join("0")).unwrap();
+            }
+        }
+    });
+    // Now and then the writer may not get its turn while a copy is made.
+    let mut answer = skilled.call("probe", &json!({})).await;
+    for _ in 0..50 {
+        if answer.status != 200 {
+            break;
+        }
+        answer = skilled.call("probe", &json!({})).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    answer.problem(503, "workspace_changing");
+    assert_eq!(answer.headers["retry-after"], "2");
+    assert_eq!(skilled.probe().await, "");
     skilled.stop().await;
 }
 
