@@ -150,7 +150,7 @@ impl App {
             handshake_dir: state_dir.clone(),
         });
         let hidden = [state_dir.as_path(), &settings.server.data_dir];
-        let skills = skills::surroundings(&settings, &installation, sandbox_parts, &hidden, &roots);
+        let skills = skills::environment(&settings, &installation, sandbox_parts, &hidden, &roots);
         let confinement = confine(sandbox, &broker, &settings.codex.pool, &shutdown).await?;
         let client = start_client(&settings, &installation, state_dir, confinement, &shutdown)?;
         let admission = Admission::new(settings.limits.clone(), shutdown.draining.clone());

@@ -28,7 +28,7 @@ enum NotTaken {
 }
 
 /// Judges every argument that has a path's annotation. `root` is the workspace; without one, only the
-/// form is judged. It fails where the gateway itself cannot look: that is no word on any argument.
+/// form is validated. It fails where the gateway itself cannot look: that is no word on any argument.
 ///
 /// Blocks on the file system.
 /// A path that begins with a dash is given another form of itself, `./-`: to many programs `-` alone is
@@ -43,7 +43,7 @@ pub(super) fn check(
         let Some(rule) = parameters.get(name).and_then(|one| one.path) else {
             continue;
         };
-        let mut judge = |text: &str, tokens: &[&str]| {
+        let mut validate = |text: &str, tokens: &[&str]| {
             let outcome = match rule {
                 PathRule::Workspace => path(text, root),
                 PathRule::Glob => glob::check(text).map_err(NotTaken::Refused),
@@ -60,13 +60,13 @@ pub(super) fn check(
         // What is no string, the schema has refused.
         match value {
             Value::String(text) => {
-                judge(text, &["extra", name])?;
+                validate(text, &["extra", name])?;
                 rule.undash(text);
             }
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     if let Value::String(text) = item {
-                        judge(text, &["extra", name, &index.to_string()])?;
+                        validate(text, &["extra", name, &index.to_string()])?;
                         rule.undash(text);
                     }
                 }

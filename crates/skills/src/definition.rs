@@ -17,8 +17,7 @@ use super::toml_reader::{json_object, json_schema};
 #[serde(try_from = "String")]
 pub struct SkillName(String);
 
-/// Something that a caller may have done, by name: what it takes, what it runs, within which limits,
-/// and in which form its result comes.
+/// A named, allow-listed command: its parameters, what it runs, its limits, and the form of its result.
 #[derive(Debug)]
 pub struct Skill {
     pub name: SkillName,

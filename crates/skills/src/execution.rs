@@ -1,4 +1,4 @@
-//! One run of a skill, from checked values to its redacted result. Dropping the future kills what runs.
+//! One run of a skill, from validated values to its redacted result. Dropping the future kills what runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use super::output::{self, Output};
 use super::request::{self, Prepared, ToolRequest};
 use super::result::{Completed, Status, Stopped, ToolResult};
 use super::run_directory::{RUN_DIRECTORIES, RunDirectory};
+use super::sandbox_environment::{self, SandboxEnvironment, SandboxedCommand};
 use super::tests_report;
 use super::workspace::Workspaces;
-use super::world::{self, Surroundings, World};
 
 /// How often the size of what was written to an overlay is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -55,7 +55,7 @@ pub struct Executor {
 /// What an [`Executor`] works with.
 pub struct ExecutorParts {
     pub workspaces: Workspaces,
-    pub surroundings: Surroundings,
+    pub environment: SandboxEnvironment,
     pub redactor: Redactor,
     pub kill_grace: Duration,
     /// Where the tasks of processes run.
@@ -73,14 +73,14 @@ enum Cut {
 impl Executor {
     /// Removes what an earlier process left behind. Blocks on a few directories.
     pub fn new(mut parts: ExecutorParts) -> Self {
-        match RUN_DIRECTORIES.remove_left_behind(&parts.surroundings.runs_dir) {
+        match RUN_DIRECTORIES.remove_left_behind(&parts.environment.runs_dir) {
             Ok(0) => {}
             Ok(removed) => tracing::warn!(removed, "removed what an earlier run's skills left"),
             Err(error) => tracing::warn!(%error, "what an earlier run left cannot be looked for"),
         }
-        let plugins = parts.surroundings.runs_dir.with_file_name("test-plugins");
+        let plugins = parts.environment.runs_dir.with_file_name("test-plugins");
         match tests_report::install(&plugins) {
-            Ok(()) => parts.surroundings.test_plugins = Some(plugins),
+            Ok(()) => parts.environment.test_plugins = Some(plugins),
             Err(error) => {
                 tracing::warn!(%error, "runs of pytest and of JavaScript are not counted: the plugins that report them cannot be written");
             }
@@ -129,16 +129,16 @@ impl Executor {
         let output = Output::new(
             &prepared,
             &self.parts.redactor,
-            self.parts.surroundings.search_drops_hidden,
+            self.parts.environment.search_drops_hidden,
         );
         let mut intake = Intake::new(output, &self.intake, &self.parts.tasks);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
-        let making = timeout_at(times.own.instant(), self.world(prepared)).await;
-        let world = making.map_err(|_| deadline_exceeded(&skill))??;
-        let overlay = world.overlay;
+        let making = timeout_at(times.own.instant(), self.command(prepared)).await;
+        let command = making.map_err(|_| deadline_exceeded(&skill))??;
+        let overlay = command.overlay;
         let start = Instant::now();
-        let mut held = self.start(&skill, world, is_joined).await?;
+        let mut held = self.start(&skill, command, is_joined).await?;
         began().await;
         let handle = held.child.handle.clone();
         let limits = skill.limits;
@@ -170,7 +170,7 @@ impl Executor {
         let stderr = held.child.handle.stderr_tail();
         drop(held);
         let output = intake.finish().await?;
-        let ended = Outcome {
+        let ended = ProgramEnd {
             exit,
             cut,
             ok_exit_codes: skill.run.ok_exit_codes().to_vec(),
@@ -189,11 +189,11 @@ impl Executor {
         shaped.map_err(|_| SkillError::Lost)?
     }
 
-    /// The program, once it runs in its world.
+    /// The program, once it runs in its sandbox.
     async fn start(
         &self,
         skill: &Skill,
-        world: World,
+        command: SandboxedCommand,
         is_joined: bool,
     ) -> Result<Held, SkillError> {
         let limits = Limits {
@@ -206,14 +206,14 @@ impl Executor {
         } else {
             runner::spawn
         };
-        let child = spawn(world.spec, limits, None, &self.parts.tasks).map_err(|error| {
+        let child = spawn(command.spec, limits, None, &self.parts.tasks).map_err(|error| {
             tracing::error!(skill = %skill.name, %error, "a skill's program cannot be started");
             SkillError::NotRun
         })?;
         // Held as long as the child may be alive, and removed elsewhere: files take their time.
         let mut held = Held {
             child,
-            directory: world.directory,
+            directory: command.directory,
             tracker: self.parts.tasks.clone(),
         };
         if let Some(bridge) = held.child.bridge.take()
@@ -227,10 +227,10 @@ impl Executor {
     }
 
     /// Dropping the future ends a copy that is being made. Its place is taken until it has ended.
-    async fn world(&self, prepared: Prepared) -> Result<World, SkillError> {
-        let surroundings = self.parts.surroundings.clone();
+    async fn command(&self, prepared: Prepared) -> Result<SandboxedCommand, SkillError> {
+        let environment = self.parts.environment.clone();
         let name = prepared.skill.name.clone();
-        let needs_copy = world::needs_copy(&surroundings, &prepared);
+        let needs_copy = sandbox_environment::needs_copy(&environment, &prepared);
         let place = if needs_copy {
             let place = Arc::clone(&self.copies).acquire_owned().await;
             Some(place.map_err(|_| SkillError::Lost)?)
@@ -241,7 +241,7 @@ impl Executor {
         let _leaving = abandoned.clone().drop_guard();
         let making = move || {
             let _place = place;
-            world::make(&surroundings, prepared, needs_copy, &abandoned)
+            sandbox_environment::make(&environment, prepared, needs_copy, &abandoned)
         };
         let made = self.parts.tasks.spawn_blocking(making).await;
         let made = made.map_err(|_| SkillError::Lost)?;
@@ -326,7 +326,7 @@ async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limits: Ski
 }
 
 /// How a program ended.
-struct Outcome {
+struct ProgramEnd {
     exit: Exit,
     cut: Option<Cut>,
     ok_exit_codes: Vec<i32>,
@@ -334,7 +334,7 @@ struct Outcome {
     stderr: Vec<u8>,
 }
 
-impl Outcome {
+impl ProgramEnd {
     fn end(&self) -> End {
         let is_ok = |code| self.ok_exit_codes.contains(&code);
         match self.cut {

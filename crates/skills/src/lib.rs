@@ -24,11 +24,11 @@ mod parameters;
 mod request;
 mod result;
 mod run_directory;
+mod sandbox_environment;
 mod template;
 mod tests_report;
 mod toml_reader;
 mod workspace;
-mod world;
 
 pub use catalogue::Catalogue;
 pub use definition::{
@@ -43,5 +43,5 @@ pub use parameters::LIMITS as PARAMETER_LIMITS;
 
 pub use request::{Prepared, ToolRequest};
 pub use result::{Completed, Status, Stopped, ToolResult, Unread};
+pub use sandbox_environment::{SandboxEnvironment, SandboxParts};
 pub use workspace::{NoWorkspace, Workspace, WorkspaceError, WorkspaceSettings, Workspaces};
-pub use world::{SandboxParts, Surroundings};

@@ -1,11 +1,11 @@
-//! What a skill takes, as a JSON Schema, and the judgement of what a caller gives for it.
+//! What a skill takes, as a JSON Schema, and the validation of what a caller gives for it.
 //!
 //! No message repeats what the caller sent: it names the place and the rule.
 
 mod annotations;
-mod judgement;
 mod numbers;
 mod reading;
+mod validation;
 mod values;
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use judgement::Arguments;
+pub(super) use validation::Arguments;
 pub use values::LIMITS;
 
 /// Keys of `extra`, or of the request, that no skill may declare.

@@ -17,7 +17,7 @@ use super::parameters::Arguments;
 use super::tests_report;
 use super::workspace::{Workspace, Workspaces};
 
-/// A call of a skill as it was asked for: nothing of it has been judged but its JSON types.
+/// A call of a skill as it was asked for: nothing of it has been validated but its JSON types.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolRequest {
     /// As the caller wrote it.
@@ -70,12 +70,12 @@ pub(super) fn prepare(
             *entry = Value::String(message.clone());
         }
     }
-    let judged = skill.parameters.judge(extra, skill.run.free_parameter());
-    errors.append(judged.errors);
+    let validated = skill.parameters.validate(extra, skill.run.free_parameter());
+    errors.append(validated.errors);
     // What is wrong already is not worth a look at the disk.
     let root = workspace.as_ref().filter(|_| errors.is_empty());
     let root = root.map(Workspace::path);
-    let mut arguments = judged.arguments;
+    let mut arguments = validated.arguments;
     confined::check(&skill.parameters, &mut arguments, root, &mut errors)
         .map_err(|errno| not_looked_for(&skill, errno))?;
     if let Some(workspace) = &workspace
@@ -93,7 +93,7 @@ pub(super) fn prepare(
     if !errors.is_empty() {
         return Err(errors.into());
     }
-    let ignored = judged.ignored.iter();
+    let ignored = validated.ignored.iter();
     let ignored = ignored.map(|name| shown_key(name).into_owned());
     Ok(Prepared {
         arguments,

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ::skills::{
-    Catalogue, Executor, ExecutorParts, SandboxParts, Surroundings, WorkspaceError, WorkspaceMode,
-    Workspaces,
+    Catalogue, Executor, ExecutorParts, SandboxEnvironment, SandboxParts, WorkspaceError,
+    WorkspaceMode, Workspaces,
 };
 use codex_client::{Driver, Installation};
 
@@ -12,13 +12,13 @@ use super::Shutdown;
 use crate::calls::skills::{SkillSource, Skills};
 use crate::config::{Settings, SkillSettings};
 
-pub(super) fn surroundings(
+pub(super) fn environment(
     settings: &Settings,
     installation: &Installation,
     sandbox: Option<SandboxParts>,
     hidden: &[&Path],
     roots: &[PathBuf],
-) -> Surroundings {
+) -> SandboxEnvironment {
     let hidden = hidden.iter().map(|path| {
         // It is hidden by what is mounted on it, so it must be there; links would hide it from us.
         if !settings.skills.workspaces.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn surroundings(
     let read_paths = settings.skills.read_paths.iter();
     let read_paths = read_paths.chain(company_s.into_iter().flatten());
     let read_paths = read_paths.map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
-    Surroundings {
+    SandboxEnvironment {
         sandbox,
         read_paths: read_paths.collect(),
         hidden_paths: hidden.collect(),
@@ -57,24 +57,24 @@ fn packaged_codex(installation: &Installation, roots: &[PathBuf]) -> PathBuf {
 pub(super) async fn start(
     settings: &Settings,
     catalogue: Catalogue,
-    mut surroundings: Surroundings,
+    mut environment: SandboxEnvironment,
     driver: Driver,
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
-    let hidden = &surroundings.hidden_paths;
+    let hidden = &environment.hidden_paths;
     let workspaces = open_workspaces(&settings.skills, hidden)?;
-    if let Some(sandbox) = &surroundings.sandbox
+    if let Some(sandbox) = &environment.sandbox
         && !workspaces.names().is_empty()
     {
-        let program = &surroundings.codex;
+        let program = &environment.codex;
         let handshake_dir = &sandbox.handshake_dir;
-        surroundings.has_overlay =
+        environment.has_overlay =
             runner::can_overlay(&sandbox.tools, program, handshake_dir, &shutdown.tasks).await;
     }
-    tell(&catalogue, &workspaces, &surroundings);
+    tell(&catalogue, &workspaces, &environment);
     let executor = Executor::new(ExecutorParts {
         workspaces,
-        surroundings,
+        environment,
         redactor: settings.redactor.clone(),
         kill_grace: settings.codex.kill_grace,
         tasks: shutdown.tasks.clone(),
@@ -94,18 +94,18 @@ pub(crate) fn open_workspaces(
     Workspaces::open(settings.workspaces.iter().cloned(), hidden)
 }
 
-fn tell(catalogue: &Catalogue, workspaces: &Workspaces, surroundings: &Surroundings) {
+fn tell(catalogue: &Catalogue, workspaces: &Workspaces, environment: &SandboxEnvironment) {
     if catalogue.is_empty() {
         return;
     }
     let workspaces = workspaces.names();
     tracing::info!(skills = catalogue.len(), ?workspaces, "skills");
-    if surroundings.sandbox.is_none() {
+    if environment.sandbox.is_none() {
         tracing::warn!(
             "SKILLS RUN WITHOUT A SANDBOX (PORTCULLIS_SANDBOX): their programs, and what a workspace \
              makes them do, can reach the network and whatever this user can"
         );
-    } else if !surroundings.has_overlay
+    } else if !environment.has_overlay
         && catalogue
             .iter()
             .any(|skill| skill.workspace == WorkspaceMode::PrivateCopy)

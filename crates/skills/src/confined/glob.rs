@@ -8,7 +8,7 @@ use super::Refusal;
 
 const LEAVES: Refusal = "leaves the workspace";
 
-/// A leading `!` excludes, which cannot lead anywhere, but is judged like any other.
+/// A leading `!` excludes, which cannot lead anywhere, but is validated like any other.
 pub(super) fn check(text: &str) -> Result<(), Refusal> {
     let pattern = text.strip_prefix('!').unwrap_or(text);
     if pattern.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn check(text: &str) -> Result<(), Refusal> {
     // An escape only takes a meaning away.
     let pattern = pattern.replace('\\', "");
     // Braces may hold slashes: a part between two of them is a component, or the end of one alternative
-    // and the beginning of another, which is judged as if they were one.
+    // and the beginning of another, which is validated as if they were one.
     if pattern.split('/').any(may_be_parent) {
         return Err(
             "has a part that could be read as ..: a dot needs a name beside it, as in .git*",

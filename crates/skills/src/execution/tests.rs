@@ -38,7 +38,7 @@ impl Bench {
             executor: Executor {
                 parts: Arc::new(ExecutorParts {
                     workspaces: Workspaces::default(),
-                    surroundings: Surroundings {
+                    environment: SandboxEnvironment {
                         sandbox: None,
                         read_paths: Vec::new(),
                         hidden_paths: Vec::new(),
@@ -97,7 +97,7 @@ impl Bench {
     fn finish(&self) {
         self.executor.parts.tasks.close();
         self.runtime.block_on(self.executor.parts.tasks.wait());
-        let runs = fs::read_dir(&self.executor.parts.surroundings.runs_dir);
+        let runs = fs::read_dir(&self.executor.parts.environment.runs_dir);
         assert_eq!(runs.map_or(0, Iterator::count), 0);
         assert_eq!(self.executor.copies.available_permits(), 1);
     }
@@ -108,10 +108,10 @@ fn a_copy_keeps_its_place_until_it_has_stopped_and_leaves_nothing() {
     let bench = Bench::new();
     let occupied = bench.occupy();
     bench.runtime.block_on(async {
-        let mut world = Box::pin(bench.executor.world(bench.prepared()));
-        assert!(futures_util::poll!(&mut world).is_pending());
+        let mut command = Box::pin(bench.executor.command(bench.prepared()));
+        assert!(futures_util::poll!(&mut command).is_pending());
         // The caller leaves.
-        drop(world);
+        drop(command);
     });
     assert_eq!(bench.executor.copies.available_permits(), 0);
     drop(occupied);

@@ -158,12 +158,12 @@ impl Checked<'_> {
             let entry = extra.entry(parameter.get_ref().clone());
             entry.or_insert_with(|| Value::String(message.clone()));
         }
-        let judged = self.parameters.judge(extra, self.run.free_parameter());
-        for error in judged.errors.kept() {
+        let validated = self.parameters.validate(extra, self.run.free_parameter());
+        for error in validated.errors.kept() {
             let detail = format!("the example's {}: {}", error.pointer, error.detail);
             diagnostics.report(example.span().start, detail);
         }
-        for name in judged.ignored {
+        for name in validated.ignored {
             let shown = name.escape_debug();
             diagnostics.report(
                 example.span().start,

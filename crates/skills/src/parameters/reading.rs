@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::super::diagnostics::Diagnostics;
 use super::super::toml_reader::json_object;
-use super::judgement::describe;
+use super::validation::describe;
 use super::{Parameter, Parameters, PathRule, RESERVED, Shape, annotations, numbers};
 
 /// More parameters than anyone has use for are a mistake.

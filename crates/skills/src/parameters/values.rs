@@ -42,7 +42,7 @@ pub(super) fn check(
     free: Option<&str>,
     errors: &mut InvalidValues,
 ) -> Result<(), TooMuch> {
-    let mut check = Check {
+    let mut check = ValueCheck {
         values: 0,
         total_bytes: 0,
         is_multiline: false,
@@ -75,7 +75,7 @@ pub(super) fn check(
     Ok(())
 }
 
-struct Check<'check> {
+struct ValueCheck<'check> {
     values: usize,
     total_bytes: usize,
     is_multiline: bool,
@@ -83,7 +83,7 @@ struct Check<'check> {
     errors: &'check mut InvalidValues,
 }
 
-impl Check<'_> {
+impl ValueCheck<'_> {
     fn wrong(&mut self, tokens: &[String], detail: impl FnOnce() -> String) {
         self.errors.wrong(|| {
             let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();

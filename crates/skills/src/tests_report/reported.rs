@@ -100,7 +100,7 @@ enum Record {
     },
     Test {
         name: Untrusted,
-        outcome: Outcome,
+        outcome: TestOutcome,
         message: Untrusted,
     },
     End {
@@ -110,7 +110,7 @@ enum Record {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum TestOutcome {
     Passed,
     Failed,
     Skipped,
@@ -169,9 +169,9 @@ impl Reported {
                 let name = cut_name(&self.redacted(name));
                 self.running.remove(&name);
                 match outcome {
-                    Outcome::Passed => self.tally.passed += 1,
-                    Outcome::Skipped => self.tally.skipped += 1,
-                    Outcome::Failed => {
+                    TestOutcome::Passed => self.tally.passed += 1,
+                    TestOutcome::Skipped => self.tally.skipped += 1,
+                    TestOutcome::Failed => {
                         self.tally.failed += 1;
                         let message = self.redacted(message);
                         self.tally.tell(&name, &message);

@@ -131,7 +131,10 @@ async fn what_cannot_be_read_is_noted_and_the_rest_is_found() {
         fs::create_dir(directory.path().join("own")).unwrap();
         (directory, &[])
     };
-    let (skills, workspace) = (directory.path().join("skills"), directory.path().join("main"));
+    let (skills, workspace) = (
+        directory.path().join("skills"),
+        directory.path().join("main"),
+    );
     for directory in [&skills, &workspace, &workspace.join("closed")] {
         fs::create_dir(directory).unwrap();
     }
@@ -156,13 +159,20 @@ async fn what_cannot_be_read_is_noted_and_the_rest_is_found() {
         answer.json()["tool_result"].take()
     };
     let found = call("code-search", json!({ "pattern": "needle" })).await;
-    assert_eq!((&found["status"], &found["exit_code"]), (&json!("ok"), &json!(2)), "{found}");
+    assert_eq!(
+        (&found["status"], &found["exit_code"]),
+        (&json!("ok"), &json!(2)),
+        "{found}"
+    );
     let matches = found["output"]["matches"].as_array().unwrap();
     assert_eq!(matches.len(), 1, "{found}");
     assert_eq!(matches[0]["file"], "good.txt");
     assert_eq!(found["unread"]["count"], 2, "{found}");
     let messages = found["unread"]["messages"].to_string();
-    assert!(messages.contains("closed.txt: Permission denied"), "{messages}");
+    assert!(
+        messages.contains("closed.txt: Permission denied"),
+        "{messages}"
+    );
     let list = call("list-files", json!({})).await;
     assert_eq!(list["status"], "ok", "{list}");
     assert_eq!(list["output"]["files"], json!(["closed.txt", "good.txt"]));

@@ -303,7 +303,7 @@ async fn a_workspace_that_is_always_written_to_is_not_copied() {
     writer.join().unwrap();
     answer.problem(503, "workspace_changing");
     assert_eq!(answer.headers["retry-after"], "2");
-    assert_eq!(skilled.probe().await, "");
+    assert_eq!(skilled.probe().await["status"], "ok");
     skilled.stop().await;
 }
 

@@ -1,6 +1,5 @@
 //! What a search finds is hidden as it is in the whole file, and what it cannot read does not spoil it.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};

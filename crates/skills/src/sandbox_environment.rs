@@ -1,4 +1,4 @@
-//! The world that a skill's program is started in: what it sees, what it may use, what it is told.
+//! The sandbox environment of a skill's program: its files, limits, arguments and variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,9 +29,9 @@ const HOME: &str = "/skill-home";
 const PLUGINS: &str = "/skill-home/.portcullis";
 const TEMPORARY: &str = "/tmp";
 
-/// What every skill's world is made from.
+/// What the sandbox of every skill is made from.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct SandboxEnvironment {
     /// `None`: there is no sandbox, by the setting or because none can be made.
     pub sandbox: Option<SandboxParts>,
     /// Toolchains, shown read-only. Without symbolic links.
@@ -60,8 +60,8 @@ pub struct SandboxParts {
     pub handshake_dir: PathBuf,
 }
 
-/// A command in its world, and what of the host belongs to it.
-pub(super) struct World {
+/// A command with its sandbox, and what of the host belongs to it.
+pub(super) struct SandboxedCommand {
     pub(super) spec: CommandSpec,
     /// Removed when the run is over.
     pub(super) directory: Option<RunDirectory>,
@@ -69,9 +69,9 @@ pub(super) struct World {
     pub(super) overlay: Option<&'static Path>,
 }
 
-/// Why a skill's world could not be made. For the log: names paths of the settings, no content.
+/// Why a skill's command could not be made. For the log: names paths of the settings, no content.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WorldError {
+pub(super) enum EnvironmentError {
     #[error(
         "its program {0} is not there: install it, or show it with PORTCULLIS_SKILL_READ_PATHS"
     )]
@@ -82,7 +82,7 @@ pub(super) enum WorldError {
     Directory(io::Error),
 }
 
-impl WorldError {
+impl EnvironmentError {
     /// Whether a later call may find it otherwise.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, Self::Copy(copy::CopyError::Changed))
@@ -90,46 +90,46 @@ impl WorldError {
 }
 
 /// Whether a call takes a copy of its workspace on the disk. Looks at the workspace's root.
-pub(super) fn needs_copy(surroundings: &Surroundings, prepared: &Prepared) -> bool {
+pub(super) fn needs_copy(environment: &SandboxEnvironment, prepared: &Prepared) -> bool {
     let Some(workspace) = &prepared.workspace else {
         return false;
     };
     match prepared.skill.workspace {
         WorkspaceMode::PrivateCopy => {
-            !surroundings.can_overlay() || !is_the_programs(&workspace.root)
+            !environment.can_overlay() || !is_the_programs(&workspace.root)
         }
         WorkspaceMode::None => false,
-        WorkspaceMode::ReadOnly => surroundings.sandbox.is_some() && !can_be_read(&workspace.root),
+        WorkspaceMode::ReadOnly => environment.sandbox.is_some() && !can_be_read(&workspace.root),
     }
 }
 
-/// Makes the world of a command. Blocks where a workspace must be copied, until that is done or
+/// Makes the command of a call. Blocks where a workspace must be copied, until that is done or
 /// `abandoned`; then nothing of it is left.
 pub(super) fn make(
-    surroundings: &Surroundings,
+    environment: &SandboxEnvironment,
     prepared: Prepared,
     needs_copy: bool,
     abandoned: &CancellationToken,
-) -> Result<World, WorldError> {
+) -> Result<SandboxedCommand, EnvironmentError> {
     let skill = &prepared.skill;
     let workspace = prepared.workspace.as_ref();
     let Invoked {
         program,
         args,
-        mut environment,
-    } = surroundings.invoke(&prepared)?;
-    let needs_directory = needs_copy || surroundings.sandbox.is_none();
+        mut variables,
+    } = environment.invoke(&prepared)?;
+    let needs_directory = needs_copy || environment.sandbox.is_none();
     let directory = if needs_directory {
-        let directory = RunDirectory::create(&surroundings.runs_dir);
-        Some(directory.map_err(WorldError::Directory)?)
+        let directory = RunDirectory::create(&environment.runs_dir);
+        Some(directory.map_err(EnvironmentError::Directory)?)
     } else {
         None
     };
     let root = match (&directory, workspace) {
         (Some(directory), Some(workspace)) if needs_copy => {
             let target = directory.copy();
-            let hidden = &surroundings.hidden_paths;
-            let owner = match surroundings.sandbox {
+            let hidden = &environment.hidden_paths;
+            let owner = match environment.sandbox {
                 Some(_) => ProgramUser::here(),
                 None => ProgramUser::Own,
             };
@@ -141,7 +141,7 @@ pub(super) fn make(
     let mode = match skill.workspace {
         WorkspaceMode::None | WorkspaceMode::ReadOnly => BindMode::ReadOnly,
         // Over a copy, too: what is written has its limit there, and none on the disk.
-        WorkspaceMode::PrivateCopy if surroundings.can_overlay() => BindMode::Overlay,
+        WorkspaceMode::PrivateCopy if environment.can_overlay() => BindMode::Overlay,
         WorkspaceMode::PrivateCopy => BindMode::Writable,
     };
     let bind = root.map(|source| Bind {
@@ -149,10 +149,10 @@ pub(super) fn make(
         target: WORKSPACE.into(),
         mode,
     });
-    let plugins = surroundings.test_plugins.as_deref();
+    let plugins = environment.test_plugins.as_deref();
     let plugins = plugins.filter(|_| skill.parser == Some(Parser::Tests));
     if let Some(plugins) = plugins {
-        let place = match &surroundings.sandbox {
+        let place = match &environment.sandbox {
             Some(_) => Path::new(PLUGINS),
             None => plugins,
         };
@@ -160,22 +160,22 @@ pub(super) fn make(
         let is_npm = workspace.is_some_and(|workspace| workspace.tests == Some(TestKind::Npm));
         let filter = prepared.test_filter().filter(|_| is_npm);
         for (name, value) in tests_report::environment(place, &prepared.report_mark, filter) {
-            let own = environment.get(name).map(|own| format!(" {own}"));
-            environment.insert(name.to_owned(), value + &own.unwrap_or_default());
+            let own = variables.get(name).map(|own| format!(" {own}"));
+            variables.insert(name.to_owned(), value + &own.unwrap_or_default());
         }
     }
     let has_overlay = mode == BindMode::Overlay && bind.is_some();
     let spec = CommandSpec {
         args,
-        env: surroundings.environment(environment, directory.as_ref()),
-        current_dir: surroundings.current_dir(bind.as_ref(), directory.as_ref()),
+        env: environment.variables(variables, directory.as_ref()),
+        current_dir: environment.current_dir(bind.as_ref(), directory.as_ref()),
         stdin: prepared
             .stdin
             .map_or(Stdin::Null, |text| Stdin::Bytes(text.into_bytes())),
-        sandbox: surroundings.sandbox(&program, skill.limits, bind, plugins),
+        sandbox: environment.sandbox(&program, skill.limits, bind, plugins),
         program,
     };
-    Ok(World {
+    Ok(SandboxedCommand {
         spec,
         directory,
         overlay: has_overlay.then(|| Path::new(WORKSPACE)),
@@ -212,29 +212,31 @@ fn can_be_read(directory: &Path) -> bool {
 struct Invoked {
     program: PathBuf,
     args: Vec<OsString>,
-    environment: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
 }
 
-impl Surroundings {
+impl SandboxEnvironment {
     fn can_overlay(&self) -> bool {
         self.sandbox.is_some() && self.has_overlay
     }
 
-    fn invoke(&self, prepared: &Prepared) -> Result<Invoked, WorldError> {
+    fn invoke(&self, prepared: &Prepared) -> Result<Invoked, EnvironmentError> {
         match &prepared.skill.run {
             Run::Command(command) => {
                 let call = command.invocation.of(prepared.workspace.as_ref());
                 let call =
-                    call.ok_or_else(|| WorldError::NoProgram("of these tests".to_owned()))?;
+                    call.ok_or_else(|| EnvironmentError::NoProgram("of these tests".to_owned()))?;
                 Ok(Invoked {
                     program: self.find(&call.program)?,
                     args: call.args.expand(&prepared.arguments),
-                    environment: command.environment.clone(),
+                    variables: command.environment.clone(),
                 })
             }
             Run::Cli(cli) => {
                 let name = || {
-                    WorldError::NoProgram("(a CLI with `tool`: CODEX_DRIVER=contract)".to_owned())
+                    EnvironmentError::NoProgram(
+                        "(a CLI with `tool`: CODEX_DRIVER=contract)".to_owned(),
+                    )
                 };
                 let program = self.company_cli.clone().ok_or_else(name)?;
                 let json = (prepared.skill.result != ResultForm::Text).then(|| "--json".into());
@@ -244,15 +246,15 @@ impl Surroundings {
                 Ok(Invoked {
                     program,
                     args: own.chain(cli.args.expand(&prepared.arguments)).collect(),
-                    environment: BTreeMap::new(),
+                    variables: BTreeMap::new(),
                 })
             }
-            Run::Codex(_) => Err(WorldError::NoProgram("of a turn".to_owned())),
+            Run::Codex(_) => Err(EnvironmentError::NoProgram("of a turn".to_owned())),
         }
     }
 
     /// The file of a program.
-    fn find(&self, reference: &ProgramReference) -> Result<PathBuf, WorldError> {
+    fn find(&self, reference: &ProgramReference) -> Result<PathBuf, EnvironmentError> {
         let (found, name) = match reference {
             ProgramReference::Absolute(path) => {
                 let name = path.display().to_string();
@@ -266,7 +268,7 @@ impl Surroundings {
         };
         found
             .filter(|path| path.is_file())
-            .ok_or(WorldError::NoProgram(name))
+            .ok_or(EnvironmentError::NoProgram(name))
     }
 
     /// `…/vendor/TARGET/bin/codex` → `…/vendor/TARGET/codex-path/NAME`.
@@ -282,7 +284,7 @@ impl Surroundings {
     }
 
     /// Built from nothing.
-    fn environment(
+    fn variables(
         &self,
         fixed: BTreeMap<String, String>,
         directory: Option<&RunDirectory>,
@@ -291,16 +293,16 @@ impl Surroundings {
             (None, Some(directory)) => (directory.home(), directory.temporary()),
             _ => (PathBuf::from(HOME), PathBuf::from(TEMPORARY)),
         };
-        let mut environment: BTreeMap<OsString, OsString> = fixed
+        let mut variables: BTreeMap<OsString, OsString> = fixed
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         let search_path = std::env::join_paths(self.program_directories());
-        environment.insert("PATH".into(), search_path.unwrap_or_default());
-        environment.insert("LANG".into(), "C.UTF-8".into());
-        environment.insert("HOME".into(), home.into());
-        environment.insert(run_directory::VARIABLE.into(), temporary.into());
-        environment
+        variables.insert("PATH".into(), search_path.unwrap_or_default());
+        variables.insert("LANG".into(), "C.UTF-8".into());
+        variables.insert("HOME".into(), home.into());
+        variables.insert(run_directory::VARIABLE.into(), temporary.into());
+        variables
     }
 
     fn current_dir(&self, bind: Option<&Bind>, directory: Option<&RunDirectory>) -> PathBuf {

@@ -20,16 +20,16 @@ minimum = 0
 default = 2.0
 "#;
 
-fn judge(extra: &Value) -> Judged {
+fn validate(extra: &Value) -> Validated {
     let mut diagnostics = Diagnostics::new("test.toml".into(), PARAMETERS);
     let table = DeTable::parse(PARAMETERS).unwrap();
     let parameters = Parameters::read(Some(table), &mut diagnostics).unwrap();
-    parameters.judge(extra.as_object().unwrap().clone(), None)
+    parameters.validate(extra.as_object().unwrap().clone(), None)
 }
 
 /// What is told of `extra`, and of how many mistakes.
 fn told(extra: &Value) -> (usize, String) {
-    let errors = judge(extra).errors;
+    let errors = validate(extra).errors;
     let first = &errors.kept()[0];
     let detail = format!("{}: {}", first.pointer, first.detail);
     (errors.count(), detail)
@@ -53,7 +53,7 @@ fn what_is_too_much_is_told_once_and_not_looked_into() {
 
 #[test]
 fn errors_are_kept_to_a_number_and_counted() {
-    let errors = judge(&json!({ "globs": vec![0; 256], "rows": vec!["\n"; 200] })).errors;
+    let errors = validate(&json!({ "globs": vec![0; 256], "rows": vec!["\n"; 200] })).errors;
     // Of the rows, the type and the character.
     assert_eq!((errors.kept().len(), errors.count()), (64, 656));
 }
@@ -61,9 +61,9 @@ fn errors_are_kept_to_a_number_and_counted() {
 #[test]
 fn names_that_mean_nothing_are_kept_to_a_number() {
     let extra = (0..1000).map(|number| (format!("name-{number}"), json!(1)));
-    let judged = judge(&Value::Object(extra.collect()));
-    assert!(judged.errors.is_empty());
-    assert_eq!(judged.ignored.len(), 32);
+    let validated = validate(&Value::Object(extra.collect()));
+    assert!(validated.errors.is_empty());
+    assert_eq!(validated.ignored.len(), 32);
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn a_whole_number_is_an_integer_before_anything_uses_it() {
         (json!({ "lines": 3.0 }), "3"),
         (json!({}), "2"),
     ] {
-        let judged = judge(&given);
-        assert!(judged.errors.is_empty(), "{given}");
-        assert_eq!(judged.arguments["lines"].to_string(), used, "{given}");
+        let validated = validate(&given);
+        assert!(validated.errors.is_empty(), "{given}");
+        assert_eq!(validated.arguments["lines"].to_string(), used, "{given}");
     }
     let (_, detail) = told(&json!({ "lines": 1e300 }));
     assert_eq!(detail, "/extra/lines: has more than 64 bits");

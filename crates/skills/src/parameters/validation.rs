@@ -14,7 +14,7 @@ pub(in super::super) type Arguments = BTreeMap<String, Value>;
 
 /// What became of `extra`.
 #[derive(Debug, Default)]
-pub(in super::super) struct Judged {
+pub(in super::super) struct Validated {
     pub arguments: Arguments,
     /// The first of the keys that mean nothing to this skill.
     pub ignored: Vec<String>,
@@ -29,40 +29,44 @@ impl Parameters {
     /// Judges `extra`. `free` is a parameter that goes to the standard input, where any text may go.
     ///
     /// What is too much is told first, and then nothing else: there may be any number of mistakes in it.
-    pub(in super::super) fn judge(&self, extra: Map<String, Value>, free: Option<&str>) -> Judged {
-        let mut judged = Judged::default();
+    pub(in super::super) fn validate(
+        &self,
+        extra: Map<String, Value>,
+        free: Option<&str>,
+    ) -> Validated {
+        let mut validated = Validated::default();
         let mut given = Map::new();
         for (name, value) in extra {
             if value.is_null() {
                 // Absent, as everywhere in a request.
             } else if self.declared.contains_key(&name) {
                 given.insert(name, value);
-            } else if judged.ignored.len() < MAX_IGNORED {
-                judged.ignored.push(name);
+            } else if validated.ignored.len() < MAX_IGNORED {
+                validated.ignored.push(name);
             }
         }
         let mut found = InvalidValues::default();
         if values::check(&given, &self.declared, free, &mut found).is_err() {
-            judged.errors = found;
-            return judged;
+            validated.errors = found;
+            return validated;
         }
         given.values_mut().for_each(numbers::normalise);
         let given = Value::Object(given);
         for error in self.validator.iter_errors(&given) {
-            judged.errors.wrong(|| field_error(&error));
+            validated.errors.wrong(|| field_error(&error));
         }
-        judged.errors.append(found);
+        validated.errors.append(found);
         let Value::Object(given) = given else {
-            return judged;
+            return validated;
         };
-        judged.arguments = given.into_iter().collect();
+        validated.arguments = given.into_iter().collect();
         for (name, parameter) in &self.declared {
             if let Some(default) = &parameter.default {
-                let entry = judged.arguments.entry(name.clone());
+                let entry = validated.arguments.entry(name.clone());
                 entry.or_insert_with(|| default.clone());
             }
         }
-        judged
+        validated
     }
 }
 
