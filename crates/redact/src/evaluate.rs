@@ -29,13 +29,11 @@ pub(crate) use assignment::sensitive_value;
 pub(crate) use line_prefix::KeyLines;
 pub(crate) use outcome::{Match, Matched, Outcome, Span, Tail, Verdict};
 
-use std::ops::Range;
-
 use crate::boundary::is_token_start;
 use crate::bytes::ByteSet;
 use crate::rules::{Rule, RuleKind, RuleSummary};
 use crate::scan::{
-    BEFORE_LONG_WORD, BEFORE_LONG_WORD_BYTES, Candidates, Finder, FirstByte, Head, Heads,
+    BEFORE_LONG_WORD, BEFORE_LONG_WORD_BYTES, Candidates, Finder, FirstByte, Head, Heads, Judge,
     LONG_WORD_BYTES, Visibility,
 };
 use crate::window::{NeedMore, Window};
@@ -121,23 +119,16 @@ impl RuleSet {
             })
     }
 
-    /// Marks the candidates of `text` from `from` on. `is_plain` says whether a range reads as it is written.
+    /// Marks the candidates of `text` from `from` on.
+    #[inline]
     pub(crate) fn mark(
         &self,
         text: &[u8],
         from: usize,
-        is_plain: impl Fn(Range<usize>) -> bool,
+        judge: &impl Judge,
         candidates: &mut Candidates,
     ) {
-        let window = Window::new(text, false);
-        let is_nothing_at = |position| {
-            !self.heads.may_stand_at(text, position) || self.evaluate(window, position).is_nothing()
-        };
-        let is_nothing = |repetition, mut sample: Range<usize>| {
-            is_plain(repetition) && sample.all(is_nothing_at)
-        };
-        self.finder
-            .mark(&self.heads, text, from, is_nothing, candidates);
+        self.finder.mark(&self.heads, text, from, judge, candidates);
     }
 
     /// Asks every rule whose head stands at `position`.

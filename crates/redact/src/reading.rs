@@ -17,6 +17,7 @@ mod unit;
 
 use std::ops::Range;
 
+use crate::window::LOOK_BACK_BYTES;
 use escape::Progress;
 pub(crate) use reader::Reader;
 use starts::plain_run;
@@ -101,6 +102,10 @@ impl Reading {
         while let Some(byte) = written.get(position) {
             if self.open.is_empty() {
                 let rest = &written[position..];
+                if let Some(length) = self.take_whole(rest) {
+                    position += length;
+                    continue;
+                }
                 let plain = plain_run(rest);
                 self.plain.extend_from_slice(&rest[..plain]);
                 self.written_to += plain as u64;
@@ -113,6 +118,29 @@ impl Reading {
             self.push(*byte);
             position += 1;
         }
+    }
+
+    /// Takes an escape of a common kind that begins the text, when nothing of it can belong to another one,
+    /// as [`push`](Self::push) would byte by byte.
+    fn take_whole(&mut self, text: &[u8]) -> Option<usize> {
+        let (progress, length) = escape::whole(text)?;
+        let mut utf8 = [0; 4];
+        let decoded: &[u8] = match progress {
+            Progress::Byte(byte @ 0..=0x7f) => {
+                utf8[0] = byte;
+                &utf8[..1]
+            }
+            Progress::Character(character) => character.encode_utf8(&mut utf8).as_bytes(),
+            Progress::Nothing => &[],
+            _ => return None,
+        };
+        if decoded.last().is_some_and(|last| escape::may_begin(*last)) {
+            return None;
+        }
+        let written = self.written_to;
+        self.written_to += length as u64;
+        self.append(written, decoded);
+        Some(length)
     }
 
     /// Takes the last byte that was written.
@@ -201,6 +229,13 @@ impl Reading {
         let written = self.written_from(start);
         let kept = self.seams.partition_point(|seam| seam.read <= start);
         self.seams.truncate(kept);
+        self.plain.truncate(start);
+        self.append(written, decoded);
+    }
+
+    /// Adds what the escape stands for that was written from `written` to the end of what was written.
+    fn append(&mut self, written: u64, decoded: &[u8]) {
+        let start = self.plain.len();
         if self.seams.last().is_none_or(|seam| seam.read < start) {
             self.seams.push(Seam {
                 read: start,
@@ -208,7 +243,6 @@ impl Reading {
                 written,
             });
         }
-        self.plain.truncate(start);
         self.plain.extend_from_slice(decoded);
         if decoded.is_empty() {
             if let Some(seam) = self.seams.last_mut() {
@@ -302,11 +336,36 @@ impl Reading {
         self.seams.get(next).map(|seam| seam.before)
     }
 
-    /// Whether an escape begins in a range of the text.
-    fn has_escape_in(&self, range: Range<u64>) -> bool {
-        let next = self.seams.partition_point(|seam| seam.before < range.start);
-        let seam = self.seams.get(next);
-        seam.is_some_and(|seam| seam.before < range.end)
+    /// How many bytes of the reading each unit of a text stands for that repeats itself within a range; nothing
+    /// when the reading does not repeat itself there.
+    pub(crate) fn repeated_bytes(&self, range: Range<u64>, unit_bytes: usize) -> Option<usize> {
+        let unit = unit_bytes as u64;
+        if range.start + 2 * unit > range.end {
+            return None;
+        }
+        let read = self.read_from(range.start)..self.read_from(range.end);
+        let read_bytes = self.read_from(range.start + unit) - read.start;
+        let plain = &self.plain[read];
+        let seams = self.seams_between(range.start, range.end);
+        let unit_seams = self.seams_between(range.start, range.start + unit).len();
+        let later = seams.iter().skip(unit_seams);
+        let is_repeated = plain.get(read_bytes..)? == &plain[..plain.len() - read_bytes]
+            && seams.iter().zip(later).all(|(one, next)| {
+                *next
+                    == Seam {
+                        read: one.read + read_bytes,
+                        before: one.before + unit,
+                        written: one.written + unit,
+                    }
+            });
+        is_repeated.then_some(read_bytes)
+    }
+
+    /// Those behind what was written within a range.
+    fn seams_between(&self, start: u64, end: u64) -> &[Seam] {
+        let first = self.seams.partition_point(|seam| seam.before < start);
+        let behind = self.seams.partition_point(|seam| seam.before < end);
+        &self.seams[first..behind]
     }
 
     /// Whether what stands at `read` and up to `distance` in front of it was written as it is read.
@@ -327,7 +386,7 @@ impl Reading {
     fn is_plain_at(&self, written: u64) -> bool {
         let last = self.seams.last();
         let read = self.read_from(written);
-        self.open.is_empty() && last.is_none_or(|seam| seam.read + KEEP_BYTES < read)
+        self.open.is_empty() && last.is_none_or(|seam| seam.read + LOOK_BACK_BYTES < read)
     }
 
     /// Forgets what is not needed for looking at the text from `written` on.

@@ -22,6 +22,7 @@ use byte_classes::ByteClasses;
 pub(crate) use heads::{FirstByte, Head, Heads, Visibility};
 use literals::Literals;
 pub(crate) use long_words::{BEFORE_LONG_WORD, LONG_WORD_BYTES};
+pub(crate) use repetition::{Judge, Reach, Repetition};
 
 /// Behind how many bytes a long word may start in a token that [`long_words`] has to see.
 pub(crate) const BEFORE_LONG_WORD_BYTES: usize = 14;
@@ -56,32 +57,39 @@ impl Finder {
         }
     }
 
-    /// Marks the candidates of `text` from `from` on. `is_nothing` says of a repetition that no rule wants a
-    /// position of a sample of it.
+    /// Marks the candidates of `text` from `from` on.
+    #[inline]
     pub(crate) fn mark(
         &self,
         heads: &Heads,
         text: &[u8],
         from: usize,
-        is_nothing: impl Fn(Range<usize>, Range<usize>) -> bool,
+        judge: &impl Judge,
         candidates: &mut Candidates,
     ) {
+        candidates.settled.clear();
         if text.len() - from < WORTH_A_PASS_BYTES || !heads.are_visible {
             candidates.direct_from = from;
-            return;
+        } else {
+            self.mark_block(heads, text, from, judge, candidates);
         }
+    }
+
+    #[inline(never)]
+    fn mark_block(
+        &self,
+        heads: &Heads,
+        text: &[u8],
+        from: usize,
+        judge: &impl Judge,
+        candidates: &mut Candidates,
+    ) {
         let to = text.len() - TAIL_BYTES;
         candidates.direct_from = to;
         candidates.bits.clear();
         candidates.bits.resize(text.len() / 64 + 1, 0);
         candidates.classes.classify(text);
-        repetition::find(
-            text,
-            from,
-            heads.longest,
-            is_nothing,
-            &mut candidates.settled,
-        );
+        repetition::find(text, from, judge, &mut candidates.settled);
         let mut start = from;
         for settled in &candidates.settled {
             self.mark_range(
@@ -119,6 +127,22 @@ impl Finder {
 }
 
 impl Candidates {
+    /// Every position at which a head may stand.
+    pub(crate) const fn everywhere() -> Self {
+        Self {
+            bits: Vec::new(),
+            classes: ByteClasses::new(),
+            direct_from: 0,
+            settled: Vec::new(),
+        }
+    }
+
+    /// The end of the range without a candidate in which a position is, if it is in one.
+    pub(crate) fn settled_to(&self, position: usize) -> Option<usize> {
+        let range = self.settled.iter().find(|range| range.contains(&position));
+        range.map(|range| range.end)
+    }
+
     /// The first candidate at `from` or behind it.
     #[inline]
     pub(crate) fn next(&self, heads: &Heads, text: &[u8], from: usize) -> Option<usize> {

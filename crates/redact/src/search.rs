@@ -1,5 +1,7 @@
 //! The search for the next secret: in a text as it was written, and in its reading.
 
+mod repetition;
+
 use crate::evaluate::{Outcome, RuleSet};
 use crate::reading::{Reading, may_be_seen};
 use crate::scan::Candidates;
@@ -20,7 +22,6 @@ pub(crate) struct Search<'a> {
     pub(crate) text: &'a [u8],
     /// Where in the whole text `text` starts.
     pub(crate) offset: u64,
-    pub(crate) candidates: &'a Candidates,
     /// Where it says something else than the text.
     pub(crate) reading: Option<&'a Reading>,
     /// Where an escape may begin that is not complete, when there is no reading.
@@ -59,13 +60,25 @@ impl Best {
 
 impl Search<'_> {
     /// The match that starts first, and the first candidate that has to be asked again.
-    pub(crate) fn next_match(&self, from: usize) -> (Outcome, Option<usize>) {
+    #[inline]
+    pub(crate) fn next_match(
+        &self,
+        candidates: &Candidates,
+        from: usize,
+    ) -> (Outcome, Option<usize>) {
         if self.reading.is_none() && self.open.is_none() {
-            return self.next_written_match(from);
+            self.next_written_match(candidates, from)
+        } else {
+            self.next_match_of_both(candidates, from)
         }
+    }
+
+    /// Apart from the other, which most pieces of most texts need alone.
+    #[inline(never)]
+    fn next_match_of_both(&self, candidates: &Candidates, from: usize) -> (Outcome, Option<usize>) {
         let mut best = Best::default();
-        let mut written = self.next_written(from);
-        let mut read = self.next_read(self.read_from(from));
+        let mut written = self.next_written(candidates, from);
+        let mut read = self.next_read(candidates, self.read_from(from));
         loop {
             let read_at = read.map(|read| self.position(self.written_from(read)));
             let position = match (written, read_at) {
@@ -79,11 +92,11 @@ impl Search<'_> {
             let mut outcome = Outcome::default();
             if written == Some(position) {
                 outcome = self.ask_written(position);
-                written = self.next_written(position + 1);
+                written = self.next_written(candidates, position + 1);
             }
             if let Some(index) = read.filter(|_| read_at == Some(position)) {
                 outcome = self.joined(outcome, index);
-                read = self.next_read(index + 1);
+                read = self.next_read(candidates, index + 1);
             }
             best.add(position, outcome);
         }
@@ -98,22 +111,23 @@ impl Search<'_> {
     }
 
     /// The same where the text is its own reading.
-    fn next_written_match(&self, from: usize) -> (Outcome, Option<usize>) {
+    #[inline]
+    fn next_written_match(&self, candidates: &Candidates, from: usize) -> (Outcome, Option<usize>) {
         let mut best = Best::default();
-        let mut next = self.next_written(from);
-        while let Some(position) = next {
+        let mut next = from;
+        while let Some(position) = candidates.next(&self.rules.heads, self.text, next) {
             if best.is_before(position) {
                 break;
             }
             best.add(position, self.evaluate(position));
-            next = self.next_written(position + 1);
+            next = position + 1;
         }
         (best.outcome, best.revisit)
     }
 
-    #[inline]
-    fn next_written(&self, from: usize) -> Option<usize> {
-        self.candidates.next(&self.rules.heads, self.text, from)
+    #[inline(never)]
+    fn next_written(&self, candidates: &Candidates, from: usize) -> Option<usize> {
+        candidates.next(&self.rules.heads, self.text, from)
     }
 
     /// Asks about a position of the text as written.
@@ -230,7 +244,17 @@ impl Search<'_> {
 
     /// The next position of the reading, from `from` on, at which only the reading may have a head: near
     /// an escape, and in front of one that is not complete.
-    fn next_read(&self, mut from: usize) -> Option<usize> {
+    fn next_read(&self, candidates: &Candidates, mut from: usize) -> Option<usize> {
+        loop {
+            let read = self.next_near_escape(from)?;
+            match candidates.settled_to(self.position(self.written_from(read))) {
+                Some(end) => from = self.read_from(end),
+                None => return Some(read),
+            }
+        }
+    }
+
+    fn next_near_escape(&self, mut from: usize) -> Option<usize> {
         let open = self.open_escape();
         let (certain, seams) = match self.reading {
             Some(reading) => (reading.certain(self.is_complete), reading.seams()),

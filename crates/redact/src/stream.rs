@@ -160,22 +160,20 @@ impl StreamRedactor {
             if !self.follow_tail(is_complete, output) {
                 return;
             }
-            if !are_marked {
-                let is_plain = |range| self.reader.is_plain(self.text_offset, range);
-                self.rules
-                    .mark(&self.text, self.scanned, is_plain, &mut self.candidates);
-                are_marked = true;
-            }
             let search = Search {
                 rules: &self.rules,
                 text: &self.text,
                 offset: self.text_offset,
-                candidates: &self.candidates,
                 reading: self.reader.reading(),
                 open: self.reader.open(),
                 is_complete,
             };
-            let (outcome, revisit) = search.next_match(self.scanned);
+            if !are_marked {
+                self.rules
+                    .mark(&self.text, self.scanned, &search, &mut self.candidates);
+                are_marked = true;
+            }
+            let (outcome, revisit) = search.next_match(&self.candidates, self.scanned);
             let hold_from = outcome.hold_from.unwrap_or(self.text.len());
             match outcome.found {
                 Some(found)

@@ -130,7 +130,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         self.found.is_none() && self.hold_from.is_none()
     }
 

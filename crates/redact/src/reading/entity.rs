@@ -67,20 +67,47 @@ const NAMES: [(&str, char); 60] = [
     ("zwnj", '\u{200c}'),
 ];
 
+/// Where the names begin that begin with a letter, and those that begin with a later one.
+static BY_LETTER: [u8; 129] = {
+    let mut starts = [0; 129];
+    let mut letter = 0;
+    while letter < 128 {
+        let mut index = starts[letter];
+        while (index as usize) < NAMES.len()
+            && NAMES[index as usize].0.as_bytes()[0] as usize == letter
+        {
+            index += 1;
+        }
+        letter += 1;
+        starts[letter] = index;
+    }
+    starts
+};
+
+/// The names that begin with the same letter.
+fn alike(name: &[u8]) -> &'static [(&'static str, char)] {
+    match name.first().map(|first| usize::from(*first)) {
+        None => &NAMES,
+        Some(letter @ 0..128) => {
+            &NAMES[usize::from(BY_LETTER[letter])..usize::from(BY_LETTER[letter + 1])]
+        }
+        Some(_) => &[],
+    }
+}
+
 /// The character of a name.
 pub(super) fn named(name: &[u8]) -> Option<char> {
-    let index = NAMES
-        .binary_search_by(|(known, _)| known.as_bytes().cmp(name))
-        .ok()?;
-    Some(NAMES[index].1)
+    let known = alike(name)
+        .iter()
+        .find(|(known, _)| known.as_bytes() == name);
+    known.map(|(_, character)| *character)
 }
 
 /// Whether any name starts so.
 pub(super) fn is_start_of_name(start: &[u8]) -> bool {
-    let index = NAMES.partition_point(|(known, _)| known.as_bytes() < start);
-    NAMES
-        .get(index)
-        .is_some_and(|(known, _)| known.as_bytes().starts_with(start))
+    alike(start)
+        .iter()
+        .any(|(known, _)| known.as_bytes().starts_with(start))
 }
 
 /// The same for a reference, which may end in it.
@@ -96,7 +123,7 @@ mod tests {
     use super::{NAMES, is_start_of_name, named};
 
     #[test]
-    fn names_are_found_by_halving() {
+    fn names_are_found_by_their_first_letter() {
         assert!(NAMES.is_sorted());
         for (name, character) in NAMES {
             assert_eq!(named(name.as_bytes()), Some(character));

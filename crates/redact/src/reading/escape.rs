@@ -23,6 +23,12 @@ pub(super) const MOST_BACKSLASHES: usize = 8;
 
 const MOST_PARAMETERS_BYTES: usize = 24;
 
+/// Of a numbered character reference.
+const MOST_DIGITS: usize = 7;
+
+/// Longer than the longest name of a character.
+const LONGEST_NAME_BYTES: usize = 20;
+
 /// Whether an escape may begin with the byte.
 pub(super) const fn may_begin(byte: u8) -> bool {
     matches!(byte, b'\\' | b'%' | b'&' | b'[' | b'^' | 0x1b) || character::may_begin(byte)
@@ -48,6 +54,59 @@ pub(super) const fn may_begin_with(first: u8, second: u8) -> bool {
 /// start with any other.
 pub(super) const fn may_be_seen(first: u8) -> bool {
     matches!(first, b'\\' | b'%' | b'&' | 0xef)
+}
+
+/// What a whole escape of a common kind stands for, and how long it is, when the text begins with one.
+///
+/// It says the same as [`progress`] of one byte more each time: what is no escape yet is one that is open.
+pub(super) fn whole(text: &[u8]) -> Option<(Progress, usize)> {
+    let length = match text {
+        [b'%', b'u', ..] => 6,
+        [b'%', ..] => 3,
+        [b'\\', b'/', ..] => 2,
+        [b'\\', b'u', ..] => 6,
+        [b'\\', b'x' | b'0'..=b'3', ..] => 4,
+        [b'&', b'#', b'x' | b'X', digits @ ..] => 4 + digits_before(digits, b';')?,
+        [b'&', b'#', digits @ ..] => 3 + digits_before(digits, b';')?,
+        [b'&', name @ ..] => {
+            2 + run_before(name, b';', LONGEST_NAME_BYTES, u8::is_ascii_alphabetic)?
+        }
+        [0x1b, b'[', rest @ ..] => {
+            3 + run_of(rest, MOST_PARAMETERS_BYTES, |byte| {
+                matches!(byte, b' '..=b'?')
+            })
+        }
+        [b'[', rest @ ..] => {
+            2 + run_before(rest, b'm', MOST_PARAMETERS_BYTES, |byte| *byte <= b';')?
+        }
+        [0xc2, 0xa0 | 0xad, ..] => 2,
+        [0xc2, ..] => return None,
+        [first, second, ..] if character::may_begin_with(*first, *second) => encoded_length(*first),
+        _ => return None,
+    };
+    let progress = progress(text.get(..length)?);
+    match progress {
+        Progress::Open | Progress::None => None,
+        _ => Some((progress, length)),
+    }
+}
+
+/// How many of the first bytes, at most `limit`, are of a kind.
+fn run_of(text: &[u8], limit: usize, is_in: impl Fn(&u8) -> bool) -> usize {
+    text.iter()
+        .take(limit)
+        .take_while(|byte| is_in(byte))
+        .count()
+}
+
+/// The same, when `end` stands behind them.
+fn run_before(text: &[u8], end: u8, limit: usize, is_in: impl Fn(&u8) -> bool) -> Option<usize> {
+    let length = run_of(text, limit, is_in);
+    (text.get(length) == Some(&end)).then_some(length)
+}
+
+fn digits_before(text: &[u8], end: u8) -> Option<usize> {
+    run_before(text, end, MOST_DIGITS, u8::is_ascii_hexdigit)
 }
 
 /// Looks at an escape from its first byte to the last one that is known.
@@ -140,7 +199,7 @@ fn numbered(rest: &[u8]) -> Progress {
     match digits {
         [digits @ .., b';'] if !digits.is_empty() => character_of(digits, radix),
         digits
-            if digits.len() <= 7
+            if digits.len() <= MOST_DIGITS
                 && digits
                     .iter()
                     .all(|digit| char::from(*digit).is_digit(radix)) =>
@@ -236,13 +295,17 @@ fn colour(rest: &[u8]) -> Progress {
     }
 }
 
-/// A character in UTF-8.
-fn encoded(bytes: &[u8]) -> Progress {
-    let length = match bytes[0] {
+fn encoded_length(first: u8) -> usize {
+    match first {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,
         _ => 4,
-    };
+    }
+}
+
+/// A character in UTF-8.
+fn encoded(bytes: &[u8]) -> Progress {
+    let length = encoded_length(bytes[0]);
     if bytes.len() < length {
         let is_open = bytes.len() < 2 || character::may_begin_with(bytes[0], bytes[1]);
         return if is_open {
@@ -288,5 +351,70 @@ fn nibble(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Progress, progress, whole};
+
+    fn step_by_step(text: &[u8]) -> Option<(Progress, usize)> {
+        for end in 1..=text.len() {
+            match progress(&text[..end]) {
+                Progress::Open => {}
+                Progress::None => return None,
+                complete => return Some((complete, end)),
+            }
+        }
+        None
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_whole_escape_is_what_its_bytes_come_to_one_by_one(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "%", "\\", "u", "x", "&", "#", ";", "[", "m", "\u{1b}", "\u{200b}", "\u{a0}", "\u{feff}", "\u{e0001}", "\u{9b}",
+                "ｐ", "41", "0041", "quot", "amp", "lt;", "1;31m", "00000", "{", "}", "/", "e", "é", " ", "G",
+            ]), 1..9)
+        ) {
+            let text = pieces.concat();
+            if let Some(found) = whole(text.as_bytes()) {
+                prop_assert_eq!(Some(found), step_by_step(text.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn common_escapes_are_seen_as_a_whole() {
+        for text in [
+            "%3D",
+            "%u003d",
+            "\\u003d",
+            "\\x3d",
+            "\\075",
+            "\\/",
+            "&#61;",
+            "&#x3d;",
+            "&equals;",
+            "\u{1b}[0;31m",
+            "\u{1b}[K",
+            "[31m",
+            "\u{200b}",
+            "\u{a0}",
+            "\u{feff}",
+            "＝",
+        ] {
+            let found = whole(text.as_bytes());
+            assert_eq!(
+                found.map(|(_, length)| length),
+                Some(text.len()),
+                "{text:?}"
+            );
+            assert_eq!(found, step_by_step(text.as_bytes()));
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! Reads along with a stream, as long as the reading says something else than the text.
 
-use std::ops::Range;
-
 use super::Reading;
-use super::starts::{MAY_BEGIN, Start, is_inside, plain_run, start_of};
+use super::starts::{MAY_BEGIN, Start, first_start, is_inside};
 use crate::window::LOOK_BACK_BYTES;
 
 /// Of fewer bytes each is looked at by itself.
@@ -25,8 +23,22 @@ impl Reader {
     #[inline]
     pub(crate) fn read(&mut self, text: &[u8], offset: u64, scanned: usize) {
         if !self.is_reading {
-            self.open = None;
-            let Some(first) = self.find(text) else {
+            let new = &text[self.sought..];
+            let may_begin = |any, byte: &u8| any | MAY_BEGIN[usize::from(*byte)];
+            if new.len() < SHORT_BYTES && !new.iter().fold(false, may_begin) {
+                self.sought = text.len();
+                self.open = None;
+                return;
+            }
+        }
+        self.read_escapes(text, offset, scanned);
+    }
+
+    /// The same, where there may be escapes.
+    #[inline(never)]
+    fn read_escapes(&mut self, text: &[u8], offset: u64, scanned: usize) {
+        if !self.is_reading {
+            let Some(first) = self.find_start(text) else {
                 return;
             };
             let start = scanned.min(first).saturating_sub(LOOK_BACK_BYTES * 2);
@@ -39,44 +51,23 @@ impl Reader {
     }
 
     /// The first escape, from where none has been found yet.
-    #[inline]
-    fn find(&mut self, text: &[u8]) -> Option<usize> {
-        let new = &text[self.sought..];
-        if new.len() < SHORT_BYTES && !new.iter().any(|byte| MAY_BEGIN[usize::from(*byte)]) {
+    fn find_start(&mut self, text: &[u8]) -> Option<usize> {
+        self.open = None;
+        let Some((position, start)) = first_start(&text[self.sought..]) else {
             self.sought = text.len();
             return None;
+        };
+        self.sought += position;
+        if start == Start::Partial && !is_inside(text, self.sought) {
+            self.open = Some(self.sought);
+            return None;
         }
-        self.find_start(text)
-    }
-
-    fn find_start(&mut self, text: &[u8]) -> Option<usize> {
-        loop {
-            self.sought += plain_run(&text[self.sought..]);
-            if self.sought == text.len() {
-                return None;
-            }
-            match start_of(&text[self.sought..]) {
-                Start::Plain => self.sought += 1,
-                Start::Escape => return Some(self.sought),
-                Start::Partial if is_inside(text, self.sought) => return Some(self.sought),
-                Start::Partial => {
-                    self.open = Some(self.sought);
-                    return None;
-                }
-            }
-        }
+        Some(self.sought)
     }
 
     /// The reading, if it may say something else than the text.
     pub(crate) fn reading(&self) -> Option<&Reading> {
         self.is_reading.then_some(&self.reading)
-    }
-
-    /// Whether a range of the text, which starts at `offset`, reads as it is written.
-    pub(crate) fn is_plain(&self, offset: u64, range: Range<usize>) -> bool {
-        let range = offset + range.start as u64..offset + range.end as u64;
-        self.reading()
-            .is_none_or(|reading| !reading.has_escape_in(range))
     }
 
     /// Where in the text an escape begins that is not complete, when there is no reading.

@@ -16,6 +16,14 @@ pub(super) struct ByteClasses {
 }
 
 impl ByteClasses {
+    pub(super) const fn new() -> Self {
+        Self {
+            words: Vec::new(),
+            digits: Vec::new(),
+            spaces: Vec::new(),
+        }
+    }
+
     /// Classifies `text`.
     pub(super) fn classify(&mut self, text: &[u8]) {
         self.words.clear();

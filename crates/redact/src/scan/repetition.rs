@@ -4,10 +4,12 @@
 //! repeats a unit, every position has the neighbourhood of the one a unit earlier; when no rule wants
 //! any position of one unit, none is wanted until the neighbourhood changes. Without this, filler made
 //! of a near-miss (`password: password: …`) would be judged again and again.
+//!
+//! Both is so of what a text says as well as of what is written: see [`Judge`].
 
 use std::ops::Range;
 
-use crate::window::{LOOK_AHEAD_BYTES, LOOK_BACK_BYTES};
+use crate::window::LOOK_BACK_BYTES;
 
 /// The longest unit that is recognised, and the longest one at the start of a large block, where it
 /// is worth a longer look.
@@ -21,18 +23,34 @@ const EVERY_BYTES: usize = 4 * 1024;
 /// Less than this is not worth the trouble.
 const LEAST_SAVED_BYTES: usize = 1024;
 
+/// A part of a text that repeats itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Repetition {
+    pub(crate) range: Range<usize>,
+    /// After how many bytes it does.
+    pub(crate) unit_bytes: usize,
+}
+
+/// How far rules look from a position in a repetition, in bytes as written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// From the start of the repetition on, for what is written there to be all that they look at.
+    pub(crate) before: usize,
+    /// The same to its end.
+    pub(crate) behind: usize,
+}
+
+/// What rules say of a repetition.
+pub(crate) trait Judge {
+    /// How far they look in it; nothing when what it says does not repeat itself.
+    fn reach(&self, repetition: &Repetition) -> Option<Reach>;
+
+    /// Whether all of them say no at each position of a sample.
+    fn is_nothing_in(&self, sample: Range<usize>) -> bool;
+}
+
 /// Adds the ranges of `text` behind `from` in which there is no candidate, in order.
-///
-/// `is_nothing` says of a repetition whether all rules say no in a sample of it, by all that they look at; it
-/// is asked where the answer does not depend on what comes behind `text`. `longest_head` is added to how far
-/// rules look ahead.
-pub(super) fn find(
-    text: &[u8],
-    from: usize,
-    longest_head: usize,
-    is_nothing: impl Fn(Range<usize>, Range<usize>) -> bool,
-    settled: &mut Vec<Range<usize>>,
-) {
+pub(super) fn find(text: &[u8], from: usize, judge: &impl Judge, settled: &mut Vec<Range<usize>>) {
     settled.clear();
     let mut probe = from;
     while probe + EVERY_BYTES / 2 < text.len() {
@@ -41,23 +59,38 @@ pub(super) fn find(
         } else {
             LONGEST_UNIT_BYTES
         };
-        let Some(unit) = unit_at(text, probe, longest) else {
+        let Some(unit_bytes) = unit_at(text, probe, longest) else {
             probe += EVERY_BYTES;
             continue;
         };
-        let end = repeats_to(text, probe, unit);
-        let start = repeats_from(text, probe, unit, from.saturating_sub(LOOK_BACK_BYTES));
-        let sample =
-            (start + LOOK_BACK_BYTES).max(from)..(start + LOOK_BACK_BYTES).max(from) + unit;
-        let range = sample.end..end.saturating_sub(LOOK_AHEAD_BYTES + longest_head);
-        if range.len() >= LEAST_SAVED_BYTES
-            && range.start < range.end
-            && is_nothing(start..end, sample)
-        {
-            settled.push(range);
-        }
+        let end = repeats_to(text, probe, unit_bytes);
+        let start = repeats_from(
+            text,
+            probe,
+            unit_bytes,
+            from.saturating_sub(LOOK_BACK_BYTES),
+        );
+        let repetition = Repetition {
+            range: start..end,
+            unit_bytes,
+        };
+        settled.extend(settled_in(&repetition, from, judge));
         probe = end.max(probe + EVERY_BYTES);
     }
+}
+
+/// The positions behind one unit of a repetition in which there is no candidate, when there is none in that one.
+fn settled_in(repetition: &Repetition, from: usize, judge: &impl Judge) -> Option<Range<usize>> {
+    let Range { start, end } = repetition.range;
+    if end - start < LEAST_SAVED_BYTES {
+        return None;
+    }
+    let reach = judge.reach(repetition)?;
+    let first = (start + reach.before).max(from);
+    let sample = first..first + repetition.unit_bytes;
+    let range = sample.end..end.saturating_sub(reach.behind);
+    let is_worth_it = range.start + LEAST_SAVED_BYTES <= range.end;
+    (is_worth_it && judge.is_nothing_in(sample)).then_some(range)
 }
 
 /// After how many bytes, at most `longest`, the text at `position` comes again.
@@ -103,7 +136,27 @@ fn repeats_from(text: &[u8], position: usize, unit: usize, least: usize) -> usiz
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOK_AHEAD_BYTES, LOOK_BACK_BYTES, find};
+    use std::ops::Range;
+
+    use super::{Judge, LOOK_BACK_BYTES, Reach, Repetition, find};
+
+    const BEHIND_BYTES: usize = 1034;
+
+    /// Says no but where a byte stands.
+    struct AllBut<'a>(&'a [u8], u8);
+
+    impl Judge for AllBut<'_> {
+        fn reach(&self, _: &Repetition) -> Option<Reach> {
+            Some(Reach {
+                before: LOOK_BACK_BYTES,
+                behind: BEHIND_BYTES,
+            })
+        }
+
+        fn is_nothing_in(&self, sample: Range<usize>) -> bool {
+            !self.0[sample].contains(&self.1)
+        }
+    }
 
     #[test]
     fn only_the_inside_of_a_repetition_is_settled() {
@@ -113,22 +166,16 @@ mod tests {
             .collect();
         let text = [&lead[..1], &words, &b"key key_".repeat(2000), &words].concat();
         let mut settled = Vec::new();
-        find(&text, 0, 10, |_, _| true, &mut settled);
+        find(&text, 0, &AllBut(&text, b'!'), &mut settled);
         let (start, end) = (1 + words.len(), 1 + words.len() + 16_000);
         assert_eq!(settled.len(), 1);
         assert!(
             settled[0].start >= start + LOOK_BACK_BYTES
                 && settled[0].start <= start + 4096 + LOOK_BACK_BYTES + 8
         );
-        assert!(settled[0].end == end - LOOK_AHEAD_BYTES - 10);
+        assert!(settled[0].end == end - BEHIND_BYTES);
 
-        find(
-            &text,
-            0,
-            10,
-            |_, sample| !text[sample].contains(&b'_'),
-            &mut settled,
-        );
+        find(&text, 0, &AllBut(&text, b'_'), &mut settled);
         assert!(settled.is_empty(), "one candidate a unit is enough");
     }
 }
