@@ -119,8 +119,13 @@ impl RuleSet {
             })
     }
 
-    /// Marks the candidates of `text` from `from` on.
+    /// Whether so few bytes are asked about one by one.
     #[inline]
+    pub(crate) fn is_asked_directly(&self, bytes: usize) -> bool {
+        Finder::is_asked_directly(&self.heads, bytes)
+    }
+
+    /// Marks the candidates of a longer `text` from `from` on.
     pub(crate) fn mark(
         &self,
         text: &[u8],

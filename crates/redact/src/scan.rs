@@ -57,26 +57,14 @@ impl Finder {
         }
     }
 
-    /// Marks the candidates of `text` from `from` on.
+    /// Whether so few bytes are asked about one by one.
     #[inline]
-    pub(crate) fn mark(
-        &self,
-        heads: &Heads,
-        text: &[u8],
-        from: usize,
-        judge: &impl Judge,
-        candidates: &mut Candidates,
-    ) {
-        candidates.settled.clear();
-        if text.len() - from < WORTH_A_PASS_BYTES || !heads.are_visible {
-            candidates.direct_from = from;
-        } else {
-            self.mark_block(heads, text, from, judge, candidates);
-        }
+    pub(crate) fn is_asked_directly(heads: &Heads, bytes: usize) -> bool {
+        bytes < WORTH_A_PASS_BYTES || !heads.are_visible
     }
 
-    #[inline(never)]
-    fn mark_block(
+    /// Marks the candidates of `text` from `from` on.
+    pub(crate) fn mark(
         &self,
         heads: &Heads,
         text: &[u8],
@@ -127,6 +115,13 @@ impl Finder {
 }
 
 impl Candidates {
+    /// From a position on, each at which a head may stand.
+    #[inline]
+    pub(crate) fn ask_from(&mut self, position: usize) {
+        self.direct_from = position;
+        self.settled.clear();
+    }
+
     /// Every position at which a head may stand.
     pub(crate) const fn everywhere() -> Self {
         Self {

@@ -58,24 +58,32 @@ impl Best {
     }
 }
 
+/// What is found, and the first candidate that has to be asked again.
+type Found = (Outcome, Option<usize>);
+
+/// The match that starts first, where the text is its own reading. Most pieces of most texts need no more, so it is apart.
+#[inline]
+pub(crate) fn next_written_match(
+    rules: &RuleSet,
+    window: Window<'_>,
+    candidates: &Candidates,
+    from: usize,
+) -> Found {
+    let mut best = Best::default();
+    let mut next = from;
+    while let Some(position) = candidates.next(&rules.heads, window.bytes(), next) {
+        if best.is_before(position) {
+            break;
+        }
+        best.add(position, rules.evaluate(window, position));
+        next = position + 1;
+    }
+    (best.outcome, best.revisit)
+}
+
 impl Search<'_> {
     /// The match that starts first, and the first candidate that has to be asked again.
-    #[inline]
-    pub(crate) fn next_match(
-        &self,
-        candidates: &Candidates,
-        from: usize,
-    ) -> (Outcome, Option<usize>) {
-        if self.reading.is_none() && self.open.is_none() {
-            self.next_written_match(candidates, from)
-        } else {
-            self.next_match_of_both(candidates, from)
-        }
-    }
-
-    /// Apart from the other, which most pieces of most texts need alone.
-    #[inline(never)]
-    fn next_match_of_both(&self, candidates: &Candidates, from: usize) -> (Outcome, Option<usize>) {
+    pub(crate) fn next_match(&self, candidates: &Candidates, from: usize) -> Found {
         let mut best = Best::default();
         let mut written = self.next_written(candidates, from);
         let mut read = self.next_read(candidates, self.read_from(from));
@@ -106,21 +114,6 @@ impl Search<'_> {
         }
         if let Some(open) = self.open_character() {
             best.outcome.wait(open, None);
-        }
-        (best.outcome, best.revisit)
-    }
-
-    /// The same where the text is its own reading.
-    #[inline]
-    fn next_written_match(&self, candidates: &Candidates, from: usize) -> (Outcome, Option<usize>) {
-        let mut best = Best::default();
-        let mut next = from;
-        while let Some(position) = candidates.next(&self.rules.heads, self.text, next) {
-            if best.is_before(position) {
-                break;
-            }
-            best.add(position, self.evaluate(position));
-            next = position + 1;
         }
         (best.outcome, best.revisit)
     }

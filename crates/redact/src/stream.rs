@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::evaluate::{Match, Matched, RuleSet, Tail};
+use crate::evaluate::{Match, Matched, Outcome, RuleSet, Tail};
 use crate::finding::{Counts, Finding, into_text};
 use crate::reading::Reader;
 use crate::scan::Candidates;
-use crate::search::Search;
+use crate::search::{Search, next_written_match};
 use crate::untrusted::Untrusted;
-use crate::window::LOOK_BACK_BYTES;
+use crate::window::{LOOK_BACK_BYTES, Window};
 
 /// Large pieces are worked on in blocks that stay in the cache.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -87,7 +87,8 @@ impl StreamRedactor {
     pub fn feed_bytes(&mut self, piece: &[u8], output: &mut Vec<u8>) {
         for block in piece.chunks(BLOCK_BYTES) {
             self.text.extend_from_slice(block);
-            self.reader.read(&self.text, self.text_offset, self.scanned);
+            self.reader
+                .read(block, &self.text, self.text_offset, self.scanned);
             self.advance(false, output);
             self.forget();
         }
@@ -160,20 +161,16 @@ impl StreamRedactor {
             if !self.follow_tail(is_complete, output) {
                 return;
             }
-            let search = Search {
-                rules: &self.rules,
-                text: &self.text,
-                offset: self.text_offset,
-                reading: self.reader.reading(),
-                open: self.reader.open(),
-                is_complete,
-            };
             if !are_marked {
-                self.rules
-                    .mark(&self.text, self.scanned, &search, &mut self.candidates);
+                self.mark(is_complete);
                 are_marked = true;
             }
-            let (outcome, revisit) = search.next_match(&self.candidates, self.scanned);
+            let (outcome, revisit) = if self.reader.is_plain() {
+                let window = Window::new(&self.text, is_complete);
+                next_written_match(&self.rules, window, &self.candidates, self.scanned)
+            } else {
+                self.next_match_of_both(is_complete)
+            };
             let hold_from = outcome.hold_from.unwrap_or(self.text.len());
             match outcome.found {
                 Some(found)
@@ -189,6 +186,41 @@ impl StreamRedactor {
                     return;
                 }
             }
+        }
+    }
+
+    #[inline]
+    fn mark(&mut self, is_complete: bool) {
+        if self.rules.is_asked_directly(self.text.len() - self.scanned) {
+            self.candidates.ask_from(self.scanned);
+        } else {
+            self.mark_block(is_complete);
+        }
+    }
+
+    #[inline(never)]
+    fn mark_block(&mut self, is_complete: bool) {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let search = self.search(is_complete);
+        self.rules
+            .mark(&self.text, self.scanned, &search, &mut candidates);
+        self.candidates = candidates;
+    }
+
+    #[inline(never)]
+    fn next_match_of_both(&self, is_complete: bool) -> (Outcome, Option<usize>) {
+        self.search(is_complete)
+            .next_match(&self.candidates, self.scanned)
+    }
+
+    fn search(&self, is_complete: bool) -> Search<'_> {
+        Search {
+            rules: &self.rules,
+            text: &self.text,
+            offset: self.text_offset,
+            reading: self.reader.reading(),
+            open: self.reader.open(),
+            is_complete,
         }
     }
 

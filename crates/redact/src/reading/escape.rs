@@ -61,10 +61,9 @@ pub(super) const fn may_be_seen(first: u8) -> bool {
 /// It says the same as [`progress`] of one byte more each time: what is no escape yet is one that is open.
 pub(super) fn whole(text: &[u8]) -> Option<(Progress, usize)> {
     let length = match text {
-        [b'%', b'u', ..] => 6,
+        [b'%' | b'\\', b'u', ..] => 6,
         [b'%', ..] => 3,
-        [b'\\', b'/', ..] => 2,
-        [b'\\', b'u', ..] => 6,
+        [b'\\', b'/', ..] | [0xc2, 0xa0 | 0xad, ..] => 2,
         [b'\\', b'x' | b'0'..=b'3', ..] => 4,
         [b'&', b'#', b'x' | b'X', digits @ ..] => 4 + digits_before(digits, b';')?,
         [b'&', b'#', digits @ ..] => 3 + digits_before(digits, b';')?,
@@ -79,7 +78,6 @@ pub(super) fn whole(text: &[u8]) -> Option<(Progress, usize)> {
         [b'[', rest @ ..] => {
             2 + run_before(rest, b'm', MOST_PARAMETERS_BYTES, |byte| *byte <= b';')?
         }
-        [0xc2, 0xa0 | 0xad, ..] => 2,
         [0xc2, ..] => return None,
         [first, second, ..] if character::may_begin_with(*first, *second) => encoded_length(*first),
         _ => return None,

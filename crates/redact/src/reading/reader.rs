@@ -19,17 +19,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads the end of `text`, which starts at `offset`. Up to `scanned` it is done with.
+    /// Reads the `piece` at the end of `text`, which starts at `offset`. Up to `scanned` it is done with.
     #[inline]
-    pub(crate) fn read(&mut self, text: &[u8], offset: u64, scanned: usize) {
-        if !self.is_reading {
-            let new = &text[self.sought..];
-            let may_begin = |any, byte: &u8| any | MAY_BEGIN[usize::from(*byte)];
-            if new.len() < SHORT_BYTES && !new.iter().fold(false, may_begin) {
-                self.sought = text.len();
-                self.open = None;
-                return;
-            }
+    pub(crate) fn read(&mut self, piece: &[u8], text: &[u8], offset: u64, scanned: usize) {
+        // The piece, and not the end of the text, which was written a moment ago and is not in reach yet.
+        let is_plain = !self.is_reading
+            && piece.len() < SHORT_BYTES
+            && self.sought + piece.len() == text.len()
+            && !piece
+                .iter()
+                .fold(false, |any, byte| any | MAY_BEGIN[usize::from(*byte)]);
+        if is_plain {
+            self.sought = text.len();
+            self.open = None;
+            return;
         }
         self.read_escapes(text, offset, scanned);
     }
@@ -68,6 +71,12 @@ impl Reader {
     /// The reading, if it may say something else than the text.
     pub(crate) fn reading(&self) -> Option<&Reading> {
         self.is_reading.then_some(&self.reading)
+    }
+
+    /// Whether the text is its own reading.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.is_reading && self.open.is_none()
     }
 
     /// Where in the text an escape begins that is not complete, when there is no reading.

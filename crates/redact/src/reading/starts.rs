@@ -118,3 +118,18 @@ pub(super) static MAY_BEGIN: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::{MAY_BEGIN, special_bytes};
+
+    #[test]
+    fn no_byte_with_which_an_escape_may_begin_is_passed_over() {
+        for byte in 0..=u8::MAX {
+            let mut chunk = [b'a'; 64];
+            chunk[13] = byte;
+            let may_begin = MAY_BEGIN[usize::from(byte)];
+            assert!(!may_begin || special_bytes(&chunk) == 1 << 13, "{byte}");
+        }
+    }
+}
