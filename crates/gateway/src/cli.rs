@@ -170,6 +170,7 @@ fn serve_with_log(arguments: &ServeArguments) -> Result<(), String> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    return_memory();
     hide_memory();
     allow_descriptors();
     adopt_orphans();
@@ -180,6 +181,15 @@ fn serve_with_log(arguments: &ServeArguments) -> Result<(), String> {
     let outcome = runtime.block_on(serve_until_signalled(loaded.settings, &search_path));
     runtime.shutdown_timeout(LAST_MOMENT);
     outcome
+}
+
+/// Has the allocator return freed memory to the system about ten seconds after a burst, from a thread of its
+/// own, even if nothing is asked of the gateway meanwhile. Only here: the launcher of sandboxes, which is
+/// this program too, can make a user namespace only while it has a single thread.
+fn return_memory() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "freed memory is returned to the system late");
+    }
 }
 
 /// Keeps other processes of the same user, Codex's above all, from reading this one's environment and
