@@ -167,7 +167,7 @@ async fn turns_of_a_process_that_went_deaf_fail_at_once() {
         other.expect_frame("delta").await;
         let problem = app.ask(text).await.problem(502, "codex_failed");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("did not listen"), "{text}: {detail}");
+        assert!(detail.contains("stopped reading"), "{text}: {detail}");
         let error = other.expect_frame("error").await;
         assert_eq!(error["error"]["code"], "codex_failed");
         until("its end", || !is_alive(pids[0])).await;
