@@ -3,4 +3,5 @@
 mod failures;
 mod finish;
 mod redaction;
+mod spellings;
 mod way_out;
