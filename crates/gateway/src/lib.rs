@@ -1,4 +1,4 @@
-//! Portcullis: the guarded gate in front of the Codex CLI.
+//! Portcullis: a self-hosted gateway for the OpenAI Codex CLI.
 //!
 //! The straight line of a call: [`http`] → [`calls`] → [`admission`], [`broker`] → [`config`], [`error`].
 //! ARCHITECTURE.md walks through one.

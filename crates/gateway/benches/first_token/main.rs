@@ -30,7 +30,7 @@ const PROCESS_ROUNDS: usize = 12;
 /// Between two questions, so that neither pays for the other's tidying up.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// DESIGN.md, section 15: at most this many times the bare client, plus the milliseconds.
+/// The most that the median may be: this many times the bare client's, plus the milliseconds.
 const LIMIT_RATIO: f64 = 1.15;
 const LIMIT_EXTRA_MS: f64 = 3.0;
 

@@ -3,7 +3,7 @@ pub(in crate::http) async fn show() -> &'static str {
     concat!(
         "Portcullis ",
         env!("CARGO_PKG_VERSION"),
-        ": the guarded gate in front of the Codex CLI.\n\n",
+        ": a self-hosted gateway for the OpenAI Codex CLI.\n\n",
         "POST /chat     ask a question: {\"message\": \"…\", \"context\": \"…\", \"stream\": true}\n",
         "GET  /skills   what can be run with {\"mode\": \"tool\", \"skill\": \"…\", \"extra\": {…}}\n",
         "GET  /livez    is the process alive\n",
