@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::authentication::Authenticator;
 use crate::admission::Admission;
 use crate::calls::chat::Chat;
 use crate::calls::lifecycle::{CallParts, Calls};
@@ -176,6 +177,7 @@ impl App {
             sandbox: status,
         };
         let state = Arc::new(AppState {
+            authenticator: Authenticator::None,
             calls,
             skills,
             health,

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     MissingMessage,
     MissingSkill,
     UnknownSkill,
+    Unauthenticated,
+    Forbidden,
     OriginNotAllowed,
     NotFound,
     MethodNotAllowed,
@@ -50,6 +52,9 @@ pub enum ErrorCode {
     InvalidRequest,
     InvalidExtra,
     TooManySkillCalls,
+    RateLimited,
+    TooManyTurns,
+    BudgetExhausted,
     ClientGone,
     Internal,
     CodexFailed,
@@ -58,6 +63,7 @@ pub enum ErrorCode {
     BadToolOutput,
     Overloaded,
     Draining,
+    DatabaseUnavailable,
     WorkspaceChanging,
     CodexUnavailable,
     DeadlineExceeded,
@@ -72,6 +78,8 @@ impl ErrorCode {
             Self::MissingMessage => ("missing_message", 400, "There is no message"),
             Self::MissingSkill => ("missing_skill", 400, "There is no skill"),
             Self::UnknownSkill => ("unknown_skill", 400, "There is no such skill"),
+            Self::Unauthenticated => ("unauthenticated", 401, "Who calls is not known"),
+            Self::Forbidden => ("forbidden", 403, "The caller may not do this"),
             Self::OriginNotAllowed => ("origin_not_allowed", 403, "This origin is not allowed"),
             Self::NotFound => ("not_found", 404, "There is nothing here"),
             Self::MethodNotAllowed => ("method_not_allowed", 405, "This method is not allowed"),
@@ -91,6 +99,9 @@ impl ErrorCode {
                 422,
                 "The model has made all the calls it may",
             ),
+            Self::RateLimited => ("rate_limited", 429, "Too many requests"),
+            Self::TooManyTurns => ("too_many_turns", 429, "Too many calls at once"),
+            Self::BudgetExhausted => ("budget_exhausted", 429, "The budget is used up"),
             Self::ClientGone => ("client_gone", 499, "The client went away"),
             Self::Internal => ("internal", 500, "The gateway failed"),
             Self::CodexFailed => ("codex_failed", 502, "Codex failed"),
@@ -99,6 +110,9 @@ impl ErrorCode {
             Self::BadToolOutput => ("bad_tool_output", 502, "The skill's output is not valid"),
             Self::Overloaded => ("overloaded", 503, "The gateway is full"),
             Self::Draining => ("draining", 503, "The gateway is shutting down"),
+            Self::DatabaseUnavailable => {
+                ("database_unavailable", 503, "The database does not answer")
+            }
             Self::WorkspaceChanging => (
                 "workspace_changing",
                 503,
@@ -125,9 +139,11 @@ impl ErrorCode {
     const fn retry_after(self) -> Option<Duration> {
         match self {
             // Of a deadline only where Codex had not begun: the call spent its time in the queue.
-            Self::Overloaded | Self::WorkspaceChanging | Self::DeadlineExceeded => {
-                Some(Duration::from_secs(2))
-            }
+            Self::Overloaded
+            | Self::DatabaseUnavailable
+            | Self::WorkspaceChanging
+            | Self::TooManyTurns
+            | Self::DeadlineExceeded => Some(Duration::from_secs(2)),
             Self::CodexUnavailable => Some(Duration::from_secs(10)),
             Self::Draining => Some(Duration::from_secs(5)),
             _ => None,

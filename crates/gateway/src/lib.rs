@@ -3,6 +3,7 @@
 //! The straight line of a call: [`http`] → [`calls`] → [`admission`], [`broker`] → [`config`], [`error`].
 //! ARCHITECTURE.md walks through one.
 
+pub mod access;
 pub mod admission;
 pub mod app;
 pub mod calls;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use runner::Deadline;
 
 use super::record::Record;
+use crate::access::caller::Caller;
 
 /// One call of the model or of a skill. It is made when the head of its request has arrived.
 #[derive(Debug)]
@@ -16,22 +17,6 @@ pub struct Call {
     pub record: Record,
 }
 
-/// On whose behalf a call is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Processes, places in the queue and credentials are kept apart by it.
-    pub tenant: String,
-    /// The public part of the key that the caller has shown.
-    pub key_id: Option<String>,
-    pub scopes: Scopes,
-}
-
-/// What a caller may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scopes {
-    Everything,
-}
-
 impl Call {
     pub fn new(record: Record, caller: Caller, timeout: Duration) -> Self {
         Self {
@@ -40,17 +25,6 @@ impl Call {
             deadline: Deadline::after(timeout.saturating_sub(record.accepted().elapsed())),
             caller,
             record,
-        }
-    }
-}
-
-impl Caller {
-    /// Whoever calls, as long as there is no access control.
-    pub fn everybody() -> Self {
-        Self {
-            tenant: "default".to_owned(),
-            key_id: None,
-            scopes: Scopes::Everything,
         }
     }
 }

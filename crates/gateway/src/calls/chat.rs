@@ -50,11 +50,23 @@ struct FollowedTurn<'call> {
 
 impl Chat {
     pub fn prepare(&self, request: ChatRequest, call: &Call) -> Result<PreparedChat, Problem> {
+        if !call.caller.scopes.allow_chat() {
+            return Err(Problem::new(
+                ErrorCode::Forbidden,
+                "This key may not chat: it lacks the scope \"chat\".",
+            ));
+        }
         call.record.facts().driver = Some(self.turns.driver.name());
         self.refuse_what_the_cli_cannot_do(&request)?;
         let workspace = request.workspace.as_deref();
         let most = self.settings.max_skill_calls;
-        let grants = ToolGrants::new(&self.skills, &request.skills, workspace, most)?;
+        let grants = ToolGrants::new(
+            &self.skills,
+            &call.caller.scopes,
+            &request.skills,
+            workspace,
+            most,
+        )?;
         Ok(PreparedChat { request, grants })
     }
 

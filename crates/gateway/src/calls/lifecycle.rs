@@ -66,8 +66,6 @@ impl Calls {
 fn begin_record(request: &Request, call: &Call) {
     let mut facts = call.record.facts();
     facts.outcome = Outcome::Failed(Problem::new(ErrorCode::Internal, ""));
-    facts.tenant = Some(call.caller.tenant.clone());
-    facts.key_id.clone_from(&call.caller.key_id);
     match request {
         Request::Chat(request) => {
             facts.mode = Some(Mode::Chat);

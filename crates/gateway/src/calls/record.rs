@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use broker::Usage;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::access::caller::Caller;
 use crate::error::{ErrorCode, Problem};
 
 /// A handle of one request's record. Clones are handles of the same record.
@@ -101,6 +102,12 @@ impl Record {
     /// To add what has become known. Held for no longer than that.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.facts.lock()
+    }
+
+    pub fn called_by(&self, caller: &Caller) {
+        let mut facts = self.facts();
+        facts.tenant = Some(caller.tenant.clone());
+        facts.key_id.clone_from(&caller.key_id);
     }
 
     pub fn admitted(&self) {

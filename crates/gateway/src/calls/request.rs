@@ -14,7 +14,6 @@ use bounded_json::{JsonRefusal, Place};
 use serde_json::value::RawValue;
 use skills::ToolRequest;
 
-use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 
 use known::Known;
@@ -41,11 +40,12 @@ pub enum Request {
 }
 
 impl Parsed {
-    /// Reads the body. The problem lists everything that is wrong with it. `declares` says whether a skill has a
+    /// Reads the body. The problem lists everything that is wrong with it. `models` are those
+    /// that the caller may name; `declares` says whether a skill has a
     /// parameter of a name.
     pub fn read(
         body: &[u8],
-        settings: &ChatSettings,
+        models: &[&str],
         declares: impl Fn(&str, &str) -> bool,
     ) -> Result<Self, Problem> {
         let body = encoding::text_of(body)?;
@@ -62,7 +62,7 @@ impl Parsed {
                 "The body must be a JSON object, such as {\"message\": \"…\"}.",
             ),
         })?;
-        reader.read(settings, declares)
+        reader.read(models, declares)
     }
 }
 
@@ -94,7 +94,7 @@ impl<'body> Reader<'body> {
 
     fn read(
         mut self,
-        settings: &ChatSettings,
+        models: &[&str],
         declares: impl Fn(&str, &str) -> bool,
     ) -> Result<Parsed, Problem> {
         let mode = self.string("mode")?;
@@ -146,7 +146,7 @@ impl<'body> Reader<'body> {
                 .filter(|message| !message.trim().is_empty())
                 .ok_or_else(missing_message)?;
             let context = context.filter(|context| !context.is_empty());
-            let request = ChatRequest::read(self.body, message, context, extra, settings)?;
+            let request = ChatRequest::read(self.body, message, context, extra, models)?;
             Request::Chat(request)
         };
         Ok(Parsed { request, stream })

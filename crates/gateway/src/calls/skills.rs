@@ -12,6 +12,7 @@ use redact::Redactor;
 use runner::Deadline;
 use serde_json::{Map, Value};
 
+use crate::access::scopes::Scopes;
 use crate::error::{ErrorCode, Problem};
 
 /// Clones share one catalogue, which can be replaced while calls run.
@@ -76,16 +77,17 @@ impl Skills {
         }
     }
 
-    pub fn find(&self, name: &str) -> Result<Arc<Skill>, Problem> {
-        let skill = self.catalogue().get(name).cloned();
-        skill.ok_or_else(unknown_skill)
+    /// A skill, if there is one of that name that `scopes` allow.
+    pub fn find(&self, name: &str, scopes: &Scopes) -> Result<Arc<Skill>, Problem> {
+        let catalogue = self.catalogue();
+        let skill = catalogue.get(name).filter(|skill| may_call(scopes, skill));
+        skill.cloned().ok_or_else(unknown_skill)
     }
 
-    /// Whether a skill takes a value of this name in `extra`.
-    pub fn takes(&self, skill: &str, name: &str) -> bool {
-        let catalogue = self.catalogue();
-        let skill = catalogue.get(skill);
-        skill.is_some_and(|skill| skill.takes(name))
+    /// Whether a skill that `scopes` allow takes a value of this name in `extra`.
+    pub fn takes(&self, skill: &str, name: &str, scopes: &Scopes) -> bool {
+        let skill = self.find(skill, scopes);
+        skill.is_ok_and(|skill| skill.takes(name))
     }
 
     /// Runs a skill for a turn whose model calls it: the same schema, sandbox, limits and redaction as for
@@ -107,10 +109,11 @@ impl Skills {
         Ok(running.await?)
     }
 
-    /// What a caller may know of each skill: `GET /skills`, and the tools of a model.
-    pub fn offers(&self) -> Vec<Value> {
+    /// What a caller may know of each skill that `scopes` allow: `GET /skills`.
+    pub fn offers(&self, scopes: &Scopes) -> Vec<Value> {
         let catalogue = self.catalogue();
-        let offers = catalogue.iter().map(|skill| skill.offer(self.workspaces()));
+        let allowed = catalogue.iter().filter(|skill| may_call(scopes, skill));
+        let offers = allowed.map(|skill| skill.offer(self.workspaces()));
         offers.collect()
     }
 
@@ -129,6 +132,10 @@ impl Skills {
             "{{\"mode\": \"tool\", \"skill\": \"{SEARCH}\", \"message\": \"test\"{extra}, \"stream\": false}}"
         ))
     }
+}
+
+fn may_call(scopes: &Scopes, skill: &Skill) -> bool {
+    scopes.allow_skill(skill.name.as_str(), &skill.scopes)
 }
 
 /// Without the skills that cannot be run with this driver, each named in the log.

@@ -54,7 +54,7 @@ impl Tool {
         request: ToolRequest,
         call: &Call,
     ) -> Result<PreparedTool, Problem> {
-        let skill = self.skills.find(&request.skill)?;
+        let skill = self.skills.find(&request.skill, &call.caller.scopes)?;
         let message = request.message.is_some() && !skill.takes_message();
         let context = request.context.is_some() && !skill.takes_context();
         let unused = [("message", message), ("context", context)];

@@ -15,6 +15,7 @@ use super::call::Call;
 use super::prompt::caps::{Keep, cap};
 use super::result::milliseconds::milliseconds;
 use super::skills::{Skills, unknown_skill};
+use crate::access::scopes::Scopes;
 use crate::error::{ErrorCode, FieldError, Problem};
 use crate::logging::RECORD;
 
@@ -69,9 +70,10 @@ pub struct ToolContext<'call> {
 }
 
 impl ToolGrants {
-    /// Grants the skills of these names, `limit` calls in all.
+    /// Grants those skills of these names that `scopes` allow, `limit` calls in all.
     pub fn new(
         skills: &Skills,
+        scopes: &Scopes,
         names: &[String],
         workspace: Option<&str>,
         limit: u32,
@@ -79,7 +81,7 @@ impl ToolGrants {
         let mut granted: Vec<Arc<Skill>> = Vec::new();
         let mut errors = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            let skill = skills.find(name)?;
+            let skill = skills.find(name, scopes)?;
             if matches!(skill.run, Run::Codex(_)) {
                 let detail = "is a turn of Codex itself, which no other turn can call";
                 let index = index.to_string();

@@ -1,5 +1,6 @@
 //! What every request passes on its way to a route, in one list.
 
+mod authenticate;
 mod conclude;
 mod cross_origin;
 mod crowding;
@@ -12,6 +13,15 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
 use super::state::AppState;
+
+/// Of the routes that are for known callers alone.
+pub(super) fn authenticated(
+    routes: Router<Arc<AppState>>,
+    state: &Arc<AppState>,
+) -> Router<Arc<AppState>> {
+    let state = Arc::clone(state);
+    routes.route_layer(from_fn_with_state(state, authenticate::authenticate))
+}
 
 /// A request passes the last layer first, and its answer passes it last.
 pub(super) fn wrap(routes: Router<Arc<AppState>>, state: &Arc<AppState>) -> Router<Arc<AppState>> {

@@ -16,10 +16,11 @@ use super::request_info::CHAT;
 use super::state::AppState;
 
 pub fn router(state: Arc<AppState>) -> Router {
-    let routes = Router::new()
-        .route("/", get(index::show))
+    let for_callers = Router::new()
         .route(CHAT, post(chat::answer))
-        .route("/skills", get(skills::list))
+        .route("/skills", get(skills::list));
+    let routes = middleware::authenticated(for_callers, &state)
+        .route("/", get(index::show))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -1,5 +1,6 @@
 use redact::Redactor;
 
+use crate::access::authentication::Authenticator;
 use crate::calls::lifecycle::Calls;
 use crate::calls::skills::Skills;
 use crate::config::{ChatSettings, ServerSettings};
@@ -10,6 +11,7 @@ use super::body::parsing::Parsing;
 
 /// What the handlers and the middleware share.
 pub struct AppState {
+    pub authenticator: Authenticator,
     pub calls: Calls,
     pub skills: Skills,
     pub health: Health,

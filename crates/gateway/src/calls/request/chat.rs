@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::extra::{for_each, ignore, note};
 use super::known::Known;
 use super::malformed::malformed;
-use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 
 /// The protocol takes any word; these are the ones that models are known to take.
@@ -40,7 +39,7 @@ const SKILLS: JsonLimits = JsonLimits {
 pub struct ChatRequest {
     pub message: String,
     pub context: Option<String>,
-    /// One of the allowed models.
+    /// One of those that the caller may name.
     pub model: Option<String>,
     pub reasoning_effort: Option<String>,
     pub output_schema: Option<Value>,
@@ -58,7 +57,7 @@ impl ChatRequest {
         message: String,
         context: Option<String>,
         extra: Option<&str>,
-        settings: &ChatSettings,
+        models: &[&str],
     ) -> Result<Self, Problem> {
         let mut ignored_extra = Vec::new();
         let mut known = Known::new([
@@ -78,7 +77,7 @@ impl ChatRequest {
             known,
             errors: Vec::new(),
         };
-        let models = settings.allowed_models.iter().map(String::as_str);
+        let models = models.iter().copied();
         let efforts = REASONING_EFFORTS.iter().copied();
         let mut request = Self {
             message,

@@ -1,23 +1,11 @@
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::*;
 
-fn settings() -> ChatSettings {
-    ChatSettings {
-        stream_enabled: true,
-        timeout: Duration::from_mins(2),
-        max_input_chars: 8000,
-        max_context_chars: 200_000,
-        max_output_chars: 400_000,
-        max_skill_calls: 8,
-        allowed_models: vec!["small".to_owned(), "large".to_owned()],
-    }
-}
+const MODELS: [&str; 2] = ["small", "large"];
 
 fn read(body: &str) -> Result<Parsed, Problem> {
-    Parsed::read(body.as_bytes(), &settings(), |_, _| true)
+    Parsed::read(body.as_bytes(), &MODELS, |_, _| true)
 }
 
 fn parse(body: &str) -> Result<ChatRequest, Problem> {
@@ -157,7 +145,7 @@ fn what_is_not_json_is_told_by_its_place_and_not_repeated() {
 
 #[test]
 fn a_body_in_another_encoding_is_told_so() {
-    let read = |body: &[u8]| Parsed::read(body, &settings(), |_, _| true);
+    let read = |body: &[u8]| Parsed::read(body, &MODELS, |_, _| true);
     for body in [
         b"\x1f\x8b\x08".as_slice(),
         b"\x28\xb5\x2f\xfd",
@@ -211,7 +199,7 @@ fn what_a_skill_does_not_take_is_named_and_not_read() {
     let wide = vec!["{\"\":0}"; 10_000].join(",");
     let body =
         format!("{{\"mode\":\"tool\",\"skill\":\"s\",\"extra\":{{\"x\":[{wide}],\"query\":[1]}}}}");
-    let parsed = Parsed::read(body.as_bytes(), &settings(), |skill, name| {
+    let parsed = Parsed::read(body.as_bytes(), &MODELS, |skill, name| {
         skill == "s" && name == "query"
     });
     let Request::Tool(request) = parsed.unwrap().request else {

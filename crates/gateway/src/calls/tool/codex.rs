@@ -14,6 +14,7 @@ use skills::{CodexRun, Completed, Prepared, ResultForm, Skill, SkillError, Statu
 use tokio::time::timeout_at;
 
 use super::{Ended, EndedTurn, Tool};
+use crate::access::scopes::Scopes;
 use crate::calls::call::Call;
 use crate::calls::prompt::Question;
 use crate::calls::result::finish_reason::FinishReason;
@@ -42,7 +43,14 @@ impl Tool {
         }
         let skill = prepared.skill.clone();
         let workspace = prepared.workspace.as_ref().map(|one| one.name.as_str());
-        let mut grants = ToolGrants::new(&self.skills, &run.skills, workspace, MAX_CALLS)?;
+        let mut grants = ToolGrants::new(
+            &self.skills,
+            // Whoever wrote the skill decides what it may use.
+            &Scopes::everything(),
+            &run.skills,
+            workspace,
+            MAX_CALLS,
+        )?;
         let model = run.model.clone().unwrap_or_else(|| self.model.clone());
         let mut prompt = self.prompt(&prepared, run).await?;
         let deadline = call.deadline.min_after(skill.deadline);

@@ -20,7 +20,7 @@ pub(in crate::http) fn preflight() -> Response {
         ),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, x-request-id"),
+            HeaderValue::from_static("authorization, content-type, x-api-key, x-request-id"),
         ),
         // Seconds.
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),

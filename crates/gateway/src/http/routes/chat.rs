@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::calls::call::{Call, Caller};
+use crate::access::caller::Caller;
+use crate::calls::call::Call;
 use crate::calls::request::Parsed;
 use crate::calls::result::CallResult;
 use crate::calls::run::{RunEvent, RunFollower};
@@ -23,9 +24,10 @@ use crate::http::{problem, sse};
 pub(in crate::http) async fn answer(
     State(state): State<Arc<AppState>>,
     Extension(info): Extension<RequestInfo>,
+    Extension(caller): Extension<Caller>,
     request: http::Request<Body>,
 ) -> Response {
-    match handle(&state, &info, request).await {
+    match handle(&state, &info, caller, request).await {
         Ok(response) => response,
         Err(problem) => problem::response(problem),
     }
@@ -34,18 +36,21 @@ pub(in crate::http) async fn answer(
 async fn handle(
     state: &Arc<AppState>,
     info: &RequestInfo,
+    caller: Caller,
     request: http::Request<Body>,
 ) -> Result<Response, Problem> {
     let settings = &state.chat_settings;
-    let call = Call::new(info.record.clone(), Caller::everybody(), settings.timeout);
+    let call = Call::new(info.record.clone(), caller, settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
     let reading = state.bodies.read(request, info.peer, settings.timeout);
     let body = reading.await?;
     let reader = Arc::clone(state);
+    let scopes = call.caller.scopes.clone();
     let parsing = state.parsing.run(body, call.deadline, move |bytes| {
-        let takes = |skill: &str, name: &str| reader.skills.takes(skill, name);
-        Parsed::read(bytes, &reader.chat_settings, takes)
+        let takes = |skill: &str, name: &str| reader.skills.takes(skill, name, &scopes);
+        let allowed = &reader.chat_settings.allowed_models;
+        Parsed::read(bytes, &scopes.models(allowed), takes)
     });
     let Parsed {
         request,
