@@ -25,12 +25,7 @@ pub(in crate::http) async fn authenticate(
     next: Next,
 ) -> Response {
     let caller = match credential(request.headers()) {
-        Ok(credential) => {
-            state
-                .authenticator
-                .authenticate(credential, info.peer)
-                .await
-        }
+        Ok(credential) => state.authenticator.authenticate(credential, info.peer),
         Err(refusal) => Err(refusal),
     };
     match caller {
