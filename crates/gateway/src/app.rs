@@ -33,9 +33,10 @@ use crate::calls::turn::Turns;
 use crate::config::{CodexSettings, PoolSettings, Settings};
 use crate::descriptors;
 use crate::health::Health;
-use crate::http::server::ConnectionLimits;
+use crate::http::server::{ConnectionLimits, Transport};
 use crate::http::{self, AppState, Bodies, BodyLimits, Parsing};
 use crate::sandbox::{self, EstablishError, Established, Surroundings};
+use crate::tls::{Certificates, TlsError};
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
@@ -52,6 +53,7 @@ pub struct App {
     /// With the demo model: the CLI that asks it, for people.
     demo_cli: Option<String>,
     connections: ConnectionLimits,
+    transport: Transport,
     kill_grace: Duration,
     shutdown: Shutdown,
 }
@@ -93,6 +95,8 @@ pub enum StartError {
     )]
     Version { found: String },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Skills(#[from] CatalogueError),
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -114,6 +118,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let connections = descriptors::connection_limits(&settings);
+        let transport = transport(&settings)?;
         let address = settings.server.bind;
         let listener = TcpListener::bind(address)
             .await
@@ -197,6 +202,7 @@ impl App {
             client,
             demo_cli: demo_cli(&settings.provider, settings.codex.bin.as_deref()),
             connections,
+            transport,
             kill_grace: settings.codex.kill_grace,
             shutdown,
         })
@@ -211,13 +217,22 @@ impl App {
         &self.state.skills
     }
 
+    /// With TLS, what is shown to callers.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        match &self.transport {
+            Transport::Tls(certificates) => Some(certificates),
+            Transport::Plain | Transport::PlainWithHttp2 => None,
+        }
+    }
+
     pub fn client(&self) -> &CodexClient {
         &self.client
     }
 
     /// What to try first.
     pub fn greeting(&self) -> String {
-        let address = self.address;
+        let scheme = self.certificates().map_or("http", |_| "https");
+        let url = format!("{scheme}://{}", self.address);
         let model = self.demo_cli.as_ref().map_or_else(String::new, |cli| {
             format!(
                 "The demo model answers: {cli} runs, nothing leaves this machine.\n\
@@ -226,13 +241,13 @@ impl App {
         });
         let skill = match self.state.skills.example() {
             Some(body) => format!(
-                "  curl http://{address}/chat -H 'Content-Type: application/json' \\\n       -d '{body}'\n\n"
+                "  curl {url}/chat -H 'Content-Type: application/json' \\\n       -d '{body}'\n\n"
             ),
             None => String::new(),
         };
         format!(
-            "Portcullis listens on http://{address}\n{model}\n  \
-             curl -N http://{address}/chat -H 'Content-Type: application/json' \\\n       \
+            "Portcullis listens on {url}\n{model}\n  \
+             curl -N {url}/chat -H 'Content-Type: application/json' \\\n       \
              -d '{{\"message\": \"What does a portcullis do?\"}}'\n\n{skill}"
         )
     }
@@ -247,13 +262,21 @@ impl App {
             shutdown,
             kill_grace,
             connections,
+            transport,
             ..
         } = self;
         let drain = state.settings.drain;
+        if let Transport::Tls(certificates) = &transport {
+            let closing = shutdown.closing.clone();
+            shutdown
+                .tasks
+                .spawn(certificates.clone().follow_files(closing));
+        }
         let serving = shutdown.tasks.spawn({
             let tasks = shutdown.tasks.clone();
             let closing = shutdown.closing.clone();
             let service = http::server::Service {
+                transport,
                 redactor: state.redactor.clone(),
                 router: http::router(state),
             };
@@ -290,6 +313,14 @@ impl App {
         }
         tracing::info!("stopped");
     }
+}
+
+fn transport(settings: &Settings) -> Result<Transport, TlsError> {
+    Ok(match &settings.tls {
+        Some(files) => Transport::Tls(Certificates::load(files.clone())?),
+        None if settings.server.h2c => Transport::PlainWithHttp2,
+        None => Transport::Plain,
+    })
 }
 
 fn start_calls(

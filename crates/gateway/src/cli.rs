@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::{self, Environment, Overrides, Settings};
 use crate::logging;
+use crate::tls::Certificates;
 
 /// A self-hosted gateway for the OpenAI Codex CLI.
 #[derive(Debug, Parser)]
@@ -35,7 +36,8 @@ const SETTINGS_HELP: &str = "Settings come from built-in defaults, then the file
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve calls until SIGTERM or SIGINT; a second signal ends at once. SIGHUP reads the skills again.
+    /// Serve calls until SIGTERM or SIGINT; a second signal ends at once. SIGHUP reads the skills and the TLS files
+    /// again.
     Serve(ServeArguments),
     /// Copy standard input to standard output with secrets replaced, in constant memory.
     Redact(filter::Arguments),
@@ -240,6 +242,7 @@ async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Resul
         tracing::warn!(%error, "the greeting could not be printed");
     }
     let skills = app.skills().clone();
+    let certificates = app.certificates().cloned();
     let mut hangup = Signals::install_one(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     let run = app.run(stop.clone().cancelled_owned());
@@ -249,6 +252,7 @@ async fn serve_until_signalled(settings: Settings, search_path: &OsStr) -> Resul
             () = &mut run => return Ok(()),
             () = signals.next() => break stop.cancel(),
             _ = hangup.recv() => {
+                certificates.iter().for_each(Certificates::reload);
                 let skills = skills.clone();
                 tokio::task::spawn_blocking(move || skills.reload());
             }

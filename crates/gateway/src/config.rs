@@ -6,7 +6,6 @@
 //! struct in `sections/`; reading, refusals, `config print`, `config defaults` and `docs/settings.md` are
 //! made from that one declaration.
 
-mod bounded_file;
 mod checks;
 mod declaration;
 mod diagnostics;

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admission;
 pub mod app;
+mod bounded_file;
 pub mod calls;
 pub mod cli;
 pub mod config;
@@ -16,3 +17,4 @@ pub mod health;
 pub mod http;
 mod logging;
 pub mod sandbox;
+pub mod tls;

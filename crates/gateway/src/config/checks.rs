@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use redact::Redactor;
 
+use crate::tls::{TlsError, TlsFile};
+
 use super::format::{host_over_http, is_host_alone, misspelt_level, workspace};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -18,6 +20,7 @@ pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor
     check_workspaces(sections, layers);
     check_provider_address(sections, layers);
     check_limits(sections, layers);
+    check_tls(sections, layers);
     if let Some(level) = misspelt_level(&sections.log.filter) {
         let detail =
             format!("a word of it is taken for the name of a module; did you mean {level}?");
@@ -158,6 +161,51 @@ fn check_limits(sections: &Sections, layers: &mut Layers) {
         );
         let caps = ["chat.max_input_chars", "chat.max_context_chars"];
         layers.warn_of(&["server.max_body_bytes", caps[0], caps[1]], detail);
+    }
+}
+
+/// The files are there, can be used, and fit together.
+fn check_tls(sections: &Sections, layers: &mut Layers) {
+    const PATHS: [&str; 3] = ["tls.cert_file", "tls.key_file", "tls.client_ca_file"];
+    let [certificate, key, client_ca] = PATHS;
+    let tls = &sections.tls;
+    match (&tls.cert_file, &tls.key_file) {
+        (None, None) if tls.client_ca_file.is_some() => {
+            let detail = "needs TLS: set PORTCULLIS_TLS_CERT_FILE and PORTCULLIS_TLS_KEY_FILE too";
+            layers.refuse_for(&[client_ca, certificate, key], vec![detail.to_owned()]);
+        }
+        (Some(_), None) => {
+            let detail = "needs its key: set PORTCULLIS_TLS_KEY_FILE too";
+            layers.refuse_for(&[certificate, key], vec![detail.to_owned()]);
+        }
+        (None, Some(_)) => {
+            let detail = "needs its certificate: set PORTCULLIS_TLS_CERT_FILE too";
+            layers.refuse_for(&[key, certificate], vec![detail.to_owned()]);
+        }
+        _ => {}
+    }
+    let Some(files) = tls.files() else { return };
+    match files.load() {
+        Ok(loaded) => {
+            if let Some(notice) = loaded.validity.notice() {
+                layers.warn_of(&PATHS, notice);
+            }
+            if loaded.key_is_open {
+                layers.warn_of(&[key], "the file can be read by others: chmod 600 it");
+            }
+        }
+        Err(TlsError { file, detail }) => {
+            let path = match file {
+                TlsFile::Certificate => certificate,
+                TlsFile::Key => key,
+                TlsFile::ClientCa => client_ca,
+            };
+            layers.refuse_for(&[path, certificate, key, client_ca], vec![detail]);
+        }
+    }
+    if sections.server.h2c {
+        let detail = "has no effect: with TLS, HTTP/2 is offered in the handshake";
+        layers.warn_of(&["server.h2c", certificate], detail);
     }
 }
 

@@ -6,12 +6,12 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::bounded_file;
 use super::declaration::{Form, Setting};
 use super::format::absolute;
 use super::layers::Layers;
 use super::nearest::nearest;
 use super::origin::Origin;
+use crate::bounded_file;
 
 const FILE_LIMIT_BYTES: u64 = 1024 * 1024;
 

@@ -34,6 +34,7 @@ const FORMATS: &[Format] = &[
     plain("directory", "the path of a directory, made if it is missing", path::directory),
     plain("executable", "the path of an executable file", path::executable),
     plain("certificates", "the path of a file of PEM certificates", path::certificates),
+    plain("pem-file", "the path of a PEM file", path::absolute),
     plain("redaction-rules", "the path of a file of redaction rules", path::absolute),
     plain("secret", "a secret of visible ASCII characters", secret::from_text),
     plain("hosts", "host names without ports", address::host),

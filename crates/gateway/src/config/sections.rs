@@ -13,11 +13,14 @@ mod provider;
 mod redaction;
 mod server;
 mod skills;
+mod tls;
 
 use broker::ProviderSettings;
 use redact::Redactor;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::tls::TlsFiles;
 
 pub use chat::ChatSettings;
 pub use codex::{CodexSettings, PoolSettings, SandboxMode, SandboxSection};
@@ -39,6 +42,7 @@ pub(super) struct Sections {
     pub(super) provider: provider::ProviderSection,
     pub(super) redaction: redaction::RedactionSection,
     pub(super) log: LogSettings,
+    pub(super) tls: tls::TlsSection,
 }
 
 /// Everything an operator can set, after every check has passed.
@@ -53,6 +57,8 @@ pub struct Settings {
     /// The built-in rules, as the file of rules changed them.
     pub redactor: Redactor,
     pub log: LogSettings,
+    /// Plain HTTP where there is none.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Sections {
@@ -64,6 +70,7 @@ impl Sections {
         chat.allowed_models.retain(|name| name != model);
         chat.allowed_models.insert(0, model.to_owned());
         Some(Settings {
+            tls: self.tls.files(),
             server: self.server,
             limits: self.limits,
             chat,

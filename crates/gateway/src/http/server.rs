@@ -2,6 +2,8 @@
 
 mod connections;
 mod socket;
+mod streams;
+mod transport;
 mod watched_body;
 mod write_timeout;
 
@@ -14,15 +16,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use redact::Redactor;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -31,11 +35,13 @@ use super::request_info::RequestInfo;
 
 use connections::{Connections, End, Place};
 use socket::{Socket, peer_left};
-use watched_body::{RequestBody, ResponseBody};
+use streams::Streams;
+use watched_body::{Answering, RequestBody, ResponseBody};
 use write_timeout::WriteTimeout;
 
 pub use connections::ConnectionLimits;
 pub(crate) use connections::PROBE_RESERVE;
+pub use transport::Transport;
 
 /// A client that takes nothing of its answer for this long is not there any more.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -51,11 +57,21 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// Of what a connection has received and not yet used, and of what it has still to send. Also the most
 /// that the head of a request may have.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: u32 = 64 * 1024;
+
+/// Requests at once on one connection of HTTP/2. Those of one address have a limit of their own.
+const MAX_STREAMS: u32 = 100;
+
+/// What a connection of HTTP/2 may have received and not yet used, of all its requests.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// An HTTP/2 client that says nothing is asked for a sign of life this often.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What every connection is served with.
 #[derive(Clone)]
 pub struct Service {
+    pub transport: Transport,
     pub router: Router,
     /// For what callers choose and get back, or the log.
     pub redactor: Redactor,
@@ -89,8 +105,15 @@ pub async fn serve(
             tracing::warn!(%address, "a connection was closed: its address has as many as it may");
             continue;
         };
-        let connection = connection(stream, address, place, service.clone(), closing.clone());
-        tracker.spawn(cut.clone().run_until_cancelled_owned(connection));
+        let connection = Connection {
+            stream: Arc::new(stream),
+            address,
+            place: Arc::new(place),
+            service: service.clone(),
+            tasks: tracker.clone(),
+            closing: closing.clone(),
+        };
+        tracker.spawn(cut.clone().run_until_cancelled_owned(connection.serve()));
     }
     drop(listener);
     if timeout(LAST_ANSWERS, connections.ended()).await.is_err() {
@@ -110,49 +133,108 @@ async fn accept(
     Ok((stream, address.ip()))
 }
 
-/// Serves one connection to its end.
-async fn connection(
-    stream: TcpStream,
+/// One client's connection.
+struct Connection {
+    stream: Arc<TcpStream>,
     address: IpAddr,
-    place: Place,
+    place: Arc<Place>,
     service: Service,
+    tasks: TaskTracker,
     closing: CancellationToken,
-) {
-    let (stream, place) = (Arc::new(stream), Arc::new(place));
-    let socket = Socket::new(Arc::clone(&stream), Arc::clone(&place));
-    let socket = TokioIo::new(WriteTimeout::new(socket, WRITE_LIMIT));
-    let answer = service_fn(|request| service.answer(request, address, &place));
-    let mut http = http1::Builder::new();
-    // The time of a head is measured by the place, apart from the time between two requests.
-    http.timer(TokioTimer::new())
-        .header_read_timeout(None::<Duration>)
-        .max_buf_size(BUFFER_BYTES);
-    let mut served = pin!(http.serve_connection(socket, answer));
-    let end = tokio::select! {
-        // What can be answered is, before anyone looks whether the client is still there.
-        biased;
-        // A connection that breaks is its client's affair; the call's own record says so.
-        _ = &mut served => return,
-        () = left(&stream, &place) => return,
-        () = closing.cancelled() => End::Idle,
-        end = place.must_end() => end,
-    };
-    if end == End::Head {
-        return;
-    }
-    served.as_mut().graceful_shutdown();
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut served => return,
-            () = left(&stream, &place) => return,
-            () = sleep(LAST_BYTES) => {}
+}
+
+impl Connection {
+    /// Serves it to its end.
+    async fn serve(self) {
+        let socket = Socket::new(Arc::clone(&self.stream), Arc::clone(&self.place));
+        let socket = WriteTimeout::new(socket, WRITE_LIMIT);
+        let connection = CancellationToken::new();
+        let _streams_end = connection.clone().drop_guard();
+        let http = http(Streams::new(&self.tasks, connection, WRITE_LIMIT));
+        match &self.service.transport {
+            Transport::Plain => self.serve_http(socket, http.http1_only()).await,
+            Transport::PlainWithHttp2 => self.serve_http(socket, http).await,
+            Transport::Tls(certificates) => {
+                let handshake = TlsAcceptor::from(certificates.current()).accept(socket);
+                let shaken = tokio::select! {
+                    biased;
+                    shaken = handshake => shaken,
+                    // It is a part of the wait for the first head, with its time limit, and ends when
+                    // others need the place.
+                    _ = self.place.must_end() => return,
+                    () = self.closing.cancelled() => return,
+                };
+                let socket = match shaken {
+                    Ok(socket) => socket,
+                    Err(error) => {
+                        tracing::debug!(address = %self.address, %error, "a TLS handshake failed");
+                        return;
+                    }
+                };
+                let http = if socket.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    http.http2_only()
+                } else {
+                    http.http1_only()
+                };
+                self.serve_http(socket, http).await;
+            }
         }
-        // Its next request may have been on the way.
-        if !place.has_request() {
+    }
+
+    async fn serve_http<S>(&self, socket: S, http: auto::Builder<Streams>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, place) = (&self.stream, &self.place);
+        let answer = service_fn(|request| self.service.answer(request, self.address, place));
+        let mut served = pin!(http.serve_connection(TokioIo::new(socket), answer));
+        let end = tokio::select! {
+            // What can be answered is, before anyone looks whether the client is still there.
+            biased;
+            // A connection that breaks is its client's affair; the call's own record says so.
+            _ = &mut served => return,
+            () = left(stream, place) => return,
+            () = self.closing.cancelled() => End::Idle,
+            end = place.must_end() => end,
+        };
+        if end == End::Head {
             return;
         }
+        served.as_mut().graceful_shutdown();
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut served => return,
+                () = left(stream, place) => return,
+                () = sleep(LAST_BYTES) => {}
+            }
+            // Its next request may have been on the way.
+            if !place.has_request() {
+                return;
+            }
+        }
     }
+}
+
+/// Both versions of HTTP, with the limits of each.
+fn http(streams: Streams) -> auto::Builder<Streams> {
+    let mut http = auto::Builder::new(streams);
+    // The time of a head is measured by the place, apart from the time between two requests.
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None::<Duration>)
+        .max_buf_size(BUFFER_BYTES as usize);
+    // The library's own limits hold against floods of resets, settings, pings and continuations.
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(BUFFER_BYTES)
+        .max_send_buf_size(BUFFER_BYTES as usize)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(BUFFER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(WRITE_LIMIT);
+    http
 }
 
 /// Returns when the client has gone and no part of a body is still to be read. So a call that was sent whole
@@ -171,15 +253,17 @@ impl Service {
         peer: IpAddr,
         place: &Arc<Place>,
     ) -> impl Future<Output = Result<Response<ResponseBody<Body>>, Infallible>> + use<> {
-        let is_crowded = place.request_begun(!request.body().is_end_stream());
-        let info = RequestInfo::new(&request, peer, is_crowded, &self.redactor);
-        let place = Arc::clone(place);
-        let mut request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&place))));
+        let has_body = !request.body().is_end_stream();
+        let speaks_http2 = request.version() == Version::HTTP_2;
+        let exchange = place.begin_request(peer, has_body, speaks_http2);
+        let answering = Answering(Arc::clone(&exchange));
+        let info = RequestInfo::new(&request, peer, exchange.is_crowded, &self.redactor);
+        let mut request = request.map(|body| Body::new(RequestBody::new(body, exchange)));
         request.extensions_mut().insert(info);
-        let answering = self.router.clone().oneshot(request);
+        let response = self.router.clone().oneshot(request);
         async move {
-            let response = answering.await?;
-            Ok(response.map(|body| ResponseBody::new(body, place)))
+            let response = response.await?;
+            Ok(response.map(|body| ResponseBody::new(body, answering)))
         }
     }
 }

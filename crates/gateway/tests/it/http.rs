@@ -4,6 +4,8 @@ mod answers;
 mod connections;
 mod disconnects;
 mod hostile;
+mod http2;
 mod readiness;
 mod refusals;
 mod streams;
+mod tls;

@@ -1,5 +1,6 @@
 //! What the tests share: callers, gateways, providers and programs, and what is asked of the system.
 
+pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod captured_log;
 pub(crate) mod codex;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::config::bounded_file;
+use crate::bounded_file;
 
 /// A bundle of every public root is a fifth of this.
 const CERTIFICATES_LIMIT_BYTES: u64 = 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use super::path::absolute;
 use super::text;
-use crate::config::bounded_file;
+use crate::bounded_file;
 
 const SECRET_FILE_LIMIT_BYTES: u64 = 64 * 1024;
 

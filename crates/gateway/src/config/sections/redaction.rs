@@ -4,7 +4,7 @@ use redact::Redactor;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::bounded_file;
+use crate::bounded_file;
 
 /// Names the file of rules.
 pub const REDACT_RULES_VARIABLE: &str = "PORTCULLIS_REDACT_RULES";

@@ -15,6 +15,10 @@ pub struct ServerSettings {
     #[schemars(extend("format" = "loopback-address"))]
     pub bind: SocketAddr,
 
+    /// Speaks HTTP/2 without TLS, too, to clients that begin with it. With TLS, HTTP/2 is always offered.
+    #[schemars(extend("env" = "PORTCULLIS_H2C", "default" = false))]
+    pub h2c: bool,
+
     /// Host headers accepted beside localhost and the loopback addresses: the names under which a proxy
     /// on this machine passes requests on.
     #[schemars(extend("env" = "PORTCULLIS_ALLOWED_HOSTS", "default" = [], "format" = "hosts"))]

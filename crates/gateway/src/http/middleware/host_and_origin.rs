@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 
 use crate::config::ServerSettings;
 use crate::error::{ErrorCode, Problem};
@@ -64,14 +64,24 @@ fn check(request: &Request, settings: &ServerSettings) -> Result<Option<HeaderVa
 }
 
 /// The absolute form of the request line goes before the header (RFC 9112, section 3.2.2). Two
-/// `Host` headers are none.
+/// `Host` headers are none, and so is one that contradicts `:authority` (RFC 9113, section 8.3.1).
 fn host(request: &Request) -> Option<Authority> {
-    if let Some(authority) = request.uri().authority() {
-        return Some(authority.clone());
-    }
     let mut values = request.headers().get_all(HOST).iter();
-    let host = values.next()?.to_str().ok()?.parse().ok()?;
-    values.next().is_none().then_some(host)
+    let header = values.next();
+    if values.next().is_some() {
+        return None;
+    }
+    if let Some(authority) = request.uri().authority() {
+        let is_same = header.is_none_or(|header| {
+            authority
+                .as_str()
+                .as_bytes()
+                .eq_ignore_ascii_case(header.as_bytes())
+        });
+        let is_clear = is_same || request.version() != Version::HTTP_2;
+        return is_clear.then(|| authority.clone());
+    }
+    header?.to_str().ok()?.parse().ok()
 }
 
 fn host_is_allowed(authority: &Authority, settings: &ServerSettings) -> bool {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -45,6 +45,9 @@ pub(in crate::http) struct Connections {
 struct State {
     next: u64,
     places: HashMap<u64, Entry>,
+    /// Requests under way, by the address of their client.
+    requests: HashMap<IpAddr, usize>,
+    /// Requests that are being answered.
     serving: usize,
 }
 
@@ -53,6 +56,11 @@ struct Entry {
     address: IpAddr,
     phase: Phase,
     since: Instant,
+    /// Requests under way whose bodies are coming; more than one with HTTP/2 alone.
+    bodies: usize,
+    /// Requests that are being answered.
+    serving: usize,
+    speaks_http2: bool,
     signals: Arc<Signals>,
 }
 
@@ -60,7 +68,7 @@ struct Entry {
 enum Phase {
     /// A head is awaited, or has begun.
     Head,
-    /// A request's body is coming.
+    /// Of every request under way the body is coming.
     Body,
     /// A request is answered.
     Serving,
@@ -84,6 +92,21 @@ pub(in crate::http) struct Place {
     signals: Arc<Signals>,
     unread_body: AtomicBool,
 }
+
+/// A request under way on a connection.
+#[derive(Debug)]
+pub(in crate::http) struct Exchange {
+    place: Arc<Place>,
+    client: IpAddr,
+    stage: AtomicU8,
+    /// More requests are under way than there may be.
+    pub(in crate::http) is_crowded: bool,
+}
+
+/// The stages of an exchange, in their order.
+const BODY: u8 = 0;
+const ANSWER: u8 = 1;
+const OVER: u8 = 2;
 
 /// Why a connection has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +168,9 @@ impl Connections {
             address,
             phase: Phase::Head,
             since: Instant::now(),
+            bodies: 0,
+            serving: 0,
+            speaks_http2: false,
             signals: Arc::clone(&signals),
         };
         state.places.insert(number, entry);
@@ -187,34 +213,45 @@ impl State {
 }
 
 impl Place {
-    /// Bytes have come: of the next head, if no request is being answered.
+    /// Bytes have come: of the next head, if no request is being answered. With HTTP/2 they may be anything.
     pub(in crate::http) fn received(&self) {
-        self.change(|phase| (phase == Phase::Idle).then_some(Phase::Head));
+        self.change(|entry| {
+            let begins = entry.phase == Phase::Idle && !entry.speaks_http2;
+            begins.then_some(Phase::Head)
+        });
     }
 
-    /// A request's head is here, with a body or without. Returns whether more requests are being answered
-    /// than there may be.
-    pub(in crate::http) fn request_begun(&self, has_body: bool) -> bool {
+    /// A request's head is here, with a body or without.
+    pub(in crate::http) fn begin_request(
+        self: &Arc<Self>,
+        client: IpAddr,
+        has_body: bool,
+        speaks_http2: bool,
+    ) -> Arc<Exchange> {
         self.unread_body.store(has_body, Ordering::Relaxed);
-        let phase = if has_body {
-            Phase::Body
-        } else {
-            Phase::Serving
-        };
-        self.change(|_| Some(phase));
-        let serving = self.connections.state.lock().serving;
-        serving > self.connections.limits.max
-    }
-
-    /// More of the body is here.
-    pub(in crate::http) fn body_progressed(&self) {
-        self.change(|phase| (phase == Phase::Body).then_some(Phase::Body));
-    }
-
-    /// The whole of the body is here.
-    pub(in crate::http) fn body_read(&self) {
-        self.unread_body.store(false, Ordering::Relaxed);
-        self.change(|phase| (phase == Phase::Body).then_some(Phase::Serving));
+        let client = counted_as(client);
+        let limits = &self.connections.limits;
+        let mut state = self.connections.state.lock();
+        let requests = state.requests.entry(client).or_default();
+        *requests += 1;
+        let is_trusted = limits.trusted_addresses.contains(&client);
+        let are_too_many = !is_trusted && *requests > limits.max_per_address;
+        let state = &mut *state;
+        if let Some(entry) = state.places.get_mut(&self.number) {
+            entry.speaks_http2 = speaks_http2;
+            entry.bodies += usize::from(has_body);
+            entry.serving += usize::from(!has_body);
+            state.serving += usize::from(!has_body);
+            entry.enter(entry.phase_of_requests());
+        }
+        let is_crowded = are_too_many || state.serving > limits.max;
+        self.signals.changed.notify_waiters();
+        Arc::new(Exchange {
+            place: Arc::clone(self),
+            client,
+            stage: AtomicU8::new(if has_body { BODY } else { ANSWER }),
+            is_crowded,
+        })
     }
 
     /// Whether the client may still be sending what nobody will read.
@@ -222,27 +259,18 @@ impl Place {
         self.unread_body.load(Ordering::Relaxed)
     }
 
-    pub(in crate::http) fn answered(&self) {
-        let is_answer = |phase| matches!(phase, Phase::Body | Phase::Serving);
-        self.change(|phase| is_answer(phase).then_some(Phase::Idle));
-    }
-
     pub(in crate::http) fn has_request(&self) -> bool {
         matches!(self.phase(), Some(Phase::Body | Phase::Serving))
     }
 
-    fn change(&self, next: impl FnOnce(Phase) -> Option<Phase>) {
+    fn change(&self, next: impl FnOnce(&Entry) -> Option<Phase>) {
         let mut state = self.connections.state.lock();
         let entry = state.places.get_mut(&self.number);
-        let Some((entry, phase)) =
-            entry.and_then(|entry| next(entry.phase).map(|next| (entry, next)))
+        let Some((entry, phase)) = entry.and_then(|entry| next(entry).map(|next| (entry, next)))
         else {
             return;
         };
-        let before = std::mem::replace(&mut entry.phase, phase);
-        entry.since = Instant::now();
-        state.serving += usize::from(phase == Phase::Serving);
-        state.serving -= usize::from(before == Phase::Serving);
+        entry.enter(phase);
         drop(state);
         self.signals.changed.notify_waiters();
     }
@@ -303,12 +331,80 @@ impl Place {
     }
 }
 
+impl Entry {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+
+    fn phase_of_requests(&self) -> Phase {
+        if self.serving > 0 {
+            Phase::Serving
+        } else if self.bodies > 0 {
+            Phase::Body
+        } else {
+            Phase::Idle
+        }
+    }
+}
+
+impl Exchange {
+    /// More of the body is here.
+    pub(in crate::http) fn body_progressed(&self) {
+        self.place
+            .change(|entry| (entry.phase == Phase::Body).then_some(Phase::Body));
+    }
+
+    /// The whole of the body is here.
+    pub(in crate::http) fn body_read(&self) {
+        self.place.unread_body.store(false, Ordering::Relaxed);
+        self.reach(ANSWER);
+    }
+
+    /// The answer has been sent, or nobody waits for it any more.
+    pub(in crate::http) fn end(&self) {
+        self.reach(OVER);
+    }
+
+    fn reach(&self, next: u8) {
+        let mut state = self.place.connections.state.lock();
+        let before = self.stage.fetch_max(next, Ordering::Relaxed);
+        if before >= next {
+            return;
+        }
+        let state = &mut *state;
+        if next == OVER
+            && let Some(requests) = state.requests.get_mut(&self.client)
+        {
+            *requests -= 1;
+            if *requests == 0 {
+                state.requests.remove(&self.client);
+            }
+        }
+        state.serving += usize::from(next == ANSWER);
+        state.serving -= usize::from(before == ANSWER);
+        if let Some(entry) = state.places.get_mut(&self.place.number) {
+            entry.bodies -= usize::from(before == BODY);
+            entry.serving += usize::from(next == ANSWER);
+            entry.serving -= usize::from(before == ANSWER);
+            if matches!(entry.phase, Phase::Body | Phase::Serving) {
+                entry.enter(entry.phase_of_requests());
+            }
+        }
+        self.place.signals.changed.notify_waiters();
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.connections.state.lock();
-        let entry = state.places.remove(&self.number);
-        let was_serving = entry.is_some_and(|entry| entry.phase == Phase::Serving);
-        state.serving -= usize::from(was_serving);
+        state.places.remove(&self.number);
         drop(state);
         self.connections.freed.notify_waiters();
     }

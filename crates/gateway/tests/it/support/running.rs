@@ -109,7 +109,8 @@ impl Running {
         let mut greeting = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         greeting.read_line(&mut first).unwrap();
-        let address = first.trim().strip_prefix("Portcullis listens on http://");
+        let address = first.trim().strip_prefix("Portcullis listens on http");
+        let address = address.and_then(|rest| rest.trim_start_matches('s').strip_prefix("://"));
         let address = address.map(str::parse);
         let Some(Ok(address)) = address else {
             let mut log = String::new();

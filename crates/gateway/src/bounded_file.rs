@@ -6,17 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 #[derive(Debug)]
-pub(super) struct BoundedFile {
-    pub(super) content: String,
+pub(crate) struct BoundedFile {
+    pub(crate) content: String,
     /// Its mode lets the group or everybody read it.
-    pub(super) read_by_others: bool,
+    pub(crate) read_by_others: bool,
 }
 
 /// Reads a regular file of UTF-8 text.
 ///
 /// A pipe or a device is refused: opening one may wait for ever. The error says what is wrong with
 /// the file, without its name.
-pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<BoundedFile, String> {
+pub(crate) fn read(path: &Path, limit_bytes: u64) -> Result<BoundedFile, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read ({error})");
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
