@@ -16,6 +16,7 @@ mod broker;
 mod call;
 mod connection;
 mod connectivity;
+mod document;
 mod event_stream;
 mod events;
 mod failure;
@@ -41,6 +42,7 @@ mod usage;
 
 pub use broker::Broker;
 pub use connectivity::{ConnectivityCheck, check_connectivity, probably_meant};
+pub use document::{FetchError, fetch_document};
 pub use failure::{ProviderFailure, ProviderFailureClass};
 pub use finish::Finish;
 pub use grant::{Grant, GrantedTool};

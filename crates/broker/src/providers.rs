@@ -12,7 +12,8 @@ use crate::request::LeanRequest;
 use crate::settings::ProviderSettings;
 use crate::start_error::BrokerStartError;
 
-pub(crate) use endpoint::{Endpoint, TurnState};
+pub(crate) use endpoint::{Endpoint, TurnState, is_loopback, parse_url};
+pub(crate) use network_error::network_code;
 
 /// Where model calls go.
 pub(crate) enum Provider {

@@ -2,4 +2,5 @@
 
 pub mod authentication;
 pub mod caller;
+pub mod jwt;
 pub mod scopes;

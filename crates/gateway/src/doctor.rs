@@ -9,6 +9,7 @@ mod address;
 mod codex;
 mod directories;
 mod footprint;
+mod issuer;
 mod machine;
 mod provider;
 mod report;
@@ -48,6 +49,7 @@ mod name {
     pub(super) const SKILLS: &str = "skills";
     pub(super) const PROVIDER: &str = "provider";
     pub(super) const MODEL_CALL: &str = "model_call";
+    pub(super) const JWT_ISSUER: &str = "jwt_issuer";
     pub(super) const ADDRESS: &str = "address";
 
     /// Those that need a program.
@@ -130,6 +132,9 @@ pub async fn examine(
     report.add(skills::check(&settings.skills, &state_dir, &data_dir));
     for check in provider::check(&settings, question).await {
         report.add(check);
+    }
+    if let Some(jwt) = &settings.jwt {
+        report.add(issuer::check(jwt).await);
     }
     report.add(address::check(settings.server.bind).await);
     report

@@ -186,7 +186,7 @@ pub(crate) struct TurnState {
     pub(crate) is_first_call: bool,
 }
 
-pub(super) fn parse_url(text: &str) -> Result<Url, BrokerStartError> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, BrokerStartError> {
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -208,7 +208,7 @@ pub(super) fn key_header(value: SecretString) -> Result<HeaderValue, BrokerStart
 }
 
 /// A proxy cannot reach this machine's loopback, whatever the proxy variables say.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host
         .trim_start_matches('[')

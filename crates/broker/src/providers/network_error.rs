@@ -15,7 +15,7 @@ pub(super) fn not_answered(error: &legacy::Error) -> ProviderFailure {
 }
 
 /// Why a request got no answer, as a code: the error's own words hold the address.
-fn network_code(error: &legacy::Error) -> &'static str {
+pub(crate) fn network_code(error: &legacy::Error) -> &'static str {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {

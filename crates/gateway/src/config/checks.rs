@@ -21,6 +21,7 @@ pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor
     check_provider_address(sections, layers);
     check_limits(sections, layers);
     check_tls(sections, layers);
+    check_jwt(sections, layers);
     if let Some(level) = misspelt_level(&sections.log.filter) {
         let detail =
             format!("a word of it is taken for the name of a module; did you mean {level}?");
@@ -206,6 +207,31 @@ fn check_tls(sections: &Sections, layers: &mut Layers) {
     if sections.server.h2c {
         let detail = "has no effect: with TLS, HTTP/2 is offered in the handshake";
         layers.warn_of(&["server.h2c", certificate], detail);
+    }
+}
+
+fn check_jwt(sections: &Sections, layers: &mut Layers) {
+    const ISSUER: &str = "jwt.issuer";
+    let (url, file) = ("jwt.jwks_url", "jwt.jwks_file");
+    let jwt = &sections.jwt;
+    if jwt.issuer.is_some() && jwt.audience.is_empty() {
+        let detail = "needs an audience (PORTCULLIS_JWT_AUDIENCE): without one, a token that was made for \
+                      another service would be taken";
+        layers.refuse_for(&[ISSUER, "jwt.audience"], vec![detail.to_owned()]);
+    }
+    if jwt.jwks_url.is_some() && jwt.jwks_file.is_some() {
+        let detail = format!("cannot stand beside {file}: keys come from one place");
+        layers.refuse_for(&[url, file], vec![detail]);
+    }
+    for (path, is_set) in [
+        (url, jwt.jwks_url.is_some()),
+        (file, jwt.jwks_file.is_some()),
+        ("jwt.audience", !jwt.audience.is_empty()),
+    ] {
+        if is_set && jwt.issuer.is_none() {
+            let detail = "needs the issuer (PORTCULLIS_JWT_ISSUER)";
+            layers.refuse_for(&[path, ISSUER], vec![detail.to_owned()]);
+        }
     }
 }
 

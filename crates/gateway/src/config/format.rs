@@ -1,6 +1,7 @@
 //! The formats of texts, by the names that `sections.rs` gives them.
 
 mod address;
+mod jwt;
 mod path;
 pub(super) mod secret;
 mod text;
@@ -34,6 +35,12 @@ const FORMATS: &[Format] = &[
     plain("directory", "the path of a directory, made if it is missing", path::directory),
     plain("executable", "the path of an executable file", path::executable),
     plain("certificates", "the path of a file of PEM certificates", path::certificates),
+    plain("issuer", "an https URL (http to this machine)", jwt::issuer),
+    plain("jwt-algorithms", "signature algorithms", jwt::algorithm),
+    plain("claim", "the name of a claim", jwt::claim),
+    plain("claim-values", "values of a claim", jwt::claim),
+    plain("scope-map", "value=scope", jwt::scope_mapping),
+    plain("file", "the path of a file", path::absolute),
     plain("pem-file", "the path of a PEM file", path::absolute),
     plain("redaction-rules", "the path of a file of redaction rules", path::absolute),
     plain("secret", "a secret of visible ASCII characters", secret::from_text),

@@ -7,6 +7,7 @@
 
 mod chat;
 mod codex;
+mod jwt;
 mod limits;
 mod log;
 mod provider;
@@ -20,6 +21,7 @@ use redact::Redactor;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::jwt::JwtSettings;
 use crate::tls::TlsFiles;
 
 pub use chat::ChatSettings;
@@ -43,6 +45,7 @@ pub(super) struct Sections {
     pub(super) redaction: redaction::RedactionSection,
     pub(super) log: LogSettings,
     pub(super) tls: tls::TlsSection,
+    pub(super) jwt: jwt::JwtSection,
 }
 
 /// Everything an operator can set, after every check has passed.
@@ -59,11 +62,14 @@ pub struct Settings {
     pub log: LogSettings,
     /// Plain HTTP where there is none.
     pub tls: Option<TlsFiles>,
+    /// Where no tokens of an identity provider are taken, there are none.
+    pub jwt: Option<JwtSettings>,
 }
 
 impl Sections {
     /// `None` if the provider lacks what it needs, which `checks.rs` reports.
     pub(super) fn resolve(self, redactor: Redactor) -> Option<Settings> {
+        let jwt = self.jwt.resolve(self.provider.connection());
         let provider = self.provider.resolve()?;
         let mut chat = self.chat;
         let model = provider.model();
@@ -71,6 +77,7 @@ impl Sections {
         chat.allowed_models.insert(0, model.to_owned());
         Some(Settings {
             tls: self.tls.files(),
+            jwt,
             server: self.server,
             limits: self.limits,
             chat,

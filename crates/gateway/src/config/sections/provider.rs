@@ -90,14 +90,19 @@ pub(in crate::config) struct AzureSection {
 }
 
 impl ProviderSection {
-    /// `None` if the provider lacks what it needs, which `checks.rs` reports.
-    pub(in crate::config) fn resolve(self) -> Option<ProviderSettings> {
-        let connection = ConnectionSettings {
+    /// The way out of the company's network.
+    pub(in crate::config) fn connection(&self) -> ConnectionSettings {
+        ConnectionSettings {
             proxies: Proxies::from_environment(),
-            ca_file: self.ca_file,
+            ca_file: self.ca_file.clone(),
             idle_timeout: self.idle_sec,
             retries: self.retries,
-        };
+        }
+    }
+
+    /// `None` if the provider lacks what it needs, which `checks.rs` reports.
+    pub(in crate::config) fn resolve(self) -> Option<ProviderSettings> {
+        let connection = self.connection();
         Some(match self.kind {
             ProviderKind::OpenAi => ProviderSettings::OpenAi(OpenAiSettings {
                 api_key: self.openai.api_key?,
