@@ -94,9 +94,21 @@ pub fn load(environment: &Environment, overrides: &Overrides) -> Result<Loaded, 
     resolve(layers)
 }
 
+/// Who serves more than this machine has a sandbox, unless the operator says otherwise.
+fn choose_sandbox_mode(sections: &mut Sections, layers: &mut Layers) {
+    const MODE: &str = "codex.sandbox.mode";
+    if sections.server.is_public() && layers.origin(MODE) == Origin::Default {
+        sections.codex.sandbox.mode = SandboxMode::Required;
+        layers.origins.refine(MODE, "required".into());
+    }
+}
+
 fn resolve(mut layers: Layers) -> Result<Loaded, ConfigError> {
     // Its error may hold a value. The tests deserialise every setting, so no release should have one.
-    let sections = Sections::deserialize(layers.origins.take_document()).ok();
+    let mut sections = Sections::deserialize(layers.origins.take_document()).ok();
+    if let Some(sections) = &mut sections {
+        choose_sandbox_mode(sections, &mut layers);
+    }
     let rules = sections
         .as_ref()
         .and_then(|sections| checks::check(sections, &mut layers));

@@ -83,6 +83,7 @@ pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
         max: descriptors.connections,
         max_per_address: server.max_connections_per_address,
         trusted_addresses: server.trusted_addresses.clone(),
+        trusted_proxies: server.trusted_proxies.clone(),
         header_timeout: server.header_timeout,
         keep_alive: server.keep_alive,
     }

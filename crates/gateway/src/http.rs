@@ -1,6 +1,7 @@
 //! HTTP: the server, the routes, and what every request passes on its way to them. No business rule here.
 
 mod body;
+mod forwarded;
 mod middleware;
 mod negotiate;
 mod problem;

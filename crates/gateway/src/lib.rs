@@ -9,6 +9,7 @@ pub mod app;
 mod bounded_file;
 pub mod calls;
 pub mod cli;
+pub mod client_address;
 pub mod config;
 pub mod descriptors;
 pub mod doctor;

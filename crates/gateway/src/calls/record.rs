@@ -12,6 +12,7 @@ use broker::Usage;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::access::caller::Caller;
+use crate::client_address::ClientAddress;
 use crate::error::{ErrorCode, Problem};
 
 /// A handle of one request's record. Clones are handles of the same record.
@@ -21,6 +22,7 @@ pub struct Record(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     request_id: String,
+    client: ClientAddress,
     accepted: Instant,
     facts: Mutex<Facts>,
 }
@@ -77,7 +79,7 @@ pub enum Outcome {
 }
 
 impl Record {
-    pub fn new(request_id: String, method: String, is_call: bool) -> Self {
+    pub fn new(request_id: String, client: ClientAddress, method: String, is_call: bool) -> Self {
         let facts = Facts {
             method,
             is_call,
@@ -85,6 +87,7 @@ impl Record {
         };
         Self(Arc::new(Shared {
             request_id,
+            client,
             accepted: Instant::now(),
             facts: Mutex::new(facts),
         }))
@@ -175,6 +178,11 @@ impl Drop for Shared {
         if facts.outcome == Outcome::Unanswered && std::thread::panicking() {
             facts.outcome = Outcome::Failed(Problem::new(ErrorCode::Internal, ""));
         }
-        log::report(&self.request_id, self.accepted.elapsed(), facts);
+        log::report(
+            &self.request_id,
+            self.client,
+            self.accepted.elapsed(),
+            facts,
+        );
     }
 }

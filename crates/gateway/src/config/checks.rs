@@ -22,6 +22,7 @@ pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor
     check_limits(sections, layers);
     check_tls(sections, layers);
     check_jwt(sections, layers);
+    check_public_address(sections, false, layers);
     if let Some(level) = misspelt_level(&sections.log.filter) {
         let detail =
             format!("a word of it is taken for the name of a module; did you mean {level}?");
@@ -207,6 +208,36 @@ fn check_tls(sections: &Sections, layers: &mut Layers) {
     if sections.server.h2c {
         let detail = "has no effect: with TLS, HTTP/2 is offered in the handshake";
         layers.warn_of(&["server.h2c", certificate], detail);
+    }
+}
+
+/// A public address needs callers who are known, and a way that nobody can listen to.
+pub(super) fn check_public_address(
+    sections: &Sections,
+    callers_are_known: bool,
+    layers: &mut Layers,
+) {
+    const BIND: &str = "server.bind";
+    let server = &sections.server;
+    if !server.is_public() {
+        return;
+    }
+    if !callers_are_known {
+        let detail = "is not a loopback address, and callers are not asked who they are, so anyone who \
+                      reaches it could use it: bind 127.0.0.1, and put the gateway behind a proxy on \
+                      this machine that authenticates its callers";
+        layers.refuse_for(&[BIND], vec![detail.to_owned()]);
+    } else if sections.tls.files().is_none() && server.trusted_proxies.is_empty() {
+        let detail = "is not a loopback address, so what callers send and get could be read on the way: \
+                      set PORTCULLIS_TLS_CERT_FILE and PORTCULLIS_TLS_KEY_FILE, or name the networks of \
+                      the proxies that have TLS in PORTCULLIS_TRUST_PROXY";
+        let paths = [
+            BIND,
+            "tls.cert_file",
+            "tls.key_file",
+            "server.trusted_proxies",
+        ];
+        layers.refuse_for(&paths, vec![detail.to_owned()]);
     }
 }
 

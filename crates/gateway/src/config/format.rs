@@ -26,7 +26,7 @@ pub(super) struct Format {
 
 #[rustfmt::skip]
 const FORMATS: &[Format] = &[
-    plain("loopback-address", "a loopback address with a port", address::loopback),
+    plain("address", "an IP address with a port", address::socket),
     plain("base-url", WEB_URL, address::base_url),
     plain("azure-endpoint", WEB_URL, address::azure_endpoint),
     plain("model", "a name of 1 to 128 visible ASCII characters", text::model_name),
@@ -45,6 +45,7 @@ const FORMATS: &[Format] = &[
     plain("redaction-rules", "the path of a file of redaction rules", path::absolute),
     plain("secret", "a secret of visible ASCII characters", secret::from_text),
     plain("hosts", "host names without ports", address::host),
+    plain("networks", "networks such as 10.0.0.0/8", address::network),
     plain("ip-addresses", "IP addresses", address::ip),
     plain("origins", "origins such as https://chat.example", address::origin),
     plain("models", "model names", text::model_name),

@@ -3,6 +3,7 @@
 mod documents;
 mod files;
 mod layers;
+mod public_address;
 mod redaction;
 mod refusals;
 mod secrets;

@@ -1,12 +1,11 @@
 //! What is known of a request when its head has been read.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderName, Method, Request};
 use redact::Redactor;
 use uuid::Uuid;
 
 use crate::calls::record::Record;
+use crate::client_address::ClientAddress;
 
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -18,8 +17,7 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 /// Made by the server before anything can await, so that a request has its record whatever comes.
 #[derive(Clone, Debug)]
 pub(super) struct RequestInfo {
-    /// Where it came from.
-    pub(super) peer: IpAddr,
+    pub(super) client: ClientAddress,
     /// More requests are being answered than there may be.
     pub(super) is_crowded: bool,
     pub(super) record: Record,
@@ -28,7 +26,7 @@ pub(super) struct RequestInfo {
 impl RequestInfo {
     pub(super) fn new<B>(
         request: &Request<B>,
-        peer: IpAddr,
+        client: ClientAddress,
         is_crowded: bool,
         redactor: &Redactor,
     ) -> Self {
@@ -36,9 +34,9 @@ impl RequestInfo {
         let method = request.method();
         let is_call = method == Method::POST && request.uri().path() == CHAT;
         Self {
-            peer,
+            client,
             is_crowded,
-            record: Record::new(id, method.to_string(), is_call),
+            record: Record::new(id, client, method.to_string(), is_call),
         }
     }
 

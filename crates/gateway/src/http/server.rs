@@ -1,6 +1,7 @@
 //! The accept loop: a place for each connection, time limits for what it may wait, and a drain.
 
 mod connections;
+mod limits;
 mod socket;
 mod streams;
 mod transport;
@@ -22,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use ipnet::IpNet;
 use redact::Redactor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +33,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::forwarded::client_address;
 use super::request_info::RequestInfo;
+use crate::client_address::ClientAddress;
 
 use connections::{Connections, End, Place};
 use socket::{Socket, peer_left};
@@ -39,8 +43,8 @@ use streams::Streams;
 use watched_body::{Answering, RequestBody, ResponseBody};
 use write_timeout::WriteTimeout;
 
-pub use connections::ConnectionLimits;
 pub(crate) use connections::PROBE_RESERVE;
+pub use limits::ConnectionLimits;
 pub use transport::Transport;
 
 /// A client that takes nothing of its answer for this long is not there any more.
@@ -86,6 +90,7 @@ pub async fn serve(
     tracker: &TaskTracker,
     closing: CancellationToken,
 ) {
+    let trusted_proxies: Arc<[IpNet]> = limits.trusted_proxies.clone().into();
     let connections = Connections::new(limits);
     let cut = CancellationToken::new();
     loop {
@@ -101,7 +106,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = connections.enter(address) else {
+        let Some(place) = connections.enter(ClientAddress::new(address)) else {
             tracing::warn!(%address, "a connection was closed: its address has as many as it may");
             continue;
         };
@@ -110,6 +115,7 @@ pub async fn serve(
             address,
             place: Arc::new(place),
             service: service.clone(),
+            trusted_proxies: Arc::clone(&trusted_proxies),
             tasks: tracker.clone(),
             closing: closing.clone(),
         };
@@ -139,6 +145,7 @@ struct Connection {
     address: IpAddr,
     place: Arc<Place>,
     service: Service,
+    trusted_proxies: Arc<[IpNet]>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -186,7 +193,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, place) = (&self.stream, &self.place);
-        let answer = service_fn(|request| self.service.answer(request, self.address, place));
+        let answer = service_fn(|request: Request<_>| {
+            let headers = request.headers();
+            let client = client_address(self.address, headers, &self.trusted_proxies);
+            self.service.answer(request, client, place)
+        });
         let mut served = pin!(http.serve_connection(TokioIo::new(socket), answer));
         let end = tokio::select! {
             // What can be answered is, before anyone looks whether the client is still there.
@@ -250,14 +261,14 @@ impl Service {
     fn answer(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
+        client: ClientAddress,
         place: &Arc<Place>,
     ) -> impl Future<Output = Result<Response<ResponseBody<Body>>, Infallible>> + use<> {
         let has_body = !request.body().is_end_stream();
         let speaks_http2 = request.version() == Version::HTTP_2;
-        let exchange = place.begin_request(peer, has_body, speaks_http2);
+        let exchange = place.begin_request(client, has_body, speaks_http2);
         let answering = Answering(Arc::clone(&exchange));
-        let info = RequestInfo::new(&request, peer, exchange.is_crowded, &self.redactor);
+        let info = RequestInfo::new(&request, client, exchange.is_crowded, &self.redactor);
         let mut request = request.map(|body| Body::new(RequestBody::new(body, exchange)));
         request.extensions_mut().insert(info);
         let response = self.router.clone().oneshot(request);

@@ -5,6 +5,7 @@ mod connections;
 mod disconnects;
 mod hostile;
 mod http2;
+mod proxies;
 mod readiness;
 mod refusals;
 mod streams;

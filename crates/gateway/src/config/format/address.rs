@@ -4,21 +4,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use url::Url;
 
-/// An address that only this machine can reach.
-pub(super) fn loopback(text: &str) -> Result<String, String> {
+/// Where to listen.
+pub(super) fn socket(text: &str) -> Result<String, String> {
     let address: SocketAddr = text.parse().map_err(|_| {
         "must be an IP address with a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned()
     })?;
-    if !is_loopback(address.ip()) {
-        return Err(
-            "is not a loopback address, and access control does not exist in this version, so \
-             anyone who reaches it could use it: bind 127.0.0.1, and put the gateway behind a \
-             proxy on this machine that authenticates its callers"
-                .to_owned(),
-        );
-    }
     Ok(address.to_string())
 }
 
@@ -99,6 +92,17 @@ pub(super) fn ip(text: &str) -> Result<String, String> {
     Ok(address.to_canonical().to_string())
 }
 
+/// A network, or one address of it.
+pub(super) fn network(text: &str) -> Result<String, String> {
+    let alone = text.parse::<IpAddr>().map(IpNet::from).ok();
+    let network = alone.or_else(|| text.parse().ok());
+    let network = network.ok_or("must be a network, such as 10.0.0.0/8 or 2001:db8::/32")?;
+    if network.prefix_len() == 0 {
+        return Err("is everybody: anyone could choose the address that is believed".to_owned());
+    }
+    Ok(network.trunc().to_string())
+}
+
 /// A `Host` value without its port, in lower case; an IPv6 address keeps its brackets.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let is_name_byte =
@@ -151,24 +155,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_loopback_address_is_bound() {
-        for good in [
-            "127.0.0.1:8000",
-            "127.9.9.9:1",
-            "[::1]:0",
-            "[::ffff:127.0.0.1]:80",
-        ] {
-            assert!(loopback(good).is_ok(), "{good}");
-        }
-        for public in [
-            "0.0.0.0:8000",
-            "[::]:8000",
-            "10.0.0.1:80",
-            "[2001:db8::1]:80",
-        ] {
-            let refusal = loopback(public).unwrap_err();
-            assert!(refusal.contains("access control does not exist in this version"));
-        }
+    fn addresses_and_networks_are_numbers() {
+        assert_eq!(socket("[::1]:0").unwrap(), "[::1]:0");
         for bad in [
             "localhost:8000",
             "127.0.0.1",
@@ -176,10 +164,20 @@ mod tests {
             "127.0.0.1:99999",
             "",
         ] {
-            assert!(
-                loopback(bad).unwrap_err().contains("127.0.0.1:8000"),
-                "{bad}"
-            );
+            assert!(socket(bad).unwrap_err().contains("127.0.0.1:8000"), "{bad}");
+        }
+        assert_eq!(network("10.1.2.3/8").unwrap(), "10.0.0.0/8");
+        assert_eq!(network("10.1.2.3").unwrap(), "10.1.2.3/32");
+        assert_eq!(network("2001:db8::7/32").unwrap(), "2001:db8::/32");
+        for bad in [
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.0/33",
+            "10.0.0",
+            "proxy.example",
+            "",
+        ] {
+            assert!(network(bad).is_err(), "{bad}");
         }
     }
 

@@ -81,7 +81,8 @@ pub struct PoolSettings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct SandboxSection {
     /// Whether Codex runs in a sandbox: required refuses to start without, auto warns, off does not try.
-    /// docs/sandbox.md says what it enforces and what it needs.
+    /// On an address that others can reach it is required, unless this says otherwise. docs/sandbox.md says
+    /// what it enforces and what it needs.
     #[schemars(extend("env" = "PORTCULLIS_SANDBOX", "default" = "auto"))]
     pub mode: SandboxMode,
 

@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,17 +11,18 @@ use crate::config::units::Seconds;
 /// `[server]`: where the gateway listens, its connections, and what a request may weigh.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct ServerSettings {
-    /// Where the gateway listens. This version has no access control, so it serves this machine only.
+    /// Where the gateway listens. Beyond this machine it serves only callers that it knows, over TLS or
+    /// behind the proxies of `trusted_proxies`.
     #[schemars(extend("env" = "PORTCULLIS_BIND", "default" = "127.0.0.1:8000"))]
-    #[schemars(extend("format" = "loopback-address"))]
+    #[schemars(extend("format" = "address"))]
     pub bind: SocketAddr,
 
     /// Speaks HTTP/2 without TLS, too, to clients that begin with it. With TLS, HTTP/2 is always offered.
     #[schemars(extend("env" = "PORTCULLIS_H2C", "default" = false))]
     pub h2c: bool,
 
-    /// Host headers accepted beside localhost and the loopback addresses: the names under which a proxy
-    /// on this machine passes requests on.
+    /// Host headers accepted beside localhost and the loopback addresses: the names under which callers ask
+    /// for the gateway, directly or through a proxy.
     #[schemars(extend("env" = "PORTCULLIS_ALLOWED_HOSTS", "default" = [], "format" = "hosts"))]
     pub allowed_hosts: Vec<String>,
 
@@ -61,6 +63,12 @@ pub struct ServerSettings {
     #[schemars(extend("format" = "ip-addresses"))]
     pub trusted_addresses: Vec<IpAddr>,
 
+    /// Networks of the proxies whose Forwarded and X-Forwarded-For headers are believed, such as 10.0.0.0/8.
+    /// They have any number of connections; what they pass on is counted for the client that they report.
+    #[schemars(extend("env" = "PORTCULLIS_TRUST_PROXY", "default" = [], "format" = "networks"))]
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+
     /// The least rate at which a body must arrive, over 5 s; under it the answer is 408.
     #[schemars(range(min = 0, max = 1_048_576), extend("unit" = "bytes a second"))]
     #[schemars(extend("env" = "PORTCULLIS_MIN_BODY_RATE", "default" = 1024))]
@@ -76,4 +84,11 @@ pub struct ServerSettings {
     #[schemars(extend("env" = "PORTCULLIS_DATA_DIR", "default" = "./data"))]
     #[schemars(extend("format" = "directory"))]
     pub data_dir: PathBuf,
+}
+
+impl ServerSettings {
+    /// Whether more than this machine can reach the gateway.
+    pub fn is_public(&self) -> bool {
+        !self.bind.ip().to_canonical().is_loopback()
+    }
 }

@@ -60,7 +60,7 @@ fn wrong_types_are_refused_with_what_is_right() {
             "portcullis.toml:5: chat.max_input_chars: must be a whole number, 1 to 10000000 characters",
             "portcullis.toml:6: chat.max_context_chars: must be a whole number, 1 to 10000000 characters",
             "portcullis.toml:7: chat.allowed_models: must be a list of strings: [\"…\", \"…\"]",
-            "portcullis.toml:9: server.bind: must be a loopback address with a port, as a string in quotes",
+            "portcullis.toml:9: server.bind: must be an IP address with a port, as a string in quotes",
             "portcullis.toml:10: server.allowed_hosts: must be a list of strings, each in quotes",
             "portcullis.toml:11: server.allowed_origins: entry 2: must be a URL that begins with https:// or http://",
             "portcullis.toml:12: server.data_dir: must be the path of a directory, made if it is missing, as a string in quotes",

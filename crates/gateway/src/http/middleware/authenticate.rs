@@ -25,7 +25,9 @@ pub(in crate::http) async fn authenticate(
     next: Next,
 ) -> Response {
     let caller = match credential(request.headers()) {
-        Ok(credential) => state.authenticator.authenticate(credential, info.peer),
+        Ok(credential) => state
+            .authenticator
+            .authenticate(credential, info.client.ip()),
         Err(refusal) => Err(refusal),
     };
     match caller {

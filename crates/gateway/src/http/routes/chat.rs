@@ -43,7 +43,9 @@ async fn handle(
     let call = Call::new(info.record.clone(), caller, settings.timeout);
     let accepted = Accepted::of(request.headers()).check()?;
     check_content_type(request.headers())?;
-    let reading = state.bodies.read(request, info.peer, settings.timeout);
+    let reading = state
+        .bodies
+        .read(request, info.client.network(), settings.timeout);
     let body = reading.await?;
     let reader = Arc::clone(state);
     let scopes = call.caller.scopes.clone();

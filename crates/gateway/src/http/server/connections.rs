@@ -5,7 +5,7 @@
 //! connections that do nothing.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -14,24 +14,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::limits::ConnectionLimits;
+use crate::client_address::ClientAddress;
+
 /// Connections beyond the most, on which probes alone are answered.
 pub(crate) const PROBE_RESERVE: usize = 64;
 
 /// A connection that has said nothing for this long is closed before one that has been of use.
 const SILENT: Duration = Duration::from_secs(1);
-
-#[derive(Clone, Debug)]
-pub struct ConnectionLimits {
-    /// On which calls are answered.
-    pub max: usize,
-    pub max_per_address: usize,
-    /// Whose connections are many people's: proxies.
-    pub trusted_addresses: Vec<IpAddr>,
-    /// For the head of a request, from the connection or the head's first byte.
-    pub header_timeout: Duration,
-    /// For the next request.
-    pub keep_alive: Duration,
-}
 
 #[derive(Debug)]
 pub(in crate::http) struct Connections {
@@ -147,10 +137,11 @@ impl Connections {
     }
 
     /// A place for a new connection; `None` if its address has too many.
-    pub(in crate::http) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = counted_as(address);
+    pub(in crate::http) fn enter(self: &Arc<Self>, address: ClientAddress) -> Option<Place> {
+        let is_bounded = self.limits.bound_connections_of(address);
+        let address = address.network();
         let mut state = self.state.lock();
-        if !self.limits.trusted_addresses.contains(&address) {
+        if is_bounded {
             let open = state.open().filter(|entry| entry.address == address);
             if open.count() >= self.limits.max_per_address
                 && !state.close_idle(|entry| entry.address == address)
@@ -224,18 +215,18 @@ impl Place {
     /// A request's head is here, with a body or without.
     pub(in crate::http) fn begin_request(
         self: &Arc<Self>,
-        client: IpAddr,
+        client: ClientAddress,
         has_body: bool,
         speaks_http2: bool,
     ) -> Arc<Exchange> {
         self.unread_body.store(has_body, Ordering::Relaxed);
-        let client = counted_as(client);
         let limits = &self.connections.limits;
+        let is_bounded = limits.bound_requests_of(client);
+        let client = client.network();
         let mut state = self.connections.state.lock();
         let requests = state.requests.entry(client).or_default();
         *requests += 1;
-        let is_trusted = limits.trusted_addresses.contains(&client);
-        let are_too_many = !is_trusted && *requests > limits.max_per_address;
+        let are_too_many = is_bounded && *requests > limits.max_per_address;
         let state = &mut *state;
         if let Some(entry) = state.places.get_mut(&self.number) {
             entry.speaks_http2 = speaks_http2;
@@ -407,16 +398,5 @@ impl Drop for Place {
         state.places.remove(&self.number);
         drop(state);
         self.connections.freed.notify_waiters();
-    }
-}
-
-/// Whoever has an IPv6 address has a network of them.
-fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            let network = u128::from(address) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-        address => address,
     }
 }
