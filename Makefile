@@ -8,9 +8,13 @@ PYTEST := target/tools/pytest/bin/pytest
 PYTEST_VERSION := 8.4.2
 XDIST_VERSION := 3.8.0
 JAVASCRIPT := samples/javascript/node_modules/.package-lock.json
+ISSUER := samples/issuer/node_modules/.package-lock.json
+
+SSLYZE := target/tools/sslyze/bin/sslyze
+SSLYZE_VERSION := 6.3.1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-redaction bench-peers soak fuzz codex clean
+.PHONY: help run test lint format bench bench-redaction bench-peers soak fuzz tls-scan codex clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +31,7 @@ run: codex ## Serve on 127.0.0.1:8000: with a provider's key in the environment,
 	fi
 
 # TEST_WITHOUT_SANDBOX=1 leaves out what needs a sandbox, where none can be made.
-test: codex $(PYTEST) $(JAVASCRIPT) ## Run every test that needs no other server
+test: codex $(PYTEST) $(JAVASCRIPT) $(ISSUER) ## Run every test that needs no other server
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
 
@@ -85,5 +89,18 @@ $(JAVASCRIPT): samples/javascript/package.json samples/javascript/package-lock.j
 	npm ci --prefix samples/javascript --no-audit --no-fund --ignore-scripts
 	@touch $(JAVASCRIPT)
 
+# An identity provider, for the tests of tokens.
+$(ISSUER): samples/issuer/package.json samples/issuer/package-lock.json
+	npm ci --prefix samples/issuer --no-audit --no-fund --ignore-scripts
+	@touch $(ISSUER)
+
+tls-scan: codex $(SSLYZE) ## Look at the gateway's TLS from outside, and fail on what is weak
+	$(CARGO) build --locked -p gateway --bin portcullis
+	target/tools/sslyze/bin/python3 .ci/tls-scan
+
+$(SSLYZE):
+	python3 -m venv target/tools/sslyze
+	target/tools/sslyze/bin/pip install --quiet --disable-pip-version-check sslyze==$(SSLYZE_VERSION)
+
 clean: ## Remove what was built and installed
-	rm -rf target codex/node_modules samples/javascript/node_modules data
+	rm -rf target codex/node_modules samples/javascript/node_modules samples/issuer/node_modules data

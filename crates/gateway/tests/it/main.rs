@@ -2,6 +2,8 @@
 //! CLI; the fake one only for what the real one does not do on command.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod http;

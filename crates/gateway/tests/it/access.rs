@@ -1,0 +1,4 @@
+//! Who calls: tokens of a real identity provider.
+
+mod issuer;
+mod tokens;
