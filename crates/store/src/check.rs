@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
 
-use crate::database::statement::{Statement, statement};
-use crate::database::{Database, Dialect};
+use crate::database::Database;
+use crate::database::dialect::{Dialect, Statement, statement};
 use crate::{StoreError, migrations};
 
 const CLOCK: Statement = statement!("SELECT ", now, " AS now");

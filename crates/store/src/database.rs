@@ -1,6 +1,6 @@
 //! The connections, and the one difference between the databases that the rest need not know.
 
-pub(crate) mod statement;
+pub(crate) mod dialect;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,18 +12,12 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor};
 use url::Url;
 
 use crate::{Location, StoreError, StoreSettings, migrations};
-use statement::Statement;
+use dialect::{Dialect, Statement};
 
 /// SQLite's readers do not wait for its writer, and so need connections of their own.
 const SQLITE_READERS: u32 = 4;
 
 pub(crate) type Query = sqlx::query::Query<'static, Any, AnyArguments<'static>>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
-}
 
 /// How much of a transaction a crash of the server may lose.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::Row;
 
-use crate::database::statement::{Statement, statement};
+use crate::database::dialect::{Statement, statement};
 use crate::database::{Database, Durability, Query, Session};
 use crate::{Limits, StoreError};
 use last_use::LastUse;

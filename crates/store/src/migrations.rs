@@ -3,7 +3,7 @@
 use sqlx::{AnyConnection, Executor, Row};
 
 use crate::StoreError;
-use crate::database::Dialect;
+use crate::database::dialect::Dialect;
 
 /// Every step so far, oldest first. A step that has shipped never changes.
 const STEPS: [(i64, &str); 2] = [

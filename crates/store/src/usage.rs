@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::database::statement::{Statement, statement};
+use crate::database::dialect::{Statement, statement};
 use crate::database::{Database, Session};
 use crate::{Account, StoreError};
 

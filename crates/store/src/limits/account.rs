@@ -10,7 +10,7 @@ use super::{AccountUsage, Amount, Consumption, Subject};
 use crate::check::timestamp;
 use crate::database::Database;
 use crate::database::Session;
-use crate::database::statement::{Statement, statement};
+use crate::database::dialect::{Statement, statement};
 use crate::{Account, StoreError};
 
 /// In the order of `kind`, so that no two transactions wait for each other.

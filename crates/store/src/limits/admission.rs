@@ -11,7 +11,7 @@ use super::{
     Refusal,
 };
 use crate::StoreError;
-use crate::database::statement::{Statement, statement};
+use crate::database::dialect::{Statement, statement};
 use crate::database::{Database, Durability};
 
 const ADVANCE: Statement = statement!(

@@ -7,7 +7,7 @@ use super::admission::signed;
 use super::{Settled, Settlement, Swept};
 use crate::StoreError;
 use crate::check::timestamp;
-use crate::database::statement::{Statement, statement};
+use crate::database::dialect::{Statement, statement};
 use crate::database::{Database, Durability};
 use crate::usage;
 

@@ -1,4 +1,10 @@
-//! SQL that both databases take, with the few pieces in which they differ.
+//! The two dialects, and SQL that both databases take, with the few pieces in which they differ.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
 
 /// The same statement in both dialects.
 pub(crate) struct Statement {
@@ -21,9 +27,9 @@ impl Statement {
 /// | `texts_1` | a table of the texts, column `value`, in parameter 1, a JSON array |
 macro_rules! statement {
     ($($part:tt),+ $(,)?) => {
-        $crate::database::statement::Statement::new(
-            concat!($($crate::database::statement::sqlite_part!($part)),+),
-            concat!($($crate::database::statement::postgres_part!($part)),+),
+        $crate::database::dialect::Statement::new(
+            concat!($($crate::database::dialect::sqlite_part!($part)),+),
+            concat!($($crate::database::dialect::postgres_part!($part)),+),
         )
     };
 }
