@@ -1,7 +1,11 @@
 //! One suite for both databases: every function of `conformance` is run against each.
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod support;
 
