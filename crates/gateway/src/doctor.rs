@@ -136,7 +136,7 @@ pub async fn examine(
     if let Some(jwt) = &settings.jwt {
         report.add(issuer::check(jwt).await);
     }
-    report.add(address::check(settings.server.bind).await);
+    report.add(address::check(&settings).await);
     report
 }
 

@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use crate::config::Settings;
+
 use super::name::ADDRESS;
 use super::report::Check;
 
@@ -13,7 +15,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 const MAX_ANSWER_BYTES: u64 = 4096;
 
 /// Whether the port can be opened. It is closed again.
-pub(super) async fn check(address: SocketAddr) -> Check {
+pub(super) async fn check(settings: &Settings) -> Check {
+    let address = settings.server.bind;
     let Err(error) = TcpListener::bind(address).await else {
         return Check::ok(ADDRESS, format!("{address} is free"));
     };
@@ -22,6 +25,12 @@ pub(super) async fn check(address: SocketAddr) -> Check {
             ADDRESS,
             format!("{address} is in use, by a gateway that answers"),
             "Nothing, if that is the one you mean; another one needs another PORTCULLIS_BIND.",
+        ),
+        // Its certificate may be one that only its callers can check, so it is not asked.
+        io::ErrorKind::AddrInUse if settings.tls.is_some() => Check::warning(
+            ADDRESS,
+            format!("{address} is in use; whether by a gateway is not asked with TLS"),
+            "Nothing, if that is a gateway; `ss -ltnp` names the program.",
         ),
         io::ErrorKind::AddrInUse => Check::failed(
             ADDRESS,

@@ -41,7 +41,8 @@ pub(in crate::http) async fn check_host_and_origin(
 
 /// The origin of the page that asks, if a page does.
 fn check(request: &Request, settings: &ServerSettings) -> Result<Option<HeaderValue>, Problem> {
-    let host = host(request);
+    // A user name before the host is no part of it (RFC 9110, section 4.2.4).
+    let host = host(request).filter(|host| !host.as_str().contains('@'));
     let allowed = host
         .as_ref()
         .is_some_and(|host| host_is_allowed(host, settings));

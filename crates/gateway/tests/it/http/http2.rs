@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use crate::support::authority::{Authority, Term};
+use crate::support::caller::Exchange;
 use crate::support::provider::MockProvider;
 use crate::support::test_app::TestApp;
 use crate::support::world::{in_time, until};
@@ -156,11 +157,54 @@ async fn the_authority_is_the_host_and_one_that_is_contradicted_is_none() {
     let mut client = Client::open(&app).await;
     assert_eq!(client.get("http://localhost/livez").await, 200);
     assert_eq!(client.get("http://evil.example/livez").await, 421);
+    assert_eq!(client.get("http://evil.example@localhost/livez").await, 421);
     for (host, status) in [("localhost", 200), ("evil.example", 421)] {
         let request = Request::get("http://localhost/livez").header("host", host);
         let stream = client.begin(request, true).await;
         assert_eq!(stream.answer().await.0, status, "{host}");
     }
+    app.stop().await;
+}
+
+/// Each is opened and given up at once, so that no limit of streams is reached (CVE-2023-44487).
+#[tokio::test]
+async fn a_flood_of_resets_ends_its_connection_and_disturbs_no_other() {
+    let app = TestApp::with_fake_codex("", &[H2C]).await;
+    let flooder = Client::open(&app).await;
+    let mut other = Client::open(&app).await;
+    for _ in 0..10_000 {
+        let Ok(mut requests) = flooder.requests.clone().ready().await else {
+            break;
+        };
+        let request = Request::get("http://localhost/livez").body(()).unwrap();
+        let Ok((_, mut sending)) = requests.send_request(request, false) else {
+            break;
+        };
+        sending.send_reset(Reason::CANCEL);
+        tokio::task::yield_now().await;
+    }
+    in_time("the end of the flood", flooder.connection.wait()).await;
+    assert_eq!(other.get("http://localhost/livez").await, 200);
+    app.stop().await;
+}
+
+/// A head that goes on and on, in frames that each are small (CVE-2024-27316).
+#[tokio::test]
+async fn a_head_without_an_end_ends_its_connection() {
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    // A head of one field (`:method: GET`), which ends neither the stream nor itself.
+    const HEADERS: &[u8] = b"\0\0\x01\x01\0\0\0\0\x01\x82";
+    const CONTINUATION: &[u8] = b"\0\0\0\x09\0\0\0\0\x01";
+    let app = TestApp::with_fake_codex("", &[H2C]).await;
+    let mut flooder = Exchange::open(app.address).await;
+    let begun = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", SETTINGS, HEADERS].concat();
+    flooder.send(begun).await;
+    for _ in 0..10_000 {
+        flooder.send_as_far_as_it_goes(CONTINUATION).await;
+    }
+    flooder.closed().await;
+    let mut other = Client::open(&app).await;
+    assert_eq!(other.get("http://localhost/livez").await, 200);
     app.stop().await;
 }
 
@@ -185,11 +229,11 @@ async fn an_address_has_as_many_requests_as_it_may_have_connections() {
     assert_eq!(refused.answer().await.0, 503);
     assert_eq!(client.get("http://localhost/livez").await, 200);
     drop(hanging);
-    until("room", || app.client.status().active_turns() == 0).await;
-    let next = client
-        .ask(&json!({ "message": "next", "stream": false }))
-        .await;
-    assert_eq!(next.answer().await.0, 200);
+    let next = json!({ "message": "next", "stream": false });
+    in_time("room", async {
+        while client.ask(&next).await.answer().await.0 != 200 {}
+    })
+    .await;
     app.stop().await;
 }
 
