@@ -1,4 +1,4 @@
-//! JSON from outside, judged while it is parsed: a tree that would be refused is never built.
+//! JSON from outside, checked while it is parsed. No tree is built of what would be refused.
 //!
 //! A text of a few megabytes can stand for a tree a hundred times its size (`[{"":0},{"":0},…]`), so
 //! nothing that a caller, a child or a provider sends becomes a [`Value`] without limits. What is only
@@ -28,7 +28,7 @@ pub struct JsonLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonRefusal {
     /// It is not JSON.
-    Malformed(Place),
+    Malformed(Position),
     TooDeep,
     TooManyValues,
     /// In one list or object.
@@ -39,7 +39,7 @@ pub enum JsonRefusal {
 
 /// Where a text stops being JSON, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Counted from 1.
     pub line: usize,
     /// In bytes.
@@ -80,7 +80,7 @@ impl JsonBudget {
             .and_then(|value| deserializer.end().map(|()| value));
         parsed.map_err(|error| {
             let exceeded = self.exceeded.take();
-            exceeded.unwrap_or_else(|| JsonRefusal::Malformed(Place::of(&error)))
+            exceeded.unwrap_or_else(|| JsonRefusal::Malformed(Position::of(&error)))
         })
     }
 
@@ -96,7 +96,7 @@ pub fn members<'text>(
     text: &'text str,
     take: impl FnMut(Cow<'text, str>, &'text RawValue),
 ) -> Result<(), JsonRefusal> {
-    let malformed = |error| JsonRefusal::Malformed(Place::of(&error));
+    let malformed = |error| JsonRefusal::Malformed(Position::of(&error));
     let is_object = text.trim_start_matches(WHITESPACE).starts_with('{');
     if !is_object {
         let whole = serde_json::from_str::<IgnoredAny>(text);
@@ -110,7 +110,7 @@ pub fn members<'text>(
 /// Between the tokens of JSON.
 const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-impl Place {
+impl Position {
     pub fn of(error: &serde_json::Error) -> Self {
         Self {
             line: error.line(),
@@ -119,7 +119,7 @@ impl Place {
         }
     }
 
-    /// The same place, seen from the beginning of a text of which `part` is a part.
+    /// The same position, seen from the beginning of a text of which `part` is a part.
     #[must_use]
     pub fn within(self, text: &str, part: &str) -> Self {
         let offset = (part.as_ptr().addr()).saturating_sub(text.as_ptr().addr());
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(members("[]", |_, _| ()), Err(JsonRefusal::NotAnObject));
         assert!(matches!(
             members("{\"a\":1", |_, _| ()),
-            Err(JsonRefusal::Malformed(Place {
+            Err(JsonRefusal::Malformed(Position {
                 ends_too_early: true,
                 ..
             }))
@@ -364,10 +364,10 @@ mod tests {
             let text = format!("{before}[{inside}x]");
             let part = &text[before.len()..];
             let whole = serde_json::from_str::<Value>(&text).unwrap_err();
-            let Err(JsonRefusal::Malformed(place)) = tree(part, LIMITS) else {
+            let Err(JsonRefusal::Malformed(position)) = tree(part, LIMITS) else {
                 panic!("not refused");
             };
-            prop_assert_eq!(place.within(&text, part), Place::of(&whole));
+            prop_assert_eq!(position.within(&text, part), Position::of(&whole));
         }
     }
 }

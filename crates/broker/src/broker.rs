@@ -10,8 +10,8 @@ use crate::call::BrokerState;
 use crate::grant::Grant;
 use crate::grants::Grants;
 use crate::listener;
+use crate::memory_budget::MemoryBudget;
 use crate::providers::Provider;
-use crate::room::Room;
 use crate::settings::ProviderSettings;
 use crate::start_error::BrokerStartError;
 use crate::turn_token::TurnToken;
@@ -40,7 +40,7 @@ impl Broker {
             redactor,
             grants: Arc::clone(&grants),
             tracker: tracker.clone(),
-            room: Room::new(),
+            memory_budget: MemoryBudget::new(),
         };
         Ok(Self {
             state: Arc::new(state),

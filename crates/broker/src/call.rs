@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 use crate::answer_body::AnswerBody;
 use crate::body;
 use crate::grants::{Grants, LiveTurn};
+use crate::memory_budget::{ChildMemoryBudget, MemoryBudget};
 use crate::providers::{Provider, TurnState};
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::request::LeanRequest;
-use crate::room::{ChildRoom, Room};
 
 /// A larger body is taken apart in a thread of its own; up to here that takes less than a millisecond.
 const MAX_LIGHT_BYTES: usize = 256 * 1024;
@@ -28,12 +28,12 @@ pub(super) struct BrokerState {
     pub(super) redactor: Redactor,
     pub(super) grants: Arc<Grants>,
     pub(super) tracker: TaskTracker,
-    pub(super) room: Room,
+    pub(super) memory_budget: MemoryBudget,
 }
 
 pub(super) async fn answer(
     state: &Arc<BrokerState>,
-    child: &ChildRoom,
+    child: &ChildMemoryBudget,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let turn = match admit(state, &request) {
@@ -87,7 +87,7 @@ fn admit(state: &BrokerState, request: &Request<Incoming>) -> Result<Arc<LiveTur
 
 async fn model_call(
     state: &Arc<BrokerState>,
-    child: &ChildRoom,
+    child: &ChildMemoryBudget,
     turn: &Arc<LiveTurn>,
     request: Request<Incoming>,
     started: Instant,
@@ -95,8 +95,8 @@ async fn model_call(
     if request.headers().contains_key(CONTENT_ENCODING) {
         return Err(Refusal::Compressed);
     }
-    let mut place = child.place();
-    let body = body::read(request, &mut place).await?;
+    let mut reservation = child.reserve();
+    let body = body::read(request, &mut reservation).await?;
     let (lean, redactions) = rebuild(state, turn, body).await?;
     turn.add_redactions(&redactions);
     let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;
@@ -127,10 +127,10 @@ async fn rebuild(
     if body.len() <= MAX_LIGHT_BYTES {
         return LeanRequest::rebuild(&body, &turn.grant, &state.redactor);
     }
-    let turn_of_work = state.room.heavy_work().await;
+    let permit = state.memory_budget.parse_permit().await;
     let (shared, turn) = (Arc::clone(state), Arc::clone(turn));
     let working = state.tracker.spawn_blocking(move || {
-        let _until_done = turn_of_work;
+        let _held = permit;
         LeanRequest::rebuild(&body, &turn.grant, &shared.redactor)
     });
     working.await.unwrap_or(Err(Refusal::Malformed))

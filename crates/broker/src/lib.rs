@@ -24,6 +24,7 @@ mod finish;
 mod grant;
 mod grants;
 mod listener;
+mod memory_budget;
 mod meter;
 mod providers;
 mod proxies;
@@ -32,7 +33,6 @@ mod record;
 mod refusal;
 mod relay;
 mod request;
-mod room;
 mod settings;
 mod start_error;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{self, BrokerState};
-use super::room::ChildRoom;
+use super::memory_budget::ChildMemoryBudget;
 
 /// Connections at once, for each turn that the clients of a listener may run, and beside them. The CLI
 /// opens one for each model call and closes it with the turn (measured on 0.169.0); beyond this the
@@ -44,20 +44,20 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) {
     let connections = turns.saturating_mul(CONNECTIONS_PER_TURN) + SPARE_CONNECTIONS;
-    let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-    let child = state.room.for_child(turns);
+    let connection_slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+    let child = state.memory_budget.for_child(turns);
     let tracker = state.tracker.clone();
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
             accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, listener.accept().await)
+                let slot = Arc::clone(&connection_slots).acquire_owned().await;
+                (slot, listener.accept().await)
             } => accepted,
         };
         match accepted {
-            (Ok(place), Ok((stream, _))) => {
+            (Ok(slot), Ok((stream, _))) => {
                 let connection = connection(stream, Arc::clone(&state), Arc::clone(&child));
                 let shutdown = shutdown.clone();
                 tracker.spawn(async move {
@@ -66,7 +66,7 @@ pub(super) async fn serve(
                         () = shutdown.cancelled() => {}
                         () = connection => {}
                     }
-                    drop(place);
+                    drop(slot);
                 });
             }
             (_, Err(error)) => {
@@ -79,7 +79,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<BrokerState>, child: Arc<ChildRoom>) {
+async fn connection(stream: TcpStream, state: Arc<BrokerState>, child: Arc<ChildMemoryBudget>) {
     // Each event leaves at once: a delta that waits for an acknowledgement is a late delta.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off Nagle's algorithm");

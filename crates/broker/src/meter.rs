@@ -149,7 +149,7 @@ impl Meter {
     }
 
     fn take(&mut self, event: Event, passed: &mut Passed) -> Option<Terminal> {
-        match self.judge(&event) {
+        match self.inspect(&event) {
             Verdict::Pass => passed.push(event.bytes),
             Verdict::Drop => self.noise_bytes += event.bytes.len(),
             Verdict::Replace(bytes) => passed.push(bytes.into()),
@@ -161,7 +161,7 @@ impl Meter {
         None
     }
 
-    fn judge(&mut self, event: &Event) -> Verdict {
+    fn inspect(&mut self, event: &Event) -> Verdict {
         let Some(data) = event.data() else {
             return Verdict::Drop;
         };
@@ -171,11 +171,11 @@ impl Meter {
                 self.saw_event |= is_ours(name);
                 Verdict::Pass
             }
-            Leading::Name(_) | Leading::Elsewhere => self.judge_whole(&data),
+            Leading::Name(_) | Leading::Elsewhere => self.inspect_whole(&data),
         }
     }
 
-    fn judge_whole(&mut self, data: &[u8]) -> Verdict {
+    fn inspect_whole(&mut self, data: &[u8]) -> Verdict {
         let Ok(read) = serde_json::from_slice::<StreamEvent<'_>>(data) else {
             // As the CLI does: it reads on. If nothing better follows, the stream has no end.
             return Verdict::Drop;

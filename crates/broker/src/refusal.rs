@@ -23,7 +23,7 @@ pub(super) enum Refusal {
     Compressed,
     TooLarge,
     /// The child, or all children together, hold more than their share of memory.
-    NoRoom,
+    MemoryBudgetExhausted,
     SlowBody,
     Malformed,
     NotStreaming,
@@ -64,7 +64,7 @@ impl Refusal {
                 "request_too_large",
                 "The request is too large.",
             ),
-            Self::NoRoom => (
+            Self::MemoryBudgetExhausted => (
                 StatusCode::BAD_REQUEST,
                 "no_room",
                 "There are too many large requests at once.",
@@ -121,7 +121,7 @@ impl Refusal {
             | Self::UnknownPath
             | Self::MethodNotAllowed => None,
             Self::TooLarge => Some(Cause::TooLong),
-            Self::NoRoom => Some(Cause::NoRoom),
+            Self::MemoryBudgetExhausted => Some(Cause::MemoryBudgetExhausted),
             Self::ModelNotGranted => Some(Cause::ModelNotGranted),
             Self::TooManyCalls => Some(Cause::TooManyCalls),
             Self::Compressed

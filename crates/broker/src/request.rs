@@ -105,7 +105,7 @@ pub(super) struct LeanRequest {
 }
 
 impl LeanRequest {
-    /// Judges while it reads: what is refused costs no more than the reading up to it. Every string is
+    /// Checks while it reads, so that a refused body costs no more than what was read of it. Every string is
     /// redacted, wherever it came from: what the client sent, files that Codex read, what a tool put out.
     pub(super) fn rebuild(
         body: &[u8],

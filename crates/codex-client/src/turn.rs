@@ -79,7 +79,7 @@ pub enum TurnFailure {
     #[error("the Codex process did not answer")]
     Unresponsive,
     #[error("the Codex process stopped reading its input, and was ended")]
-    Deaf,
+    InputStalled,
     #[error("Codex reported a failed turn ({})", .0.as_str())]
     Codex(CodexErrorClass),
     #[error("Codex refused to start the turn (JSON-RPC error {code})")]
@@ -116,7 +116,10 @@ fn how(code: Option<i32>, signal: Option<i32>) -> String {
 impl TurnFailure {
     /// Whether the process failed rather than the turn. On another process the turn may succeed.
     pub fn is_of_the_process(&self) -> bool {
-        matches!(self, Self::Crashed | Self::Unresponsive | Self::Deaf)
+        matches!(
+            self,
+            Self::Crashed | Self::Unresponsive | Self::InputStalled
+        )
     }
 }
 

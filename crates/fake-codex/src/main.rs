@@ -24,7 +24,7 @@
 //! | `fake:reasoning` | a reasoning item before the answer |
 //! | `fake:usage:<in>,<out>` | claims this usage |
 //! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
-//! | `fake:ask:<n>` | calls a tool that nobody lent n times at once; the answer is how many of the calls were answered |
+//! | `fake:ask:<n>` | calls a tool that was not granted n times at once; the answer is how many of the calls were answered |
 //! | `fake:refuse-turn-start:<code>:<ms>` | `turn/start` is refused with that JSON-RPC code, after a pause; there is no turn |
 //! | `fake:fail:<info>` | ends as `failed` before any delta; `<info>` is a `codexErrorInfo`: `unauthorized`, `httpConnectionFailed:503` … |
 //! | `fake:fail-after-delta:<info>` | the same, after one delta |
@@ -58,7 +58,7 @@
 //!
 //! # Probes
 //!
-//! What a process finds out about its world: `{"ok": …}`, or `{"error": …}` in the system's words.
+//! What a process finds out about its sandbox: `{"ok": …}`, or `{"error": …}` in the system's words.
 //!
 //! | probe | what it tries |
 //! |---|---|
@@ -87,7 +87,7 @@
 //! | `exit_at_start = 7` | exits with that code at once |
 //! | `slow_start_ms = 500` | waits before it reads anything |
 //! | `hang_in_initialize = true` | never answers `initialize` |
-//! | `refuse_tools = true` | refuses each `thread/start` that lends tools, with -32600 |
+//! | `refuse_tools = true` | refuses each `thread/start` that grants tools, with -32600 |
 //! | `refuse_thread_start = 2` | refuses the first n `thread/start` with -32001 |
 //! | `refuse_thread_start_while = "/path"` | refuses `thread/start` with -32001 while that file exists |
 //! | `crash_after_turns = 3` | exits with 3 right after the n-th `turn/completed` |

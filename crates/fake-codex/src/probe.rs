@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::grandchild;
 
-/// What a process tries, to find out what its world lets it do; explained in `main.rs`.
+/// What a process tries, to find out what its sandbox permits; explained in `main.rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
     Abstract(String),
@@ -150,7 +150,7 @@ fn names_in(path: &str) -> io::Result<Vec<String>> {
 fn allocate(megabytes: usize) -> io::Result<usize> {
     let mut memory: Vec<u8> = Vec::new();
     memory.try_reserve_exact(megabytes * MEGABYTE)?;
-    // In blocks: byte by byte, an unoptimised build would say nothing for so long that it is taken for deaf.
+    // In blocks: byte by byte, an unoptimised build would say nothing for so long that it is taken for stalled.
     let megabyte = vec![1; MEGABYTE];
     for _ in 0..megabytes {
         memory.extend_from_slice(&megabyte);

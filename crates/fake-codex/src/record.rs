@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{probe::environment, startup::Startup};
 
-/// Writes down in which world this process finds itself, for a test that proves that it is the one
+/// Writes down in which sandbox this process finds itself, for a test that proves that it is the one
 /// intended. Before the runtime exists, so that the descriptors are those it was given.
 pub(crate) fn append(startup: &Startup, grandchild: Option<Child>) -> Result<(), String> {
     let Some(path) = &startup.record else {

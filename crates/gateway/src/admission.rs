@@ -45,9 +45,9 @@ impl Admission {
         if self.is_draining() {
             return Err(draining());
         }
-        let place = match self.queue.enter(tenant) {
+        let slot = match self.queue.enter(tenant) {
             Entry::Admitted(permit) => return Ok(permit),
-            Entry::Waiting(place) => place,
+            Entry::Waiting(slot) => slot,
             Entry::Full => return Err(self.queue_full()),
         };
         let until = deadline.min_after(self.limits.queue_wait);
@@ -55,7 +55,7 @@ impl Admission {
             // What is given in the same moment goes to nobody: a drain begins with no new work.
             biased;
             () = self.draining.cancelled() => Err(draining()),
-            outcome = timeout_at(until.instant(), place.turn()) => match outcome {
+            outcome = timeout_at(until.instant(), slot.turn()) => match outcome {
                 Ok(Some(permit)) => Ok(permit),
                 Ok(None) => Err(self.gave_way()),
                 Err(_) => Err(self.waited_in_vain()),

@@ -35,14 +35,14 @@ use crate::descriptors;
 use crate::health::Health;
 use crate::http::server::{ConnectionLimits, Transport};
 use crate::http::{self, AppState, Bodies, BodyLimits, Parsing};
-use crate::sandbox::{self, EstablishError, Established, Surroundings};
+use crate::sandbox::{self, EstablishError, Established, SandboxContext};
 use crate::tls::{Certificates, TlsError};
 
 /// Bytes of an answer for each character it may have, and some more: what may wait unread.
 const BYTES_PER_CHAR: usize = 4;
 
 /// Turns that were told to stop get this long, beyond the grace of the kill, to say so.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A gateway whose parts are running and whose port is open.
 pub struct App {
@@ -135,7 +135,7 @@ impl App {
             installation,
             status,
             sandbox,
-        } = sandbox::establish(Surroundings {
+        } = sandbox::establish(SandboxContext {
             settings: &settings.codex,
             program,
             launcher,
@@ -300,12 +300,12 @@ impl App {
             );
         }
         shutdown.stopping.cancel();
-        let _ = timeout(LAST_WORDS, shutdown.calls.wait()).await;
+        let _ = timeout(FLUSH_TIMEOUT, shutdown.calls.wait()).await;
         shutdown.closing.cancel();
         let _ = serving.await;
         client.shutdown().await;
         shutdown.tasks.close();
-        if timeout(kill_grace + LAST_WORDS, shutdown.tasks.wait())
+        if timeout(kill_grace + FLUSH_TIMEOUT, shutdown.tasks.wait())
             .await
             .is_err()
         {

@@ -25,13 +25,13 @@ use tokio::time::timeout;
 
 use crate::app::{self, Shutdown, state_dir};
 use crate::config::{self, Environment, Overrides, Settings};
-use crate::sandbox::{EstablishError, Surroundings, establish};
+use crate::sandbox::{EstablishError, SandboxContext, establish};
 
 pub use footprint::Footprint;
 pub use report::{Check, Report, Status};
 
 /// For the tasks of what was started, beyond the grace of the kill.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The checks, in the order in which they are reported. Later ones rest on earlier ones.
 mod name {
@@ -105,7 +105,7 @@ pub async fn examine(
     report.add(check);
     let shutdown = Shutdown::default();
     if let Some(program) = program {
-        let surroundings = Surroundings {
+        let context = SandboxContext {
             settings: &settings.codex,
             program,
             launcher,
@@ -116,14 +116,14 @@ pub async fn examine(
             redactor: &settings.redactor,
             tasks: &shutdown.tasks,
         };
-        examine_codex(&settings, surroundings, &shutdown, &mut report).await;
+        examine_codex(&settings, context, &shutdown, &mut report).await;
     } else {
         report.skip(&name::OF_CODEX, "there is no program");
     }
     shutdown.closing.cancel();
     shutdown.tasks.close();
     let _ = timeout(
-        settings.codex.kill_grace + LAST_WORDS,
+        settings.codex.kill_grace + FLUSH_TIMEOUT,
         shutdown.tasks.wait(),
     )
     .await;
@@ -143,12 +143,12 @@ pub async fn examine(
 /// What is asked of a program that was found.
 async fn examine_codex(
     settings: &Settings,
-    surroundings: Surroundings<'_>,
+    context: SandboxContext<'_>,
     shutdown: &Shutdown,
     report: &mut Report,
 ) {
-    let state_dir = surroundings.state_dir;
-    let established = match establish(surroundings).await {
+    let state_dir = context.state_dir;
+    let established = match establish(context).await {
         Ok(established) => established,
         Err(EstablishError::Required(unusable)) => {
             let why = "nothing is run without the sandbox that is required";

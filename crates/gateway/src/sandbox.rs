@@ -45,8 +45,8 @@ pub enum SandboxStatus {
     Unusable(Unusable),
 }
 
-/// What the start of the sandbox has to know.
-pub struct Surroundings<'start> {
+/// What is needed to set the sandbox up.
+pub struct SandboxContext<'start> {
     pub settings: &'start CodexSettings,
     /// The Codex program.
     pub program: PathBuf,
@@ -89,13 +89,13 @@ pub enum EstablishError {
 }
 
 /// Asks the CLI for its version in the sandbox; the answer proves both.
-pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, EstablishError> {
-    let mode = surroundings.settings.sandbox.mode;
+pub async fn establish(context: SandboxContext<'_>) -> Result<Established, EstablishError> {
+    let mode = context.settings.sandbox.mode;
     if mode == SandboxMode::Off {
         tracing::warn!("the sandbox is off (PORTCULLIS_SANDBOX=off): {NOT_ENFORCED}");
-        return outside(surroundings, SandboxStatus::Off).await;
+        return outside(context, SandboxStatus::Off).await;
     }
-    let unusable = match inside(&surroundings).await? {
+    let unusable = match inside(&context).await? {
         Ok(established) => return Ok(established),
         Err(unusable) => unusable,
     };
@@ -107,17 +107,17 @@ pub async fn establish(surroundings: Surroundings<'_>) -> Result<Established, Es
         remedy = %unusable.remedy,
         "THERE IS NO SANDBOX (PORTCULLIS_SANDBOX=auto): {NOT_ENFORCED}"
     );
-    outside(surroundings, SandboxStatus::Unusable(unusable)).await
+    outside(context, SandboxStatus::Unusable(unusable)).await
 }
 
 const NOT_ENFORCED: &str = "Codex processes can reach the network, read what this user can read, and \
     have no limit on memory, processes, files or processor time";
 
 async fn outside(
-    surroundings: Surroundings<'_>,
+    context: SandboxContext<'_>,
     status: SandboxStatus,
 ) -> Result<Established, EstablishError> {
-    let installation = ask(&surroundings, None).await?;
+    let installation = ask(&context, None).await?;
     Ok(Established {
         installation,
         status,
@@ -127,15 +127,15 @@ async fn outside(
 
 /// The inner error is about the sandbox, the outer one about the CLI.
 async fn inside(
-    surroundings: &Surroundings<'_>,
+    context: &SandboxContext<'_>,
 ) -> Result<Result<Established, Unusable>, EstablishError> {
     let (bridges, waiting) = mpsc::channel(WAITING_BRIDGES);
     let groups = control_groups();
-    let sandbox = match find(surroundings, bridges, groups.clone().ok()) {
+    let sandbox = match find(context, bridges, groups.clone().ok()) {
         Ok(sandbox) => sandbox,
         Err(unusable) => return Ok(Err(unusable)),
     };
-    match ask(surroundings, Some(&sandbox)).await {
+    match ask(context, Some(&sandbox)).await {
         Ok(installation) => Ok(Ok(Established {
             installation,
             status: SandboxStatus::Enforced {
@@ -150,8 +150,8 @@ async fn inside(
         }
         Err(error) if error.is_of_the_program() => {
             // Either it is not the CLI at all, or it misses something in there.
-            ask(surroundings, None).await?;
-            let program = surroundings.program.display();
+            ask(context, None).await?;
+            let program = context.program.display();
             Ok(Err(Unusable {
                 reason: format!("{program} does not run inside it"),
                 remedy: remedy::MISSING_PATHS.to_owned(),
@@ -169,38 +169,38 @@ fn control_groups() -> Result<ControlGroups, NoControlGroups> {
 
 /// Asks the CLI what it is. Its version is its own word, and shown to callers.
 async fn ask(
-    surroundings: &Surroundings<'_>,
+    context: &SandboxContext<'_>,
     sandbox: Option<&SandboxSettings>,
 ) -> Result<Installation, ProbeError> {
-    let settings = surroundings.settings;
+    let settings = context.settings;
     let probe = Probe {
-        program: surroundings.program.clone(),
+        program: context.program.clone(),
         choice: settings.driver,
         chat_arguments: &settings.chat_arguments,
-        search_path: runner::search_path(&surroundings.program, &settings.sandbox.read_paths),
-        sandbox: sandbox.map(|sandbox| (sandbox, surroundings.state_dir)),
-        tracker: surroundings.tasks,
+        search_path: runner::search_path(&context.program, &settings.sandbox.read_paths),
+        sandbox: sandbox.map(|sandbox| (sandbox, context.state_dir)),
+        tracker: context.tasks,
     };
     let mut installation = probe.ask().await?;
-    installation.version = surroundings.redactor.redact(&installation.version).text;
+    installation.version = context.redactor.redact(&installation.version).text;
     Ok(installation)
 }
 
 fn find(
-    surroundings: &Surroundings<'_>,
+    context: &SandboxContext<'_>,
     bridges: mpsc::Sender<BrokerBridge>,
     control_groups: Option<ControlGroups>,
 ) -> Result<SandboxSettings, Unusable> {
-    let settings = &surroundings.settings.sandbox;
-    let program = &surroundings.program;
+    let settings = &context.settings.sandbox;
+    let program = &context.program;
     let configured = settings.bubblewrap.as_deref();
-    let packaged = packaged_bubblewrap(program, surroundings.roots);
-    let bubblewrap = find_bubblewrap(configured, packaged, surroundings.search_path);
+    let packaged = packaged_bubblewrap(program, context.roots);
+    let bubblewrap = find_bubblewrap(configured, packaged, context.search_path);
     let bubblewrap = bubblewrap.ok_or_else(|| Unusable {
         reason: "there is no bubblewrap".to_owned(),
         remedy: remedy::NO_BUBBLEWRAP.to_owned(),
     })?;
-    let launcher = Launcher::new(surroundings.launcher);
+    let launcher = Launcher::new(context.launcher);
     let launcher = launcher.map_err(|error| Unusable {
         reason: error.to_string(),
         remedy: remedy::LAUNCHER.to_owned(),
@@ -210,8 +210,8 @@ fn find(
         let remedy = remedy::of_refusal(&reason);
         Unusable { reason, remedy }
     })?;
-    std::fs::create_dir_all(surroundings.state_dir).map_err(|error| Unusable {
-        reason: format!("{}: {error}", surroundings.state_dir.display()),
+    std::fs::create_dir_all(context.state_dir).map_err(|error| Unusable {
+        reason: format!("{}: {error}", context.state_dir.display()),
         remedy: remedy::STATE_DIR.to_owned(),
     })?;
     let configured = settings.read_paths.iter().cloned();
@@ -220,11 +220,11 @@ fn find(
     let read_paths: Vec<_> = codex_paths.into_iter().chain(configured).collect();
     // It is hidden by what is mounted on it, so it must be there before the first child is. Where it
     // cannot be made now, nobody makes it later.
-    let data_dir = surroundings.data_dir;
+    let data_dir = context.data_dir;
     if read_paths.iter().any(|path| data_dir.starts_with(path)) {
         let _ = std::fs::create_dir_all(data_dir);
     }
-    let hidden = [surroundings.state_dir, data_dir];
+    let hidden = [context.state_dir, data_dir];
     if let Some(hiding) = hidden.iter().find(|path| program.starts_with(path)) {
         return Err(Unusable {
             reason: format!(

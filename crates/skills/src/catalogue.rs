@@ -44,7 +44,7 @@ impl Catalogue {
     fn of(directory: &Path, entries: io::Result<ReadDir>) -> Result<Self, CatalogueError> {
         let mut diagnostics = Vec::new();
         let mut skills = BTreeMap::new();
-        let mut lenders = Vec::new();
+        let mut references = Vec::new();
         for path in files(directory, entries, &mut diagnostics) {
             let text = match read_text(&path) {
                 Ok(text) => text,
@@ -55,14 +55,14 @@ impl Catalogue {
             };
             match file::parse(&path, &text) {
                 Ok(skill) => {
-                    lenders.extend(Lender::of(&skill, path, text));
+                    references.extend(SkillReferences::of(&skill, path, text));
                     skills.insert(skill.name.clone(), Arc::new(skill));
                 }
                 Err(found) => diagnostics.extend(found),
             }
         }
-        for lender in lenders {
-            lender.check(&skills, &mut diagnostics);
+        for reference in references {
+            reference.check(&skills, &mut diagnostics);
         }
         if skills.len() > MAX_SKILLS {
             let detail = format!("holds more than {MAX_SKILLS} skills");
@@ -100,13 +100,13 @@ impl Catalogue {
 }
 
 /// A skill whose model may call others, and its file.
-struct Lender {
+struct SkillReferences {
     names: Vec<String>,
     file: PathBuf,
     text: String,
 }
 
-impl Lender {
+impl SkillReferences {
     fn of(skill: &Skill, file: PathBuf, text: String) -> Option<Self> {
         let Run::Codex(run) = &skill.run else {
             return None;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_turn_would_lend_must_be_there_and_no_turn_itself() {
+    fn a_granted_skill_must_exist_and_be_no_turn_itself() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| {
             format!(
@@ -211,19 +211,19 @@ mod tests {
                  skills = [\n  \"nobody\",\n  \"{name}\",\n]\n"
             )
         };
-        fs::write(directory.path().join("lender.toml"), file("lender")).unwrap();
+        fs::write(directory.path().join("granting.toml"), file("granting")).unwrap();
         let diagnostics = Catalogue::read(directory.path()).unwrap_err().diagnostics;
-        let told: Vec<_> = diagnostics
+        let listed: Vec<_> = diagnostics
             .iter()
             .map(|diagnostic| (diagnostic.line, diagnostic.detail.as_str()))
             .collect();
         assert_eq!(
-            told,
+            listed,
             [
                 (11, "run.skills names nobody, which there is not"),
                 (
                     1,
-                    "run.skills names lender, which is a turn of Codex itself"
+                    "run.skills names granting, which is a turn of Codex itself"
                 ),
             ]
         );

@@ -27,7 +27,7 @@ enum NotTaken {
     NotLookedFor(Errno),
 }
 
-/// Judges every argument that has a path's annotation. `root` is the workspace; without one, only the
+/// Checks every argument that has a path's annotation. `root` is the workspace; without one, only the
 /// form is validated. It fails where the gateway itself cannot look: that is no word on any argument.
 ///
 /// Blocks on the file system.

@@ -91,7 +91,7 @@ pub enum ProgramReference {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodexRun {
-    /// What the model is told before the prompt, in place of what it is told in a chat.
+    /// The model's instructions, in place of those of a chat.
     pub instructions: Option<String>,
     pub prompt: TextTemplate,
     /// A call without a context has nothing to work on.

@@ -17,7 +17,7 @@ use super::finished::{BadOutput, End, Finished};
 use super::intake::{self, Intake};
 use super::invalid_values::{InvalidValue, InvalidValues};
 use super::output::{self, Output};
-use super::request::{self, Prepared, ToolRequest};
+use super::request::{self, ToolRequest, ValidatedCall};
 use super::result::{Completed, Status, Stopped, ToolResult};
 use super::run_directory::{RUN_DIRECTORIES, RunDirectory};
 use super::sandbox_environment::{self, SandboxEnvironment, SandboxedCommand};
@@ -106,7 +106,7 @@ impl Executor {
         &self,
         skill: Arc<Skill>,
         request: ToolRequest,
-    ) -> Result<Prepared, SkillError> {
+    ) -> Result<ValidatedCall, SkillError> {
         let place = Arc::clone(&self.validating).acquire_owned().await;
         let place = place.map_err(|_| SkillError::Lost)?;
         let parts = Arc::clone(&self.parts);
@@ -121,20 +121,20 @@ impl Executor {
     /// `began` is called when the program runs. Dropping the future kills it.
     pub async fn run(
         &self,
-        prepared: Prepared,
+        validated: ValidatedCall,
         deadline: Deadline,
         began: impl AsyncFnOnce(),
     ) -> Result<Completed, SkillError> {
-        let skill = prepared.skill.clone();
+        let skill = validated.skill.clone();
         let output = Output::new(
-            &prepared,
+            &validated,
             &self.parts.redactor,
             self.parts.environment.search_drops_hidden,
         );
         let mut intake = Intake::new(output, &self.intake, &self.parts.tasks);
         let is_joined = skill.parser == Some(Parser::Tests);
         let times = Times::of(skill.deadline, deadline, is_joined);
-        let making = timeout_at(times.own.instant(), self.command(prepared)).await;
+        let making = timeout_at(times.own.instant(), self.command(validated)).await;
         let command = making.map_err(|_| deadline_exceeded(&skill))??;
         let overlay = command.overlay;
         let start = Instant::now();
@@ -227,10 +227,10 @@ impl Executor {
     }
 
     /// Dropping the future ends a copy that is being made. Its place is taken until it has ended.
-    async fn command(&self, prepared: Prepared) -> Result<SandboxedCommand, SkillError> {
+    async fn command(&self, validated: ValidatedCall) -> Result<SandboxedCommand, SkillError> {
         let environment = self.parts.environment.clone();
-        let name = prepared.skill.name.clone();
-        let needs_copy = sandbox_environment::needs_copy(&environment, &prepared);
+        let name = validated.skill.name.clone();
+        let needs_copy = sandbox_environment::needs_copy(&environment, &validated);
         let place = if needs_copy {
             let place = Arc::clone(&self.copies).acquire_owned().await;
             Some(place.map_err(|_| SkillError::Lost)?)
@@ -241,7 +241,7 @@ impl Executor {
         let _leaving = abandoned.clone().drop_guard();
         let making = move || {
             let _place = place;
-            sandbox_environment::make(&environment, prepared, needs_copy, &abandoned)
+            sandbox_environment::make(&environment, validated, needs_copy, &abandoned)
         };
         let made = self.parts.tasks.spawn_blocking(making).await;
         let made = made.map_err(|_| SkillError::Lost)?;

@@ -22,7 +22,7 @@ pub(super) struct Finished {
     pub(super) is_truncated: bool,
     /// What was replaced.
     pub(super) redactions: Counts,
-    /// What is told in the place of the program's exit code.
+    /// Replaces the program's exit code.
     pub(super) exit_code: Option<i32>,
 }
 

@@ -41,7 +41,7 @@ pub use finished::BadOutput;
 pub use invalid_values::{InvalidValue, InvalidValues};
 pub use parameters::LIMITS as PARAMETER_LIMITS;
 
-pub use request::{Prepared, ToolRequest};
+pub use request::{ToolRequest, ValidatedCall};
 pub use result::{Completed, Status, Stopped, ToolResult, Unread};
 pub use sandbox_environment::{SandboxEnvironment, SandboxParts};
 pub use workspace::{NoWorkspace, Workspace, WorkspaceError, WorkspaceSettings, Workspaces};

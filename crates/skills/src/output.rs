@@ -13,7 +13,7 @@ use runner::Block;
 
 use super::definition::{Parser, ResultForm, Skill, TestKind};
 use super::finished::{BadOutput, End, Finished};
-use super::request::Prepared;
+use super::request::ValidatedCall;
 use super::tests_report::TestsReport;
 use documents::Documents;
 use excerpt::Excerpt;
@@ -38,15 +38,15 @@ pub(super) enum Output {
 
 impl Output {
     /// `drops_hidden`: a search leaves out lines of which something is hidden.
-    pub(super) fn new(prepared: &Prepared, redactor: &Redactor, drops_hidden: bool) -> Self {
-        let (skill, arguments) = (&prepared.skill, &prepared.arguments);
+    pub(super) fn new(validated: &ValidatedCall, redactor: &Redactor, drops_hidden: bool) -> Self {
+        let (skill, arguments) = (&validated.skill, &validated.arguments);
         let limit_bytes = skill.max_output_bytes;
         let redactor = redactor.clone();
         match (&skill.parser, skill.result) {
             (Some(Parser::Ripgrep { limit, context }), _) => {
                 let number = |name: &Option<String>| arguments.get(name.as_ref()?)?.as_u64();
                 let limit = number(limit).and_then(|limit| usize::try_from(limit).ok());
-                let workspace = prepared.workspace.as_ref();
+                let workspace = validated.workspace.as_ref();
                 let rules = SearchRules {
                     limit,
                     limit_bytes,
@@ -57,11 +57,11 @@ impl Output {
                 Self::Ripgrep(Box::new(Matches::new(redactor, rules)))
             }
             (Some(Parser::Tests), _) => {
-                let workspace = prepared.workspace.as_ref();
+                let workspace = validated.workspace.as_ref();
                 let kind = workspace.and_then(|workspace| workspace.tests);
                 let kind = kind.unwrap_or(TestKind::Make);
-                let mark = prepared.report_mark.clone();
-                let has_filter = prepared.test_filter().is_some();
+                let mark = validated.report_mark.clone();
+                let has_filter = validated.test_filter().is_some();
                 let report = TestsReport::new(kind, &redactor, limit_bytes, mark, has_filter);
                 Self::Tests(Box::new(report))
             }

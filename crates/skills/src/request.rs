@@ -32,7 +32,7 @@ pub struct ToolRequest {
 
 /// A call that can be run: every value of it is right.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct ValidatedCall {
     pub skill: Arc<Skill>,
     pub(super) arguments: Arguments,
     pub workspace: Option<Workspace>,
@@ -46,21 +46,21 @@ pub struct Prepared {
     pub(super) report_mark: String,
 }
 
-impl Prepared {
+impl ValidatedCall {
     /// Which tests are to be run, if not all.
     pub(super) fn test_filter(&self) -> Option<&str> {
         self.arguments.get(tests_report::FILTER)?.as_str()
     }
 }
 
-/// Judges a request against its skill. Everything that is wrong is told at once.
+/// Validates a request against its skill. The error lists everything that is wrong.
 ///
 /// Blocks on the file system, for paths in the workspace.
 pub(super) fn prepare(
     skill: Arc<Skill>,
     request: ToolRequest,
     workspaces: &Workspaces,
-) -> Result<Prepared, SkillError> {
+) -> Result<ValidatedCall, SkillError> {
     let mut extra = request.extra;
     let mut errors = InvalidValues::default();
     let workspace = choose(&skill, &mut extra, workspaces, &mut errors);
@@ -95,7 +95,7 @@ pub(super) fn prepare(
     }
     let ignored = validated.ignored.iter();
     let ignored = ignored.map(|name| shown_key(name).into_owned());
-    Ok(Prepared {
+    Ok(ValidatedCall {
         arguments,
         workspace,
         stdin,
@@ -161,11 +161,11 @@ fn stdin(
 
 impl CodexRun {
     /// The prompt with the values of a call.
-    pub fn prompt(&self, prepared: &Prepared) -> String {
-        let value = |name: &str| match (name, prepared.arguments.get(name)) {
+    pub fn prompt(&self, validated: &ValidatedCall) -> String {
+        let value = |name: &str| match (name, validated.arguments.get(name)) {
             (_, Some(Value::String(text))) => Some(text.clone()),
             (_, Some(value)) => Some(value.to_string()),
-            ("message", None) => prepared.message.clone(),
+            ("message", None) => validated.message.clone(),
             (_, None) => None,
         };
         self.prompt.render(value, "")

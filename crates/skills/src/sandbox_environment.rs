@@ -17,7 +17,7 @@ use super::copy;
 use super::definition::{
     Parser, ProgramReference, ResultForm, Run, SkillLimits, TestKind, WorkspaceMode,
 };
-use super::request::Prepared;
+use super::request::ValidatedCall;
 use super::run_directory::{self, RunDirectory};
 use super::tests_report;
 
@@ -90,11 +90,11 @@ impl EnvironmentError {
 }
 
 /// Whether a call takes a copy of its workspace on the disk. Looks at the workspace's root.
-pub(super) fn needs_copy(environment: &SandboxEnvironment, prepared: &Prepared) -> bool {
-    let Some(workspace) = &prepared.workspace else {
+pub(super) fn needs_copy(environment: &SandboxEnvironment, validated: &ValidatedCall) -> bool {
+    let Some(workspace) = &validated.workspace else {
         return false;
     };
-    match prepared.skill.workspace {
+    match validated.skill.workspace {
         WorkspaceMode::PrivateCopy => {
             !environment.can_overlay() || !is_the_programs(&workspace.root)
         }
@@ -107,17 +107,17 @@ pub(super) fn needs_copy(environment: &SandboxEnvironment, prepared: &Prepared) 
 /// `abandoned`; then nothing of it is left.
 pub(super) fn make(
     environment: &SandboxEnvironment,
-    prepared: Prepared,
+    validated: ValidatedCall,
     needs_copy: bool,
     abandoned: &CancellationToken,
 ) -> Result<SandboxedCommand, EnvironmentError> {
-    let skill = &prepared.skill;
-    let workspace = prepared.workspace.as_ref();
+    let skill = &validated.skill;
+    let workspace = validated.workspace.as_ref();
     let Invoked {
         program,
         args,
         mut variables,
-    } = environment.invoke(&prepared)?;
+    } = environment.invoke(&validated)?;
     let needs_directory = needs_copy || environment.sandbox.is_none();
     let directory = if needs_directory {
         let directory = RunDirectory::create(&environment.runs_dir);
@@ -158,8 +158,8 @@ pub(super) fn make(
         };
         // What make is given it takes as a variable, and the others as an argument.
         let is_npm = workspace.is_some_and(|workspace| workspace.tests == Some(TestKind::Npm));
-        let filter = prepared.test_filter().filter(|_| is_npm);
-        for (name, value) in tests_report::environment(place, &prepared.report_mark, filter) {
+        let filter = validated.test_filter().filter(|_| is_npm);
+        for (name, value) in tests_report::environment(place, &validated.report_mark, filter) {
             let own = variables.get(name).map(|own| format!(" {own}"));
             variables.insert(name.to_owned(), value + &own.unwrap_or_default());
         }
@@ -169,7 +169,7 @@ pub(super) fn make(
         args,
         env: environment.variables(variables, directory.as_ref()),
         current_dir: environment.current_dir(bind.as_ref(), directory.as_ref()),
-        stdin: prepared
+        stdin: validated
             .stdin
             .map_or(Stdin::Null, |text| Stdin::Bytes(text.into_bytes())),
         sandbox: environment.sandbox(&program, skill.limits, bind, plugins),
@@ -220,15 +220,15 @@ impl SandboxEnvironment {
         self.sandbox.is_some() && self.has_overlay
     }
 
-    fn invoke(&self, prepared: &Prepared) -> Result<Invoked, EnvironmentError> {
-        match &prepared.skill.run {
+    fn invoke(&self, validated: &ValidatedCall) -> Result<Invoked, EnvironmentError> {
+        match &validated.skill.run {
             Run::Command(command) => {
-                let call = command.invocation.of(prepared.workspace.as_ref());
+                let call = command.invocation.of(validated.workspace.as_ref());
                 let call =
                     call.ok_or_else(|| EnvironmentError::NoProgram("of these tests".to_owned()))?;
                 Ok(Invoked {
                     program: self.find(&call.program)?,
-                    args: call.args.expand(&prepared.arguments),
+                    args: call.args.expand(&validated.arguments),
                     variables: command.environment.clone(),
                 })
             }
@@ -239,13 +239,13 @@ impl SandboxEnvironment {
                     )
                 };
                 let program = self.company_cli.clone().ok_or_else(name)?;
-                let json = (prepared.skill.result != ResultForm::Text).then(|| "--json".into());
+                let json = (validated.skill.result != ResultForm::Text).then(|| "--json".into());
                 let own = [OsString::from("tool"), cli.skill.clone().into()];
                 // Whatever follows it is no option, whatever it begins with.
                 let own = own.into_iter().chain(json).chain(["--".into()]);
                 Ok(Invoked {
                     program,
-                    args: own.chain(cli.args.expand(&prepared.arguments)).collect(),
+                    args: own.chain(cli.args.expand(&validated.arguments)).collect(),
                     variables: BTreeMap::new(),
                 })
             }

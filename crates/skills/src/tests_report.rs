@@ -1,4 +1,4 @@
-//! What test frameworks print, as numbers and names. A run that breaks off gives what was told so far.
+//! What test frameworks print, as numbers and names. A run that breaks off gives what it has reported so far.
 
 mod cargo;
 mod go;
@@ -23,7 +23,7 @@ pub(super) use reported::{environment, install, new_mark, plugins};
 /// The parameter that names tests.
 pub(super) const FILTER: &str = "filter";
 
-/// Failures that are told one by one; the count goes on.
+/// Failures that are listed. The counts include the rest.
 const MAX_FAILURES: usize = 100;
 const MAX_NAME_CHARS: usize = 300;
 const MAX_MESSAGE_CHARS: usize = 2000;
@@ -271,7 +271,7 @@ impl Framework {
 }
 
 impl Tally {
-    fn told(&self) -> u64 {
+    fn reported(&self) -> u64 {
         self.passed
             .saturating_add(self.failed)
             .saturating_add(self.skipped)
@@ -281,7 +281,7 @@ impl Tally {
     fn sum(runs: impl Iterator<Item = Self>) -> Self {
         let mut sum = Self::default();
         let mut are_complete = true;
-        for run in runs.filter(|run| run.has_begun || run.told() > 0) {
+        for run in runs.filter(|run| run.has_begun || run.reported() > 0) {
             are_complete &= run.is_complete;
             sum.has_begun = true;
             sum.add(run);
@@ -308,7 +308,7 @@ impl Tally {
         }
     }
 
-    /// Tells the message of a failure that was told without one, or the failure itself.
+    /// Adds the message to a failure that was reported without one, or adds the failure.
     fn explain(&mut self, name: &str, message: &str) {
         let name = &cut_name(name);
         let mut known = self.failures.iter_mut();

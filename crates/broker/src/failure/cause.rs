@@ -61,7 +61,7 @@ pub(crate) enum Cause {
     Firewall,
     ProxyRefused,
     ProxyFailed,
-    NoRoom,
+    MemoryBudgetExhausted,
     NotReached,
     Tls,
     Name,
@@ -168,7 +168,7 @@ impl Cause {
                 "The proxy on the way to the model provider did not let the request through",
                 "Check that HTTPS_PROXY names the right proxy and that it allows the provider's host; a host that is reached without it belongs into NO_PROXY.",
             ),
-            Self::NoRoom => (
+            Self::MemoryBudgetExhausted => (
                 Class::Server,
                 "The gateway had no room for the CLI's request",
                 "Ask again in a moment.",

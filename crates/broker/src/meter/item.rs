@@ -47,7 +47,7 @@ impl Delivered {
             return Verdict::Pass;
         };
         // The other members are small; the item is the only text in it.
-        let index = serde_json::from_slice::<Place>(data)
+        let index = serde_json::from_slice::<OutputPosition>(data)
             .ok()
             .and_then(|place| place.output_index)
             .unwrap_or_default();
@@ -121,7 +121,7 @@ impl Delivered {
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct OutputPosition {
     output_index: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The conversation, item by item: each is judged as it is met, and nothing is kept of one that is refused.
+//! The conversation, item by item: each is checked as it is read, and nothing is kept of one that is refused.
 
 use std::collections::HashMap;
 use std::fmt;

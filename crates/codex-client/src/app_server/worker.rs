@@ -84,7 +84,7 @@ struct State {
     /// Whether the last `thread/start` was refused because the process was overloaded.
     is_overloaded: bool,
     /// It is being ended, because it does not read its input.
-    is_deaf: bool,
+    is_stalled: bool,
     active: usize,
     turns_started: u64,
     turns_completed: u64,
@@ -271,19 +271,19 @@ impl Worker {
 
     /// Ends a process that does not read its input any more, and fails its turns at once: they could not be
     /// interrupted.
-    fn end_deaf(&self, reason: &str) {
+    fn end_stalled(&self, reason: &str) {
         let turns: Vec<_> = {
             let mut state = self.state.lock();
-            if state.condition == Condition::Gone || state.is_deaf {
+            if state.condition == Condition::Gone || state.is_stalled {
                 return;
             }
-            state.is_deaf = true;
+            state.is_stalled = true;
             state.turns.values().cloned().collect()
         };
-        tracing::warn!(pid = self.process.pid(), reason, "codex worker is deaf");
+        tracing::warn!(pid = self.process.pid(), reason, "codex worker has stalled");
         self.retire();
         for queue in turns {
-            queue.settle(TurnEnd::Failed(TurnFailure::Deaf));
+            queue.settle(TurnEnd::Failed(TurnFailure::InputStalled));
         }
         let process = self.process.clone();
         let ending = async move { process.shutdown(Interrupt::None).await };
@@ -297,7 +297,7 @@ impl Worker {
         if self.born + last_heard > since {
             self.quarantine(reason);
         } else {
-            self.end_deaf(reason);
+            self.end_stalled(reason);
         }
     }
 

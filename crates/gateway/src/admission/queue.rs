@@ -27,7 +27,7 @@ pub(super) struct TurnQueue {
 #[derive(Debug)]
 pub(super) enum Entry {
     Admitted(Permit),
-    Waiting(Place),
+    Waiting(QueueSlot),
     /// The queue is full, and nobody in it has more waiting than this tenant.
     Full,
 }
@@ -39,10 +39,10 @@ pub struct Permit {
     tenant: Arc<str>,
 }
 
-/// A place in the queue; left when dropped. A turn that was given to it in the same moment goes to the
+/// A slot in the queue. Dropping it leaves the queue. A turn that was given to it in the same moment goes to the
 /// next one.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct QueueSlot {
     queue: Arc<TurnQueue>,
     tenant: Arc<str>,
     number: u64,
@@ -52,7 +52,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 enum Verdict {
     Admitted,
-    /// Another tenant with fewer waiting calls has the place.
+    /// Another tenant with fewer waiting calls has taken the slot.
     GaveWay,
 }
 
@@ -110,7 +110,7 @@ impl TurnQueue {
             return Entry::Full;
         }
         let (number, verdict) = state.wait(&tenant);
-        Entry::Waiting(Place {
+        Entry::Waiting(QueueSlot {
             queue,
             tenant,
             number,
@@ -119,8 +119,8 @@ impl TurnQueue {
     }
 }
 
-impl Place {
-    /// The permit, when it is this call's turn; `None` when the place went to another tenant.
+impl QueueSlot {
+    /// The permit, when it is this call's turn; `None` when the slot went to another tenant.
     pub(super) async fn turn(mut self) -> Option<Permit> {
         match (&mut self.verdict).await {
             Ok(Verdict::Admitted) => Some(Permit {
@@ -132,9 +132,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     /// Verdicts are given under the lock, so there are three cases and no fourth: it still waits, it
-    /// has a verdict that nobody has read, or one that [`Place::turn`] has.
+    /// has a verdict that nobody has read, or one that [`QueueSlot::turn`] has.
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
         state.leave(&self.tenant, self.number);

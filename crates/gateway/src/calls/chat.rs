@@ -17,7 +17,7 @@ use super::result::{CallResult, ChatMeta, ChatResult, Redactions, Truncations};
 use super::run::RunWriter;
 use super::skills::Skills;
 use super::tool_grants::{ToolContext, ToolGrants};
-use super::turn::{self, Said, StartedTurn, TurnOrder, Turns};
+use super::turn::{self, StartedTurn, TurnOrder, TurnOutput, Turns};
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 
@@ -175,7 +175,7 @@ impl Chat {
             errors.push(FieldError::new(&["extra", "output_schema"], detail));
         }
         if !request.skills.is_empty() && !driver.supports_tools() {
-            let detail = "cannot be called by the model with the driver of this gateway; CODEX_DRIVER=app-server can lend them";
+            let detail = "cannot be called by the model with the driver of this gateway; CODEX_DRIVER=app-server can grant them";
             errors.push(FieldError::new(&["extra", "skills"], detail));
         }
         match errors.len() {
@@ -198,7 +198,7 @@ impl Chat {
             mut grants,
             token,
         } = turn;
-        let mut said = Said::default();
+        let mut said = TurnOutput::default();
         let limit_chars = self.settings.max_output_chars;
         let redactor = self.redactor.stream();
         let mut output = Output::new(writer, &call.record, meta, redactor, limit_chars);

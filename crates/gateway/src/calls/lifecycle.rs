@@ -37,7 +37,7 @@ pub struct CallParts {
 }
 
 /// A call that may be admitted: all that can be refused about it has been looked at.
-enum Prepared {
+enum PreparedCall {
     Chat(PreparedChat),
     Tool(PreparedTool),
 }
@@ -115,15 +115,15 @@ impl CallParts {
         writer: &RunWriter,
     ) -> Result<CallResult, Problem> {
         let prepared = match request {
-            Request::Chat(request) => Prepared::Chat(self.chat.prepare(request, call)?),
-            Request::Tool(request) => Prepared::Tool(self.tool.prepare(request, call).await?),
+            Request::Chat(request) => PreparedCall::Chat(self.chat.prepare(request, call)?),
+            Request::Tool(request) => PreparedCall::Tool(self.tool.prepare(request, call).await?),
         };
         let admitting = self.admission.admit(&call.caller.tenant, call.deadline);
         let _permit = admitting.await?;
         call.record.admitted();
         match prepared {
-            Prepared::Chat(prepared) => self.chat.answer(prepared, call, writer).await,
-            Prepared::Tool(prepared) => self.tool.run(prepared, call, writer).await,
+            PreparedCall::Chat(prepared) => self.chat.answer(prepared, call, writer).await,
+            PreparedCall::Tool(prepared) => self.tool.run(prepared, call, writer).await,
         }
     }
 }

@@ -17,7 +17,7 @@ use caps::{Keep, Truncation, cap};
 
 /// A text that may go to the model.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedText {
     pub(crate) text: String,
     /// What was replaced in it.
     pub(crate) redactions: Counts,
@@ -50,7 +50,7 @@ impl Question {
         redactor: &Redactor,
         caps: PromptCaps,
         tasks: &TaskTracker,
-    ) -> Result<Vec<(&'static str, Prepared)>, Problem> {
+    ) -> Result<Vec<(&'static str, PreparedText)>, Problem> {
         let size_bytes = self.message.len() + self.context.as_ref().map_or(0, String::len);
         if size_bytes <= AT_ONCE_BYTES {
             return Ok(self.texts(redactor, caps));
@@ -61,7 +61,7 @@ impl Question {
         preparing.await.map_err(failed)
     }
 
-    fn texts(self, redactor: &Redactor, caps: PromptCaps) -> Vec<(&'static str, Prepared)> {
+    fn texts(self, redactor: &Redactor, caps: PromptCaps) -> Vec<(&'static str, PreparedText)> {
         let context = self.context.as_deref();
         let context = context.map(|text| context_text(text, redactor, caps.max_context_chars));
         let message = message_text(&self.message, redactor, caps.max_message_chars);
@@ -73,25 +73,25 @@ impl Question {
 }
 
 /// A question keeps its beginning.
-fn message_text(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn message_text(text: &str, redactor: &Redactor, limit_chars: usize) -> PreparedText {
     prepare(text, redactor, limit_chars, Keep::Head)
 }
 
 /// Material keeps both ends, and stands between marks.
-fn context_text(text: &str, redactor: &Redactor, limit_chars: usize) -> Prepared {
+fn context_text(text: &str, redactor: &Redactor, limit_chars: usize) -> PreparedText {
     let prepared = prepare(text, redactor, limit_chars, Keep::HeadAndTail);
-    Prepared {
+    PreparedText {
         text: delimit(&prepared.text),
         ..prepared
     }
 }
 
-fn prepare(text: &str, redactor: &Redactor, limit_chars: usize, keep: Keep) -> Prepared {
+fn prepare(text: &str, redactor: &Redactor, limit_chars: usize, keep: Keep) -> PreparedText {
     let redacted = redactor.redact(text);
     let redactions = redacted.counts();
     let mut text = redacted.text;
     let truncation = cap(&mut text, limit_chars, keep);
-    Prepared {
+    PreparedText {
         text,
         redactions,
         truncation,

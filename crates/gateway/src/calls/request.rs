@@ -10,7 +10,7 @@ mod known;
 mod malformed;
 mod tool;
 
-use bounded_json::{JsonRefusal, Place};
+use bounded_json::{JsonRefusal, Position};
 use serde_json::value::RawValue;
 use skills::ToolRequest;
 
@@ -56,7 +56,7 @@ impl Parsed {
             }
         });
         members.map_err(|refusal| match refusal {
-            JsonRefusal::Malformed(place) => malformed(place),
+            JsonRefusal::Malformed(position) => malformed(position),
             _ => Problem::new(
                 ErrorCode::InvalidRequest,
                 "The body must be a JSON object, such as {\"message\": \"…\"}.",
@@ -192,7 +192,7 @@ impl<'body> Reader<'body> {
 /// A string as it was meant. Its form is known to be right, but for surrogates.
 fn string(body: &str, value: &RawValue) -> Result<String, Problem> {
     let text = value.get();
-    serde_json::from_str(text).map_err(|error| malformed(Place::of(&error).within(body, text)))
+    serde_json::from_str(text).map_err(|error| malformed(Position::of(&error).within(body, text)))
 }
 
 fn missing_message() -> Problem {

@@ -152,7 +152,7 @@ fn runnable(catalogue: Catalogue, driver: &Driver) -> Catalogue {
 fn hindrance(run: &Run, driver: &Driver) -> Option<&'static str> {
     match run {
         Run::Codex(run) if !run.skills.is_empty() && !driver.supports_tools() => {
-            Some("it lends skills to the model, which takes CODEX_DRIVER=app-server")
+            Some("it grants skills to the model, which takes CODEX_DRIVER=app-server")
         }
         Run::Cli(_) if !matches!(driver, Driver::Contract(_)) => {
             Some("it is run by `tool` of a CLI of your own, which takes CODEX_DRIVER=contract")

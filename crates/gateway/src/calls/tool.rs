@@ -3,7 +3,7 @@
 mod codex;
 
 use redact::Counts;
-use skills::{Completed, Prepared, Run, ToolRequest, ToolResult};
+use skills::{Completed, Run, ToolRequest, ToolResult, ValidatedCall};
 use tokio_util::task::TaskTracker;
 
 use super::call::Call;
@@ -28,7 +28,7 @@ pub struct Tool {
 
 /// A call whose values are all valid.
 pub struct PreparedTool {
-    prepared: Prepared,
+    validated: ValidatedCall,
     ignored_extra: Vec<String>,
 }
 
@@ -58,18 +58,18 @@ impl Tool {
         let message = request.message.is_some() && !skill.takes_message();
         let context = request.context.is_some() && !skill.takes_context();
         let unused = [("message", message), ("context", context)];
-        let prepared = self.skills.executor().prepare(skill, request).await?;
+        let validated = self.skills.executor().prepare(skill, request).await?;
         let unused = unused.into_iter().filter(|(_, is_unused)| *is_unused);
         let unused = unused.map(|(field, _)| field.to_owned());
-        let ignored_extra = prepared.ignored_extra.iter().cloned().chain(unused);
+        let ignored_extra = validated.ignored_extra.iter().cloned().chain(unused);
         let mut facts = call.record.facts();
-        facts.skill = Some(prepared.skill.name.to_string());
-        facts.driver = Some(prepared.skill.run.kind());
-        facts.workspace = prepared.workspace.as_ref().map(|one| one.name.clone());
+        facts.skill = Some(validated.skill.name.to_string());
+        facts.driver = Some(validated.skill.run.kind());
+        facts.workspace = validated.workspace.as_ref().map(|one| one.name.clone());
         drop(facts);
         Ok(PreparedTool {
             ignored_extra: ignored_extra.collect(),
-            prepared,
+            validated,
         })
     }
 
@@ -81,11 +81,11 @@ impl Tool {
         writer: &RunWriter,
     ) -> Result<CallResult, Problem> {
         let PreparedTool {
-            prepared,
+            validated,
             ignored_extra,
         } = prepared;
-        let skill = prepared.skill.clone();
-        let workspace = prepared.workspace.as_ref().map(|one| one.name.clone());
+        let skill = validated.skill.clone();
+        let workspace = validated.workspace.as_ref().map(|one| one.name.clone());
         let name = skill.name.to_string();
         let driver = skill.run.kind();
         let item = |status| RunEvent::Item {
@@ -104,7 +104,7 @@ impl Tool {
         };
         let Ended { completed, turn } = match &skill.run {
             Run::Codex(run) => {
-                let running = self.run_turn(prepared, run, call, writer, report_start);
+                let running = self.run_turn(validated, run, call, writer, report_start);
                 running.await?
             }
             Run::Command(_) | Run::Cli(_) => {
@@ -113,7 +113,7 @@ impl Tool {
                     report_start().await;
                 };
                 let executor = self.skills.executor();
-                let running = executor.run(prepared, call.deadline, on_started);
+                let running = executor.run(validated, call.deadline, on_started);
                 Ended {
                     completed: running.await?,
                     turn: None,

@@ -21,7 +21,7 @@ pub struct Turns {
     pub broker: Broker,
     pub client: CodexClient,
     pub driver: Driver,
-    /// The longest call, for what is said when one is over it.
+    /// The longest call, named in the error when a call is over it.
     pub timeout: Duration,
 }
 
@@ -41,7 +41,7 @@ pub struct StartedTurn {
 }
 
 impl Turns {
-    /// Starts the turn, a second time if the process turns out to be dead or deaf: as long as the model
+    /// Starts the turn, a second time if the process turns out to be dead or stalled: as long as the model
     /// has not been called, nothing was run that would be run again. The call's record says whether the
     /// turn may have started.
     pub async fn start(&self, order: TurnOrder, call: &Call) -> Result<StartedTurn, Problem> {
@@ -98,9 +98,9 @@ fn granted(tool: &ToolDefinition) -> GrantedTool {
     }
 }
 
-/// What a turn has said, as far as it matters at its end.
+/// What a turn has put out, as far as its result depends on it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Said {
+pub struct TurnOutput {
     /// More than white space.
     pub text: bool,
     pub empty_message: bool,
@@ -111,19 +111,19 @@ pub struct Said {
 /// off is one as far as it came.
 pub fn conclude(
     end: Result<(), TurnFailure>,
-    said: Said,
+    output: TurnOutput,
     token: &TurnToken,
 ) -> Result<FinishReason, Problem> {
     let broken_off = broken_off(token);
     match end {
-        Ok(()) if said.text => Ok(broken_off.unwrap_or_else(|| finished(token))),
+        Ok(()) if output.text => Ok(broken_off.unwrap_or_else(|| finished(token))),
         Err(_)
-            if said.text
+            if output.text
                 && let Some(reason) = broken_off =>
         {
             Ok(reason)
         }
-        Ok(()) => Err(nothing(said, broken_off)),
+        Ok(()) => Err(nothing(output, broken_off)),
         Err(failure) => Err(Problem {
             finish_reason: broken_off,
             ..failed(&failure, token)
@@ -152,17 +152,17 @@ fn broken_off(token: &TurnToken) -> Option<FinishReason> {
     }
 }
 
-fn nothing(said: Said, broken_off: Option<FinishReason>) -> Problem {
-    let detail = match said {
+fn nothing(output: TurnOutput, broken_off: Option<FinishReason>) -> Problem {
+    let detail = match output {
         _ if broken_off == Some(FinishReason::Length) => {
             "The most tokens that an answer may have were used before any text."
         }
         _ if broken_off.is_some() => "The provider's filter broke the answer off before any text.",
-        Said {
+        TurnOutput {
             empty_message: true,
             ..
         } => "The model's message was empty.",
-        Said {
+        TurnOutput {
             reasoning: true, ..
         } => "The model reasoned and gave no answer.",
         _ => "The model gave no answer.",

@@ -43,14 +43,14 @@ pub(super) async fn check(settings: &Settings, question: Question) -> Vec<Check>
         } else {
             None
         };
-        judge(
+        check_models(
             &connectivity,
             &missing_models(settings, &connectivity),
             meant.as_deref(),
         )
     };
     let model = provider.model();
-    let asked = asked.map(|asked| judge_answer(model, &asked));
+    let asked = asked.map(|asked| check_answer(model, &asked));
     std::iter::once(reached).chain(asked).collect()
 }
 
@@ -82,7 +82,11 @@ fn missing_models(settings: &Settings, connectivity: &ConnectivityCheck) -> Vec<
     missing.cloned().collect()
 }
 
-fn judge(connectivity: &ConnectivityCheck, missing: &[String], meant: Option<&str>) -> Check {
+fn check_models(
+    connectivity: &ConnectivityCheck,
+    missing: &[String],
+    meant: Option<&str>,
+) -> Check {
     let origin = connectivity.origin.as_deref().unwrap_or_default();
     let took = format!("{} ms", connectivity.elapsed.as_millis());
     let answered = format!("{origin} answered in {took}");
@@ -181,7 +185,7 @@ fn refused(answered: &str, failure: &ProviderFailure, status: u16, meant: Option
     }
 }
 
-fn judge_answer(model: &str, asked: &Asked) -> Check {
+fn check_answer(model: &str, asked: &Asked) -> Check {
     let took = format!("{} ms", asked.elapsed.as_millis());
     match &asked.outcome {
         Ok(usage) => Check::ok(
@@ -228,7 +232,7 @@ mod tests {
                 elapsed: Duration::from_millis(12),
                 outcome: Err(ProviderFailure::from_status(status)),
             };
-            let check = judge(&connectivity, &[], None);
+            let check = check_models(&connectivity, &[], None);
             assert_eq!(check.status, meaning, "{status}: {check:?}");
             assert!(check.detail.starts_with("https://api.example "));
         }

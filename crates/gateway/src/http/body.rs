@@ -1,7 +1,7 @@
 //! Bodies of requests: bounded each, bounded together, and no slower than a rate.
 
+mod memory_budget;
 pub(super) mod parsing;
-mod room;
 
 use std::error::Error as _;
 use std::io;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{ErrorCode, Problem};
 
-use room::{BodyRoom, RoomTaken};
+use memory_budget::{BodyMemoryBudget, BodyReservation};
 
 /// A body that is not here after this time will not come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,8 +25,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Over what time the rate of a body is taken: long enough for a connection that loses packets.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// What every body may have without asking for room. Its connection pays for it, and the connections are
-/// bounded: however many large bodies arrive, a small one is read.
+/// What every body may use without a reservation. The number of connections is limited, so this memory is
+/// too: a small body is read however many large ones arrive.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 
 /// The larger ones that may be in memory at once, in multiples of the largest.
@@ -43,22 +43,22 @@ pub struct BodyLimits {
 #[derive(Debug)]
 pub struct Bodies {
     limits: BodyLimits,
-    room: Arc<BodyRoom>,
+    budget: Arc<BodyMemoryBudget>,
 }
 
-/// A body, and the room that it takes until it is dropped.
+/// A body with its reservation of memory.
 #[derive(Debug)]
 pub(super) struct HeldBody {
     pub(super) bytes: Vec<u8>,
-    _room: RoomTaken,
+    _reservation: BodyReservation,
 }
 
 impl Bodies {
     pub fn new(limits: BodyLimits) -> Self {
-        let room_bytes = limits.max_bytes.saturating_mul(LARGEST_BODIES_AT_ONCE);
+        let budget_bytes = limits.max_bytes.saturating_mul(LARGEST_BODIES_AT_ONCE);
         Self {
             limits,
-            room: BodyRoom::new(room_bytes),
+            budget: BodyMemoryBudget::new(budget_bytes),
         }
     }
 
@@ -76,7 +76,7 @@ impl Bodies {
         let mut reading = Reading {
             most: declared.unwrap_or(self.limits.max_bytes),
             bytes: Vec::new(),
-            room: self.room.enter(address),
+            reservation: self.budget.register(address),
         };
         let mut body = request.into_body();
         let mut pace = Pace::new(self.limits.min_bytes_per_sec, call_timeout);
@@ -84,7 +84,7 @@ impl Bodies {
             let frame = tokio::select! {
                 biased;
                 frame = body.frame() => frame,
-                () = reading.room.lost() => return Err(gave_way()),
+                () = reading.reservation.evicted() => return Err(evicted()),
                 () = sleep_until(pace.next_look()) => {
                     pace.look()?;
                     continue;
@@ -120,7 +120,7 @@ struct Reading {
     /// More will not come.
     most: usize,
     bytes: Vec<u8>,
-    room: RoomTaken,
+    reservation: BodyReservation,
 }
 
 impl Reading {
@@ -131,19 +131,21 @@ impl Reading {
             let ahead = needed.saturating_add(needed / 2).max(SMALL_BODY_BYTES);
             let capacity = ahead.min(self.most).max(needed);
             let beyond_small = capacity.saturating_sub(SMALL_BODY_BYTES);
-            self.room.grow_to(beyond_small).map_err(|_| no_room())?;
+            self.reservation
+                .grow_to(beyond_small)
+                .map_err(|_| budget_exhausted())?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(data);
-        self.room.progressed();
+        self.reservation.progressed();
         Ok(())
     }
 
     fn finish(self) -> HeldBody {
-        self.room.keep();
+        self.reservation.keep();
         HeldBody {
             bytes: self.bytes,
-            _room: self.room,
+            _reservation: self.reservation,
         }
     }
 }
@@ -203,14 +205,14 @@ impl Pace {
     }
 }
 
-fn no_room() -> Problem {
+fn budget_exhausted() -> Problem {
     Problem::new(
         ErrorCode::Overloaded,
         "Too many large requests are arriving at once. Try again in a few seconds.",
     )
 }
 
-fn gave_way() -> Problem {
+fn evicted() -> Problem {
     Problem::new(
         ErrorCode::Overloaded,
         "Too many large requests are arriving at once, and this one gave way: it came slowly, or more came from this address than from others. Try again in a few seconds.",

@@ -1,11 +1,11 @@
 //! What every request passes on its way to a route, in one list.
 
 mod authenticate;
-mod conclude;
 mod cross_origin;
-mod crowding;
+mod finalize_response;
 mod framing;
 mod host_and_origin;
+mod load_shedding;
 
 use std::sync::Arc;
 
@@ -32,6 +32,9 @@ pub(super) fn wrap(routes: Router<Arc<AppState>>, state: &Arc<AppState>) -> Rout
             host_and_origin::check_host_and_origin,
         ))
         .layer(from_fn(framing::check_transfer_encoding))
-        .layer(from_fn(crowding::keep_reserve))
-        .layer(from_fn_with_state(state(), conclude::conclude))
+        .layer(from_fn(load_shedding::shed_load))
+        .layer(from_fn_with_state(
+            state(),
+            finalize_response::finalize_response,
+        ))
 }

@@ -19,7 +19,7 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 pub(super) struct RequestInfo {
     pub(super) client: ClientAddress,
     /// More requests are being answered than there may be.
-    pub(super) is_crowded: bool,
+    pub(super) is_overloaded: bool,
     pub(super) record: Record,
 }
 
@@ -27,7 +27,7 @@ impl RequestInfo {
     pub(super) fn new<B>(
         request: &Request<B>,
         client: ClientAddress,
-        is_crowded: bool,
+        is_overloaded: bool,
         redactor: &Redactor,
     ) -> Self {
         let id = request_id(request.headers(), redactor);
@@ -35,7 +35,7 @@ impl RequestInfo {
         let is_call = method == Method::POST && request.uri().path() == CHAT;
         Self {
             client,
-            is_crowded,
+            is_overloaded,
             record: Record::new(id, client, method.to_string(), is_call),
         }
     }

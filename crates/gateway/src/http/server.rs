@@ -268,7 +268,7 @@ impl Service {
         let speaks_http2 = request.version() == Version::HTTP_2;
         let exchange = place.begin_request(client, has_body, speaks_http2);
         let answering = Answering(Arc::clone(&exchange));
-        let info = RequestInfo::new(&request, client, exchange.is_crowded, &self.redactor);
+        let info = RequestInfo::new(&request, client, exchange.is_overloaded, &self.redactor);
         let mut request = request.map(|body| Body::new(RequestBody::new(body, exchange)));
         request.extensions_mut().insert(info);
         let response = self.router.clone().oneshot(request);

@@ -50,7 +50,7 @@ impl Startup {
             entered = time::timeout(LAUNCH_TIMEOUT, self.enter()) => {
                 entered.unwrap_or(Err(SandboxError::Timeout))
             }
-            _ = exit.wait_for(Option::is_some) => Err(self.last_words()),
+            _ = exit.wait_for(Option::is_some) => Err(self.exit_error()),
         };
         if entered.is_err() {
             self.group.signal(Signal::Kill);
@@ -72,7 +72,7 @@ impl Startup {
     }
 
     /// The last line of standard error. The program has not run, so it comes from bubblewrap or the launcher.
-    fn last_words(&self) -> SandboxError {
+    fn exit_error(&self) -> SandboxError {
         let tail = self.stderr.tail();
         let tail = String::from_utf8_lossy(&tail);
         match tail.lines().rev().find(|line| !line.trim().is_empty()) {

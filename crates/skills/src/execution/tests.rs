@@ -66,9 +66,9 @@ impl Bench {
         }
     }
 
-    fn prepared(&self) -> Prepared {
+    fn validated(&self) -> ValidatedCall {
         let skill = file::parse(Path::new("probe.toml"), SKILL).unwrap();
-        Prepared {
+        ValidatedCall {
             skill: Arc::new(skill),
             arguments: std::collections::BTreeMap::default(),
             workspace: Some(Workspace {
@@ -108,7 +108,7 @@ fn a_copy_keeps_its_place_until_it_has_stopped_and_leaves_nothing() {
     let bench = Bench::new();
     let occupied = bench.occupy();
     bench.runtime.block_on(async {
-        let mut command = Box::pin(bench.executor.command(bench.prepared()));
+        let mut command = Box::pin(bench.executor.command(bench.validated()));
         assert!(futures_util::poll!(&mut command).is_pending());
         // The caller leaves.
         drop(command);
@@ -126,7 +126,7 @@ fn the_skills_own_time_bounds_its_copy() {
         let call = Deadline::after(Duration::from_mins(1));
         bench
             .executor
-            .run(bench.prepared(), call, async || {})
+            .run(bench.validated(), call, async || {})
             .await
     });
     assert!(matches!(outcome, Err(SkillError::DeadlineExceeded { .. })));

@@ -190,7 +190,7 @@ impl Matches {
     }
 
     /// Redacts the lines that are held as parts of their file, and makes matches of them. A context line
-    /// between two matches is told once, behind the first.
+    /// between two matches is given once, behind the first.
     fn show_held(&mut self) {
         let lines = std::mem::take(&mut self.found).lines;
         let Some(first) = lines.first() else {

@@ -6,8 +6,8 @@ use super::super::result::Unread;
 /// The exit code of ripgrep where something went wrong, whatever it found.
 const ERROR: i32 = 2;
 
-/// Of what could not be read, so much is told by its name.
-const MAX_TOLD: usize = 20;
+/// How many of the messages are listed. The count includes the rest.
+const MAX_MESSAGES: usize = 20;
 
 /// What a program that looks through files could not read, and went on without; and what was replaced in
 /// that.
@@ -37,7 +37,7 @@ pub(in super::super) fn unread(
         let mut raw = Untrusted::new(line.to_owned());
         EscapeStripper::default().strip(&mut raw);
         let redacted = redactor.redact_untrusted(&raw);
-        if messages.len() < MAX_TOLD && !messages.contains(&redacted.text) {
+        if messages.len() < MAX_MESSAGES && !messages.contains(&redacted.text) {
             redactions.add(&redacted.counts());
             messages.push(redacted.text);
         }
@@ -82,9 +82,9 @@ mod tests {
             .map(|number| format!("rg: {number}: Input/output error (os error 5)\n"))
             .collect();
         let many = many.concat();
-        let told = unread_of(2, &many, 7).unwrap();
-        assert_eq!(told.count, 100);
-        assert_eq!(told.messages.len(), MAX_TOLD);
-        assert_eq!(told.messages[0], "1: Input/output error (os error 5)");
+        let listed = unread_of(2, &many, 7).unwrap();
+        assert_eq!(listed.count, 100);
+        assert_eq!(listed.messages.len(), MAX_MESSAGES);
+        assert_eq!(listed.messages[0], "1: Input/output error (os error 5)");
     }
 }

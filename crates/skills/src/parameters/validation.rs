@@ -26,9 +26,9 @@ pub(in super::super) struct Validated {
 const MAX_IGNORED: usize = 32;
 
 impl Parameters {
-    /// Judges `extra`. `free` is a parameter that goes to the standard input, where any text may go.
+    /// Validates `extra`. `free` is a parameter that goes to the standard input, where any text may go.
     ///
-    /// What is too much is told first, and then nothing else: there may be any number of mistakes in it.
+    /// If there is too much, only that is reported, because the number of mistakes in it is unbounded.
     pub(in super::super) fn validate(
         &self,
         extra: Map<String, Value>,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{BUILD, PROCESS, Tally, append, cut_name};
 
-/// Tests and packages whose output is told apart at one time; that of more is only shown.
+/// Tests and packages whose output is kept apart at one time. The output of others is only shown.
 const MAX_PRINTING: usize = 512;
 
 /// Packages that are kept in mind by their names.
@@ -119,7 +119,7 @@ impl Go {
         &self.redactions
     }
 
-    /// Whether more was printed than can be told apart.
+    /// Whether more was printed than can be kept apart.
     pub(super) fn is_truncated(&self) -> bool {
         self.is_truncated
     }

@@ -118,12 +118,15 @@ impl JavaScript {
     fn end_run(&mut self) {
         self.end_failure();
         let mut run = std::mem::take(&mut self.lines);
-        let told = run
-            .told()
+        let reported = run
+            .reported()
             .saturating_add(std::mem::take(&mut self.left_out));
-        let keeps_plan = self.planned.take().is_some_and(|planned| planned <= told);
+        let keeps_plan = self
+            .planned
+            .take()
+            .is_some_and(|planned| planned <= reported);
         run.is_complete |= keeps_plan;
-        if told > 0 || run.is_complete {
+        if reported > 0 || run.is_complete {
             self.runs += 1;
             self.complete_runs += u64::from(run.is_complete);
             self.total.add(run);

@@ -90,7 +90,7 @@ fn cargo_that_dies_or_does_not_build_counts_as_one_failure() {
 }
 
 #[test]
-fn a_run_that_breaks_off_gives_what_was_told() {
+fn a_run_that_breaks_off_gives_what_was_reported() {
     let head = CARGO.split("\nfailures:").next().unwrap();
     let cut = report(TestKind::Cargo, head);
     assert_eq!(numbers(&cut), (2, 1, 1, false));

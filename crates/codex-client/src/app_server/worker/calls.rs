@@ -143,7 +143,7 @@ impl Worker {
     fn push(&self, line: Vec<u8>) -> Result<(), CallError> {
         self.outgoing.push(line).map_err(|error| {
             if error == NotSent::Full {
-                self.end_deaf("it asks for more than it listens to");
+                self.end_stalled("it sends requests and does not read the replies");
             }
             CallError::Gone
         })

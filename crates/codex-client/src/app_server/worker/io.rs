@@ -51,7 +51,7 @@ async fn write_lines(worker: Arc<Worker>, stdin: Option<ChildStdin>, mut outgoin
         let Some(line) = line else { return };
         match write_line(&mut stdin, &line).await {
             Ok(()) => {}
-            Err(NotWritten::Deaf) => return worker.end_deaf("it does not read its input"),
+            Err(NotWritten::Stalled) => return worker.end_stalled("it does not read its input"),
             Err(NotWritten::Closed) => break,
         }
     }
@@ -60,12 +60,12 @@ async fn write_lines(worker: Arc<Worker>, stdin: Option<ChildStdin>, mut outgoin
     worker.state.lock().pending.clear();
     // The pipe of a dying process breaks a moment before its end is known.
     if timeout(END_TIMEOUT, exited).await.is_err() {
-        worker.end_deaf("it has closed its input");
+        worker.end_stalled("it has closed its input");
     }
 }
 
 enum NotWritten {
-    Deaf,
+    Stalled,
     Closed,
 }
 
@@ -79,7 +79,7 @@ async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> Result<(), NotWritte
         }
         let rest = stdin.unwritten_bytes();
         if rest >= unwritten.min(line.len() + 1) {
-            return Err(NotWritten::Deaf);
+            return Err(NotWritten::Stalled);
         }
         unwritten = rest;
         outcome = timeout(WRITE_TIMEOUT, stdin.finish_line()).await;

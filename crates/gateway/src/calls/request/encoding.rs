@@ -1,6 +1,6 @@
 //! From the bytes of a body to its text.
 
-use bounded_json::Place;
+use bounded_json::Position;
 
 use crate::error::{ErrorCode, Problem};
 
@@ -21,7 +21,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, Problem> {
     }
     std::str::from_utf8(body).map_err(|error| {
         let valid = body.get(..error.valid_up_to()).unwrap_or_default();
-        super::malformed::malformed(Place::after(valid))
+        super::malformed::malformed(Position::after(valid))
     })
 }
 

@@ -1,10 +1,10 @@
-use bounded_json::Place;
+use bounded_json::Position;
 
 use crate::error::{ErrorCode, Problem};
 
 /// Where the JSON breaks and how, without a word of what it says.
-pub(super) fn malformed(place: Place) -> Problem {
-    let kind = if place.ends_too_early {
+pub(super) fn malformed(position: Position) -> Problem {
+    let kind = if position.ends_too_early {
         "it ends too early"
     } else {
         "it is not JSON there (a lone surrogate escape is not, either)"
@@ -13,7 +13,7 @@ pub(super) fn malformed(place: Place) -> Problem {
         ErrorCode::MalformedJson,
         format!(
             "The body breaks off at line {}, column {}: {kind}.",
-            place.line, place.column
+            position.line, position.column
         ),
     )
 }

@@ -10,7 +10,9 @@ use broker::{TurnToken, Usage};
 use codex_client::{ItemKind, ThreadProfile, Turn, TurnEnd, TurnEvent, TurnStream};
 use redact::{Counts, Untrusted};
 use serde_json::Value;
-use skills::{CodexRun, Completed, Prepared, ResultForm, Skill, SkillError, Status, ToolResult};
+use skills::{
+    CodexRun, Completed, ResultForm, Skill, SkillError, Status, ToolResult, ValidatedCall,
+};
 use tokio::time::timeout_at;
 
 use super::{Ended, EndedTurn, Tool};
@@ -21,7 +23,7 @@ use crate::calls::result::finish_reason::FinishReason;
 use crate::calls::result::{Truncations, TurnMeta};
 use crate::calls::run::{RunEvent, RunWriter};
 use crate::calls::tool_grants::{READING_SKILL, ToolCallRecord, ToolContext, ToolGrants};
-use crate::calls::turn::{self, Said, StartedTurn, TurnOrder};
+use crate::calls::turn::{self, StartedTurn, TurnOrder, TurnOutput};
 use crate::error::{ErrorCode, FieldError, Problem};
 
 /// Calls of skills that the model of such a turn may make, to look around.
@@ -30,19 +32,19 @@ const MAX_CALLS: u32 = 24;
 impl Tool {
     pub(super) async fn run_turn(
         &self,
-        prepared: Prepared,
+        validated: ValidatedCall,
         run: &CodexRun,
         call: &Call,
         writer: &RunWriter,
         report_start: impl AsyncFnOnce(),
     ) -> Result<Ended, Problem> {
-        if run.needs_context && prepared.context.as_deref().is_none_or(str::is_empty) {
+        if run.needs_context && validated.context.as_deref().is_none_or(str::is_empty) {
             let detail = "is what this skill works on: send it";
             let error = FieldError::new(&["context"], detail);
             return Err(Problem::invalid(ErrorCode::InvalidRequest, vec![error], 1));
         }
-        let skill = prepared.skill.clone();
-        let workspace = prepared.workspace.as_ref().map(|one| one.name.as_str());
+        let skill = validated.skill.clone();
+        let workspace = validated.workspace.as_ref().map(|one| one.name.as_str());
         let mut grants = ToolGrants::new(
             &self.skills,
             // Whoever wrote the skill decides what it may use.
@@ -52,7 +54,7 @@ impl Tool {
             MAX_CALLS,
         )?;
         let model = run.model.clone().unwrap_or_else(|| self.model.clone());
-        let mut prompt = self.prompt(&prepared, run).await?;
+        let mut prompt = self.prompt(&validated, run).await?;
         let deadline = call.deadline.min_after(skill.deadline);
         let order = TurnOrder {
             turn: Turn {
@@ -123,9 +125,9 @@ impl Tool {
     }
 
     /// The message from the skill's template, and the material between its marks.
-    async fn prompt(&self, prepared: &Prepared, run: &CodexRun) -> Result<Prompt, Problem> {
-        let message = run.prompt(prepared);
-        let context = prepared.context.clone();
+    async fn prompt(&self, validated: &ValidatedCall, run: &CodexRun) -> Result<Prompt, Problem> {
+        let message = run.prompt(validated);
+        let context = validated.context.clone();
         let question = Question { message, context };
         let redactor = self.skills.redactor();
         let texts = question.prepare(redactor, self.caps, &self.tasks).await?;
@@ -213,7 +215,7 @@ impl Following<'_> {
             is_cut: false,
             finish_reason: FinishReason::Length,
         };
-        let mut said = Said::default();
+        let mut said = TurnOutput::default();
         let mut event = stream.next().await;
         if let Some(TurnEvent::Ended(TurnEnd::Failed(failure))) = event {
             return Err(turn::failed(&failure, token));

@@ -38,7 +38,7 @@ async fn read(bodies: &Bodies, request: Request<Body>) -> Result<HeldBody, Error
 }
 
 #[tokio::test]
-async fn bodies_have_a_bound_together_and_give_their_room_back() {
+async fn bodies_share_a_memory_budget_and_release_it() {
     let bodies = bodies();
     let mut held = Vec::new();
     let refused = loop {
@@ -75,7 +75,7 @@ async fn what_is_declared_costs_nothing_until_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_that_stand_still_make_room() {
+async fn stalled_bodies_are_evicted() {
     let bodies = bodies();
     let still = (0..20).map(|_| read(&bodies, stalled(MAX_BYTES - 1)));
     let still = futures_util::future::join_all(still);

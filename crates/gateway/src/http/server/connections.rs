@@ -90,7 +90,7 @@ pub(in crate::http) struct Exchange {
     client: IpAddr,
     stage: AtomicU8,
     /// More requests are under way than there may be.
-    pub(in crate::http) is_crowded: bool,
+    pub(in crate::http) is_overloaded: bool,
 }
 
 /// The stages of an exchange, in their order.
@@ -235,13 +235,13 @@ impl Place {
             state.serving += usize::from(!has_body);
             entry.enter(entry.phase_of_requests());
         }
-        let is_crowded = are_too_many || state.serving > limits.max;
+        let is_overloaded = are_too_many || state.serving > limits.max;
         self.signals.changed.notify_waiters();
         Arc::new(Exchange {
             place: Arc::clone(self),
             client,
             stage: AtomicU8::new(if has_body { BODY } else { ANSWER }),
-            is_crowded,
+            is_overloaded,
         })
     }
 

@@ -54,7 +54,7 @@ async fn exec_is_judged_by_its_last_word_and_its_exit_code_together() {
     app.stop().await;
 }
 
-/// Deaf, dumb or shouting, with signals ignored.
+/// It does not read, does not write or writes too much, and ignores signals.
 #[tokio::test]
 async fn a_turn_that_is_over_time_leaves_nothing() {
     for mode in modes() {

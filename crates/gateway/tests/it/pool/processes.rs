@@ -126,7 +126,7 @@ async fn a_turn_survives_what_it_can_survive() {
     app.stop().await;
 }
 
-/// The next turn finds out that a process has gone deaf, and is started on another one.
+/// The next turn finds out that a process has stopped reading, and is started on another one.
 #[tokio::test]
 async fn a_process_that_stops_reading_is_replaced() {
     let app = TestApp::with_fake_codex("", &[]).await;
@@ -151,7 +151,7 @@ async fn a_process_that_asks_faster_than_it_reads_is_answered() {
 
 /// What it waits for never reaches it: the deadline would be two minutes away.
 #[tokio::test]
-async fn turns_of_a_process_that_went_deaf_fail_at_once() {
+async fn turns_of_a_process_that_stopped_reading_fail_at_once() {
     for text in [
         // More than fits into its pipe, and more than is kept for it.
         "fake:stop-reading fake:ask:2000",
@@ -248,7 +248,7 @@ async fn every_request_of_the_server_is_refused() {
 /// At the deadline a turn is interrupted; the process that obeys stays, the one that does not is
 /// killed within the grace.
 #[tokio::test]
-async fn a_hanging_turn_is_interrupted_and_a_deaf_process_killed() {
+async fn a_hanging_turn_is_interrupted_and_its_process_killed_if_need_be() {
     let app = TestApp::with_fake_codex("", &[("CODEX_TIMEOUT_SEC", "1")]).await;
     let pids = app.pids().await;
     let hanging = app
@@ -267,9 +267,9 @@ async fn a_hanging_turn_is_interrupted_and_a_deaf_process_killed() {
     app.is_idle().await;
     assert_eq!(app.pids().await, pids, "an interrupt was enough");
 
-    let deaf = app.stream("fake:ignore-interrupt").await;
+    let stream = app.stream("fake:ignore-interrupt").await;
     assert_eq!(
-        deaf.last().unwrap().data["error"]["code"],
+        stream.last().unwrap().data["error"]["code"],
         "deadline_exceeded"
     );
     until("the kill", || !is_alive(pids[0])).await;

@@ -176,7 +176,7 @@ async fn what_was_not_lent_cannot_be_called() {
 }
 
 #[tokio::test]
-async fn only_what_there_is_and_can_be_lent_is_lent() {
+async fn only_a_known_skill_that_is_no_turn_is_granted() {
     let provider = MockProvider::start().await;
     let app = app(&provider, &[]).await;
     let unknown = app.send(&question(&["no-such-skill"])).await.answer().await;

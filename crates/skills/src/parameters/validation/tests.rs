@@ -28,7 +28,7 @@ fn validate(extra: &Value) -> Validated {
 }
 
 /// What is told of `extra`, and of how many mistakes.
-fn told(extra: &Value) -> (usize, String) {
+fn problems(extra: &Value) -> (usize, String) {
     let errors = validate(extra).errors;
     let first = &errors.kept()[0];
     let detail = format!("{}: {}", first.pointer, first.detail);
@@ -36,19 +36,19 @@ fn told(extra: &Value) -> (usize, String) {
 }
 
 #[test]
-fn what_is_too_much_is_told_once_and_not_looked_into() {
+fn what_is_too_much_is_reported_once_and_not_looked_into() {
     let many = json!({ "globs": vec![0; 100_000] });
     let detail = "/extra/globs: has more than 256 items";
-    assert_eq!(told(&many), (1, detail.to_owned()));
+    assert_eq!(problems(&many), (1, detail.to_owned()));
 
     let nested = json!({ "rows": vec![vec![0; 256]; 256] });
     let detail = "/extra: has more than 4096 values altogether";
-    assert_eq!(told(&nested), (1, detail.to_owned()));
+    assert_eq!(problems(&nested), (1, detail.to_owned()));
 
     let members = (0..100_000).map(|number| (number.to_string(), json!("\n")));
     let wide = json!({ "options": members.collect::<Map<String, Value>>() });
     let detail = "/extra/options: has more than 256 members";
-    assert_eq!(told(&wide), (1, detail.to_owned()));
+    assert_eq!(problems(&wide), (1, detail.to_owned()));
 }
 
 #[test]
@@ -77,6 +77,6 @@ fn a_whole_number_is_an_integer_before_anything_uses_it() {
         assert!(validated.errors.is_empty(), "{given}");
         assert_eq!(validated.arguments["lines"].to_string(), used, "{given}");
     }
-    let (_, detail) = told(&json!({ "lines": 1e300 }));
+    let (_, detail) = problems(&json!({ "lines": 1e300 }));
     assert_eq!(detail, "/extra/lines: has more than 64 bits");
 }

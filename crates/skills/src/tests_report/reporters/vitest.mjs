@@ -23,11 +23,11 @@ function tell(task) {
 }
 
 export default class {
-  told = new Set();
+  listed = new Set();
 
   tellFile(file) {
-    if (!file || this.told.has(file.id)) return;
-    this.told.add(file.id);
+    if (!file || this.listed.has(file.id)) return;
+    this.listed.add(file.id);
     tell(file);
   }
 

@@ -1,4 +1,4 @@
-//! The reserve: when as many requests are being answered as may be, probes still are.
+//! Load shedding: at the limit of requests, only probes are answered.
 
 use axum::extract::{Extension, Request};
 use axum::middleware::Next;
@@ -13,12 +13,12 @@ use crate::http::request_info::RequestInfo;
 
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
-pub(in crate::http) async fn keep_reserve(
+pub(in crate::http) async fn shed_load(
     Extension(info): Extension<RequestInfo>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !info.is_crowded {
+    if !info.is_overloaded {
         return next.run(request).await;
     }
     let mut response = if PROBES.contains(&request.uri().path()) {

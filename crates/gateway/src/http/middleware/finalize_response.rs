@@ -10,8 +10,8 @@ use crate::http::problem;
 use crate::http::request_info::{RequestInfo, X_REQUEST_ID};
 use crate::http::state::AppState;
 
-/// Names the request in its answer, renders the problem if the answer is one, and has both recorded.
-pub(in crate::http) async fn conclude(
+/// Names the request in its answer, renders a problem as its document, and records the answer.
+pub(in crate::http) async fn finalize_response(
     State(state): State<Arc<AppState>>,
     Extension(info): Extension<RequestInfo>,
     request: Request,
