@@ -239,6 +239,11 @@ pub(super) fn check_public_address(
         ];
         layers.refuse_for(&paths, vec![detail.to_owned()]);
     }
+    if server.allowed_hosts.is_empty() {
+        let detail = "is empty, so only requests for localhost are answered: name the hosts that callers \
+                      ask for";
+        layers.warn_of(&["server.allowed_hosts", BIND], detail);
+    }
 }
 
 fn check_jwt(sections: &Sections, layers: &mut Layers) {

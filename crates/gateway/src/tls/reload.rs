@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{LoadedTls, TlsError, TlsFiles};
@@ -14,6 +14,9 @@ use super::{LoadedTls, TlsError, TlsFiles};
 /// Between two looks at the files. Their content is compared: a Kubernetes secret is a link to a link, and
 /// whoever copies files may keep their times.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Of a certificate that ends soon, or of files that cannot be used.
+const REMIND_EVERY: Duration = Duration::from_hours(24);
 
 /// What each new connection is answered with.
 #[derive(Clone, Debug)]
@@ -54,6 +57,7 @@ impl Certificates {
     /// certificate stays.
     pub async fn follow_files(self, closing: CancellationToken) {
         let mut seen = Some(self.0.digest);
+        let mut reminded = Instant::now();
         loop {
             let asked = tokio::select! {
                 asked = timeout(LOOK_EVERY, self.0.look_now.notified()) => asked.is_ok(),
@@ -64,6 +68,10 @@ impl Certificates {
                 Err(error) => (None, Err(error)),
             };
             if digest == seen && !asked {
+                if reminded.elapsed() >= REMIND_EVERY {
+                    reminded = Instant::now();
+                    remind(loaded);
+                }
                 continue;
             }
             seen = digest;
@@ -89,6 +97,17 @@ impl Certificates {
         reading.await.unwrap_or_else(|_| {
             Err(super::TlsFile::Certificate.refuse("could not be read: the reader ended"))
         })
+    }
+}
+
+/// That the files in place end soon, or cannot be used any more.
+fn remind(loaded: Result<LoadedTls, TlsError>) {
+    let notice = match loaded {
+        Ok(loaded) => loaded.validity.notice(),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(notice) = notice {
+        tracing::warn!("{notice}");
     }
 }
 
