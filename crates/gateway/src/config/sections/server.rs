@@ -53,7 +53,7 @@ pub struct ServerSettings {
     #[schemars(extend("env" = "PORTCULLIS_MAX_CONNECTIONS", "default" = 1024))]
     pub max_connections: usize,
 
-    /// Connections from one address; from one /64 network with IPv6.
+    /// Connections from one address, and requests under way; from one /64 network with IPv6.
     #[schemars(range(min = 1, max = 65_536), extend("unit" = "connections"))]
     #[schemars(extend("env" = "PORTCULLIS_MAX_CONNECTIONS_PER_ADDRESS", "default" = 256))]
     pub max_connections_per_address: usize,

@@ -26,7 +26,8 @@ pub(in crate::http) async fn shed_load(
     } else {
         let refusal = Problem::new(
             ErrorCode::Overloaded,
-            "As many requests are being answered as may be (PORTCULLIS_MAX_CONNECTIONS). Try again later.",
+            "As many requests are being answered as may be, in all (PORTCULLIS_MAX_CONNECTIONS) or \
+             for one address (PORTCULLIS_MAX_CONNECTIONS_PER_ADDRESS). Try again later.",
         );
         problem::response(refusal)
     };
