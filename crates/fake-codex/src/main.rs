@@ -24,6 +24,7 @@
 //! | `fake:reasoning` | a reasoning item before the answer |
 //! | `fake:usage:<in>,<out>` | claims this usage |
 //! | `fake:server-request:<method>` | sends that server request; the answer is the client's reply as compact JSON |
+//! | `fake:malformed-calls` | calls a tool with parameters that break the schema; the answer is the list of replies |
 //! | `fake:ask:<n>` | calls a tool that was not granted n times at once; the answer is how many of the calls were answered |
 //! | `fake:refuse-turn-start:<code>:<ms>` | `turn/start` is refused with that JSON-RPC code, after a pause; there is no turn |
 //! | `fake:fail:<info>` | ends as `failed` before any delta; `<info>` is a `codexErrorInfo`: `unauthorized`, `httpConnectionFailed:503` … |

@@ -10,6 +10,7 @@ pub(crate) struct Script(Vec<Behaviour>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Ask { requests: usize },
+    MalformedCalls,
     BadUtf8,
     Big { chars: usize },
     CloseInput,
@@ -92,6 +93,7 @@ impl Behaviour {
             "exit" => Self::Exit {
                 code: value.parse().ok()?,
             },
+            "malformed-calls" => Self::MalformedCalls,
             "fail" => Self::Fail {
                 info: error_info(value)?,
             },

@@ -268,8 +268,11 @@ pub(crate) fn parse(line: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
     match (envelope.method, envelope.id) {
         (Some(method), Some(id)) if method == TOOL_CALL => {
             let params = envelope.params.unwrap_or(RawValue::NULL).get();
-            let call = serde_json::from_str(params)?;
-            Ok(Incoming::ToolCall { id, call })
+            // A call that cannot be read is still a request: without an answer, its turn would wait.
+            Ok(match serde_json::from_str(params) {
+                Ok(call) => Incoming::ToolCall { id, call },
+                Err(_) => Incoming::Request { id, method },
+            })
         }
         (Some(method), Some(id)) => Ok(Incoming::Request { id, method }),
         (Some(method), None) => parse_notification(&method, envelope.params),

@@ -41,3 +41,15 @@ pub(super) fn params(method: &str, thread_id: &str, turn_id: &str) -> Value {
         }),
     }
 }
+
+/// Parameters of `item/tool/call` that do not follow the schema.
+pub(super) fn malformed_calls(thread_id: &str) -> [Value; 6] {
+    [
+        Value::Null,
+        json!([]),
+        json!({}),
+        json!({ "threadId": thread_id, "tool": "fake-tool" }),
+        json!({ "threadId": thread_id, "tool": 7, "arguments": {} }),
+        json!({ "threadId": [thread_id], "tool": "fake-tool", "arguments": {} }),
+    ]
+}

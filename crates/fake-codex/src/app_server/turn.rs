@@ -188,6 +188,9 @@ impl Turn {
         if let Some(requests) = requests {
             return vec![format!("{} answers", self.ask_at_once(requests).await)];
         }
+        if script.has(&Behaviour::MalformedCalls) {
+            return vec![self.malformed_calls().await.to_string()];
+        }
         let scripted = script.find(|behaviour| match behaviour {
             Behaviour::Threads => Some(vec![self.server.state().threads.len().to_string()]),
             Behaviour::Count { deltas } => {
@@ -201,6 +204,14 @@ impl Turn {
             let answer = format!("echo: {}", self.text);
             in_pieces(&answer, answer.chars().count().div_ceil(3))
         })
+    }
+
+    async fn malformed_calls(&self) -> Value {
+        let mut answers = Vec::new();
+        for params in server_request::malformed_calls(&self.thread_id) {
+            answers.push(self.server.ask("item/tool/call", params).await);
+        }
+        Value::Array(answers)
     }
 
     async fn ask_at_once(&self, requests: usize) -> usize {

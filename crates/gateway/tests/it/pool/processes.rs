@@ -149,6 +149,19 @@ async fn a_process_that_asks_faster_than_it_reads_is_answered() {
     app.stop().await;
 }
 
+/// Codex waits for the reply to each call, and the turn with it.
+#[tokio::test]
+async fn a_tool_call_that_cannot_be_read_is_refused_at_once() {
+    let app = TestApp::with_fake_codex("", &[]).await;
+    let answer = app.ask("fake:malformed-calls").await;
+    let replies: Vec<Value> = serde_json::from_str(&answer.chat()).unwrap();
+    assert_eq!(replies.len(), 6);
+    for reply in replies {
+        assert_eq!(reply["result"]["success"], false, "{reply}");
+    }
+    app.stop().await;
+}
+
 /// What it waits for never reaches it: the deadline would be two minutes away.
 #[tokio::test]
 async fn turns_of_a_process_that_stopped_reading_fail_at_once() {
