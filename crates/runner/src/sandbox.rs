@@ -54,6 +54,20 @@ pub enum Sandbox {
     Bubblewrap(Box<BubblewrapSpec>),
 }
 
+impl Sandbox {
+    /// The directories inside whose content is in memory: the private one, the shared ones, and overlays.
+    /// Each is a file system of its own.
+    pub fn scratch_paths(&self) -> Vec<PathBuf> {
+        let Self::Bubblewrap(sandbox) = self else {
+            return Vec::new();
+        };
+        let shared = SHARED_SCRATCH.iter().map(PathBuf::from);
+        let overlays = sandbox.overlays().map(|bind| bind.target.clone());
+        let private = sandbox.private.path.clone();
+        shared.chain(overlays).chain([private]).collect()
+    }
+}
+
 /// A sandbox of namespaces that bubblewrap makes. The child has no network except its own loopback, sees only
 /// its own processes, and only the files that are named here. The sandbox ends with the child.
 ///
@@ -88,11 +102,14 @@ impl BubblewrapSpec {
         Ok(Some(group))
     }
 
+    fn overlays(&self) -> impl Iterator<Item = &Bind> {
+        let binds = self.binds.iter();
+        binds.filter(|bind| bind.mode == BindMode::Overlay)
+    }
+
     /// All processes together may use as much as one process and all files in memory.
     fn group_limits(&self) -> GroupLimits {
-        let is_overlay = |bind: &&Bind| bind.mode == BindMode::Overlay;
-        let overlays = self.binds.iter().filter(is_overlay).count();
-        let targets = 1 + SHARED_SCRATCH.len() + overlays;
+        let targets = 1 + SHARED_SCRATCH.len() + self.overlays().count();
         let targets = u64::try_from(targets).unwrap_or(u64::MAX);
         let scratch = self.private.size_bytes.saturating_mul(targets);
         GroupLimits {

@@ -1,6 +1,6 @@
 //! One run of a skill, from validated values to its redacted result. Dropping the future kills what runs.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,12 @@ use super::sandbox_environment::{self, SandboxEnvironment, SandboxedCommand};
 use super::tests_report;
 use super::workspace::Workspaces;
 
-/// How often the size of what was written to an overlay is looked at.
+/// How often the size of what the program has written is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What an unused sandbox takes of its scratch: directories and mount points. So a program that fills one
+/// directory meets a full disk, and is not ended.
+const UNUSED_SCRATCH_BYTES: u64 = 256 << 10;
 
 /// A test run that must end with its call is ended this much earlier, so that it has a result.
 const RESULT_MARGIN: Duration = Duration::from_secs(2);
@@ -136,7 +140,7 @@ impl Executor {
         let times = Times::of(skill.deadline, deadline, is_joined);
         let making = timeout_at(times.own.instant(), self.command(validated)).await;
         let command = making.map_err(|_| deadline_exceeded(&skill))??;
-        let overlay = command.overlay;
+        let scratch_paths = command.spec.sandbox.scratch_paths();
         let start = Instant::now();
         let mut held = self.start(&skill, command, is_joined).await?;
         began().await;
@@ -151,7 +155,7 @@ impl Executor {
                 }
                 Some(Cut::Stopped(Stopped::TimedOut))
             }
-            () = wrote_too_much(&handle, overlay, limits) => Some(Cut::Stopped(Stopped::ScratchExceeded)),
+            () = wrote_too_much(&handle, &scratch_paths, limits) => Some(Cut::Stopped(Stopped::ScratchExceeded)),
         };
         let exit = if cut.is_some() {
             held.child.handle.shutdown(Interrupt::None).await
@@ -310,15 +314,16 @@ async fn last_line(child: &mut Child) -> Option<String> {
     last
 }
 
-/// Returns when what lies in the overlay is over the limit, or a process shares more memory than it may
-/// use at all.
-async fn wrote_too_much(child: &ChildHandle, overlay: Option<&Path>, limits: SkillLimits) {
+/// Returns when the files in all of `scratch_paths` together are over the limit, or a process shares more
+/// memory than it may use at all. The kernel limits each path alone.
+async fn wrote_too_much(child: &ChildHandle, scratch_paths: &[PathBuf], limits: SkillLimits) {
     let shared_limit_bytes = limits.resources.memory_bytes + limits.scratch_bytes;
     let mut ticks = interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
-        let written = overlay.and_then(|place| child.written_bytes(place));
-        let is_over = written.is_some_and(|written| written > limits.scratch_bytes);
+        let written = scratch_paths.iter();
+        let written: u64 = written.filter_map(|path| child.written_bytes(path)).sum();
+        let is_over = written > limits.scratch_bytes + UNUSED_SCRATCH_BYTES;
         if is_over || child.shared_bytes() > shared_limit_bytes {
             return;
         }

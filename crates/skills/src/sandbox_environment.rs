@@ -65,8 +65,6 @@ pub(super) struct SandboxedCommand {
     pub(super) spec: CommandSpec,
     /// Removed when the run is over.
     pub(super) directory: Option<RunDirectory>,
-    /// The place of an overlay, whose size is watched.
-    pub(super) overlay: Option<&'static Path>,
 }
 
 /// Why a skill's command could not be made. For the log: names paths of the settings, no content.
@@ -164,7 +162,6 @@ pub(super) fn make(
             variables.insert(name.to_owned(), value + &own.unwrap_or_default());
         }
     }
-    let has_overlay = mode == BindMode::Overlay && bind.is_some();
     let spec = CommandSpec {
         args,
         env: environment.variables(variables, directory.as_ref()),
@@ -175,11 +172,7 @@ pub(super) fn make(
         sandbox: environment.sandbox(&program, skill.limits, bind, plugins),
         program,
     };
-    Ok(SandboxedCommand {
-        spec,
-        directory,
-        overlay: has_overlay.then(|| Path::new(WORKSPACE)),
-    })
+    Ok(SandboxedCommand { spec, directory })
 }
 
 /// Each plugin's file, and where it is seen.

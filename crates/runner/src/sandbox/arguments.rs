@@ -185,9 +185,7 @@ impl CommandLine {
         self.add([ProgramUser::here().number_to_maker().to_string()]);
         self.add([private.size_bytes.to_string()]);
         self.add([&private.path]);
-        let overlays = sandbox.binds.iter();
-        let overlays = overlays.filter(|bind| bind.mode == BindMode::Overlay);
-        let overlays: Vec<_> = overlays.map(|bind| &bind.target).collect();
+        let overlays: Vec<_> = sandbox.overlays().map(|bind| &bind.target).collect();
         self.add([overlays.len().to_string()]);
         self.add(overlays);
         self.add([private.directories.len().to_string()]);

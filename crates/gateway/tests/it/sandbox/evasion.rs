@@ -158,6 +158,27 @@ async fn empty_files_count_as_scratch() {
     skilled.stop().await;
 }
 
+/// Each directory has the whole limit for itself, and all of them together have no more.
+#[tokio::test]
+async fn what_several_directories_hold_is_limited_together() {
+    if !sandbox_is_usable() {
+        return;
+    }
+    let empty = "true > $d/f$i";
+    let filled = "head -c 8000 /dev/zero > $d/f$i";
+    for (write, count) in [(empty, 800), (filled, 200)] {
+        let script = format!(
+            "for d in /tmp $HOME /dev/shm; do i=0; while [ $i -lt {count} ]; do \
+             {write}; i=$((i+1)); done; done; sleep 60"
+        );
+        let more = "deadline_sec = 50\n[limits]\nscratch_mb = 4\n";
+        let skilled = Skilled::with_script(&script, more, &[]).await;
+        let result = skilled.probe().await;
+        assert_eq!(result["scratch_exceeded"], json!(true), "{result}");
+        skilled.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn empty_files_in_a_copy_count_as_scratch() {
     if !sandbox_is_usable() {
