@@ -37,6 +37,17 @@ impl ByteSet {
         Self([!self.0[0], !self.0[1], !self.0[2], !self.0[3]])
     }
 
+    /// The bytes of either set.
+    pub(crate) const fn union(self, other: Self) -> Self {
+        let (one, other) = (self.0, other.0);
+        Self([
+            one[0] | other[0],
+            one[1] | other[1],
+            one[2] | other[2],
+            one[3] | other[3],
+        ])
+    }
+
     /// Whether the byte belongs to the set.
     #[inline]
     pub(crate) const fn has(self, byte: u8) -> bool {

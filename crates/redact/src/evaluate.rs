@@ -6,6 +6,7 @@
 
 mod assignment;
 mod authorization;
+mod base64;
 mod body_tail;
 mod card;
 mod checksum;
@@ -160,15 +161,20 @@ impl RuleSet {
     }
 
     /// What becomes of a candidate of the reading `read` that still waits for more, when no more will be
-    /// waited for: what is there is judged as if it were all, and a token that was right so far is one.
+    /// waited for: what is there is judged as if it were all, and a token that was right so far is one, as is a
+    /// password whose `@` is out of reach.
     pub(crate) fn decide(&self, read: &[u8], position: usize, waiting: &Outcome) -> Outcome {
         let mut outcome = self.evaluate(Window::new(read, true), position);
-        let is_token =
-            waiting.hold_from == Some(position) && read.len() - position >= LEAST_DECIDED_BYTES;
-        if let Some(rule) = waiting.held_for.filter(|_| is_token) {
+        let start = waiting.hold_from.unwrap_or(read.len());
+        let is_secret_so_far = |rule: &usize| {
+            let starts_here = start == position;
+            let is_url = matches!(self.rules[*rule].kind, RuleKind::UrlPassword { .. });
+            (starts_here || is_url) && read.len() - start >= LEAST_DECIDED_BYTES
+        };
+        if let Some(rule) = waiting.held_for.filter(is_secret_so_far) {
             outcome.offer(Match {
                 what: Matched::Secret { rule },
-                start: position,
+                start,
                 end: read.len(),
                 tail: None,
                 priority: self.rules[rule].priority,

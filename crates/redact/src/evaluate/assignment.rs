@@ -4,15 +4,12 @@ mod opening;
 mod operator;
 
 use super::name::{self, Name, Spelling};
-use super::value::{self, Writing};
+use super::value::{self, LONG_VALUE_BYTES, Writing};
 use super::{NeedMore, RuleSet, Span, Tail, Verdict, Window};
 use crate::bytes::ByteSet;
 use crate::rules::{AssignmentRule, ValuePolicy};
 use opening::Opening;
 use operator::Operator;
-
-/// How much of a value is judged; the rest of a longer one is swallowed with it.
-const JUDGED_BYTES: usize = 200;
 
 /// What ends a bare value.
 const BARE_END: ByteSet = ByteSet::of(b" \t\r\n\"'`<>,;()[]{}|&\\\0\x1b");
@@ -150,7 +147,7 @@ impl Search<'_> {
 
 /// An escaped quote may stand in the value, or be the end of it: the longer value that is a secret is taken.
 fn judge(policy: ValuePolicy, window: Window<'_>, place: &Place) -> Result<Option<Span>, NeedMore> {
-    let first = window.run_end(place.start, place.end_set.inverted(), JUDGED_BYTES)?;
+    let first = window.run_end(place.start, place.end_set.inverted(), LONG_VALUE_BYTES)?;
     let last = value_end(window, place, first)?;
     match judge_to(last, policy, window, place)? {
         None if first < last => judge_to(first, policy, window, place),
@@ -164,7 +161,7 @@ fn judge_to(
     window: Window<'_>,
     place: &Place,
 ) -> Result<Option<Span>, NeedMore> {
-    let is_cut = end - place.start == JUDGED_BYTES;
+    let is_cut = end - place.start == LONG_VALUE_BYTES;
     if !is_cut
         && place.writing != Writing::Quoted
         && matches!(window.at(end)?, Some(b'(' | b'[' | b'{'))
@@ -221,12 +218,12 @@ fn value_end(window: Window<'_>, place: &Place, first: usize) -> Result<usize, N
     // A backslash in front of anything but an escape or a quote belongs to a quoted value.
     while place.writing == Writing::Quoted
         && end > place.start
-        && end - place.start < JUDGED_BYTES
+        && end - place.start < LONG_VALUE_BYTES
         && !place.end_set.has(b'\\')
         && window.slice(end - 1, end) == b"\\"
         && matches!(window.at(end)?, Some(b'"' | b'\''))
     {
-        let limit = JUDGED_BYTES - (end + 1 - place.start);
+        let limit = LONG_VALUE_BYTES - (end + 1 - place.start);
         end = window.run_end(end + 1, belongs, limit)?;
     }
     Ok(end)

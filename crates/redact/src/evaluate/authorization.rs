@@ -1,7 +1,8 @@
 //! `Bearer …` and `Basic …`, in headers and wherever else they stand.
 
+use super::base64;
 use super::placeholder::is_placeholder;
-use super::value::{Writing, is_secret};
+use super::value::{LONG_VALUE_BYTES, Writing, is_secret};
 use super::{NeedMore, Span, Tail, Verdict, Window};
 use crate::boundary::is_token_start;
 use crate::bytes::{ALPHANUMERIC, BASE64, ByteSet};
@@ -22,7 +23,6 @@ const TOKEN: ByteSet = ALPHANUMERIC
     .with(b'%')
     .with(b'^')
     .with(b'#');
-const JUDGED_BYTES: usize = 200;
 
 /// Judges what follows `Bearer`.
 ///
@@ -31,8 +31,8 @@ pub(super) fn bearer(window: Window<'_>, position: usize, after: usize) -> Verdi
     let is_header = follows_header(window, position);
     Verdict::located(window, locate(window, position, after), |start| {
         let start = behind_lead(window, start)?;
-        let end = window.run_end(start, TOKEN, JUDGED_BYTES)?;
-        let is_cut = end - start == JUDGED_BYTES;
+        let end = window.run_end(start, TOKEN, LONG_VALUE_BYTES)?;
+        let is_cut = end - start == LONG_VALUE_BYTES;
         let end = if is_cut {
             end
         } else {
@@ -62,13 +62,17 @@ pub(super) fn basic(window: Window<'_>, position: usize, after: usize) -> Verdic
     let is_header = follows_header(window, position);
     Verdict::located(window, locate(window, position, after), |start| {
         let start = behind_lead(window, start)?;
-        let end = window.run_end(start, BASE64, JUDGED_BYTES)?;
-        let is_cut = end - start == JUDGED_BYTES;
+        let end = window.run_end(start, BASE64, LONG_VALUE_BYTES)?;
+        let is_cut = end - start == LONG_VALUE_BYTES;
         let credentials = window.slice(start, end);
-        if credentials.len() < 6 || is_placeholder(credentials) || is_lower_word(credentials) {
-            return Ok(None);
-        }
-        let is_found = holds_colon(credentials) || (is_header && credentials.len() >= 8);
+        let is_stand_in = is_placeholder(credentials) || is_lower_word(credentials);
+        let is_found = if is_header && is_cut {
+            true
+        } else if credentials.len() < 6 || is_stand_in {
+            false
+        } else {
+            holds_colon(credentials) || (is_header && credentials.len() >= 8)
+        };
         Ok(is_found.then(|| Span {
             start,
             end,
@@ -127,28 +131,11 @@ fn without_punctuation(window: Window<'_>, start: usize, end: usize) -> usize {
 /// Whether the base64 text decodes to printable characters with a colon among them.
 fn holds_colon(credentials: &[u8]) -> bool {
     let mut has_colon = false;
-    for group in credentials.chunks_exact(4) {
-        let values = group.iter().map(|byte| sextet(*byte));
-        let bits = values.fold(0_u32, |bits, value| bits << 6 | value);
-        for byte in &bits.to_be_bytes()[1..] {
-            if *byte == b':' {
-                has_colon = true;
-            }
-            if *byte != 0 && *byte < b' ' {
-                return false;
-            }
+    for byte in base64::decode(credentials) {
+        has_colon |= byte == b':';
+        if byte != 0 && byte < b' ' {
+            return false;
         }
     }
     has_colon
-}
-
-fn sextet(byte: u8) -> u32 {
-    u32::from(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => 0,
-    })
 }

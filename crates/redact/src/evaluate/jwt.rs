@@ -1,5 +1,7 @@
 //! JSON Web Tokens.
 
+use super::base64;
+use super::placeholder::contains;
 use super::{Head, LONG_WORD_BYTES, NeedMore, Span, Tail, Visibility, Window};
 use crate::bytes::{ALPHANUMERIC, ByteSet, WORD};
 
@@ -42,7 +44,7 @@ pub(super) fn judge(window: Window<'_>, start: usize) -> Result<Option<Span>, Ne
         return Ok(None);
     }
     if is_cut {
-        let is_header = has_header_name(window.slice(start, start + 64));
+        let is_header = has_header_name(window.slice(start, header));
         return Ok(is_header.then(|| Span {
             start,
             end: header,
@@ -75,14 +77,19 @@ pub(super) fn judge(window: Window<'_>, start: usize) -> Result<Option<Span>, Ne
     }))
 }
 
+const NAMES: [&[u8]; 9] = [
+    b"typ", b"kid", b"enc", b"x5c", b"x5t", b"x5u", b"cty", b"jku", b"jwk",
+];
+
 fn is_filler(header: &[u8]) -> bool {
     super::placeholder::is_placeholder(header)
 }
 
-/// Base64 of `alg`, `typ`, `kid`, `enc`, `x5c`, `cty`, `jku` or `jwk` right behind `{"`.
+/// Whether it names the algorithm, as each header does somewhere, or begins with another registered name.
+///
+/// Source: RFC 7515, section 4.1, and RFC 7516, section 4.1.
 fn has_header_name(start: &[u8]) -> bool {
-    let names: [&[u8]; 8] = [
-        b"hbGci", b"0eXAi", b"raWQi", b"lbmMi", b"4NWMi", b"jdHki", b"qa3Ui", b"qd2si",
-    ];
-    start.get(3..8).is_some_and(|name| names.contains(&name))
+    let header: Vec<u8> = base64::decode(start).collect();
+    let first = header.split(|byte| *byte == b'"').nth(1);
+    first.is_some_and(|first| NAMES.contains(&first)) || contains(&header, b"\"alg\"")
 }

@@ -2,12 +2,11 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::value::{Writing, is_secret};
+use super::value::{LONG_VALUE_BYTES, Writing, is_secret};
 use super::{Head, NeedMore, Span, Tail, Verdict, Visibility, Window};
 use crate::bytes::{ByteSet, DIGIT, WORD};
 use crate::rules::{OptionRule, RuleKind, ValuePolicy};
 
-const VALUE_LIMIT_BYTES: usize = 200;
 const BARE_END: ByteSet = ByteSet::of(b" \t\r\n\"'`<>|;&()\\\0\x1b");
 
 pub(super) fn heads(rule: &OptionRule, index: usize) -> Vec<Head> {
@@ -114,7 +113,7 @@ fn value_start(
         *hold_from = start.min(window.bytes().len());
         return Ok(Some((start, end_set)));
     }
-    let user = window.run_end(start, end_set.with(b':').inverted(), VALUE_LIMIT_BYTES)?;
+    let user = window.run_end(start, end_set.with(b':').inverted(), LONG_VALUE_BYTES)?;
     if window.at(user)? != Some(b':') || window.slice(start, user).starts_with(b"$") {
         return Ok(None);
     }
@@ -123,13 +122,14 @@ fn value_start(
 }
 
 fn judge(window: Window<'_>, start: usize, end_set: ByteSet) -> Result<Option<Span>, NeedMore> {
-    let end = window.run_end(start, end_set.inverted(), VALUE_LIMIT_BYTES)?;
+    let end = window.run_end(start, end_set.inverted(), LONG_VALUE_BYTES)?;
     let value = window.slice(start, end);
     let is_number = value
         .iter()
         .all(|byte| DIGIT.has(*byte) || *byte == b':' || *byte == b'.');
-    let is_found = !is_number && is_secret(ValuePolicy::Password, value, Writing::Argument);
-    let is_cut = end - start == VALUE_LIMIT_BYTES;
+    let is_cut = end - start == LONG_VALUE_BYTES;
+    let is_found =
+        (is_cut || !is_number) && is_secret(ValuePolicy::Password, value, Writing::Argument);
     Ok(is_found.then(|| Span {
         start,
         end,

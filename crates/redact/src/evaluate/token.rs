@@ -7,6 +7,13 @@ use crate::boundary::is_number_start;
 use crate::bytes::{ALPHANUMERIC, ByteSet, DIGIT, WORD};
 use crate::rules::{TokenRule, Validator};
 
+/// What a long word is made of.
+const IN_WORD: ByteSet = WORD.with(b'-');
+
+/// Behind an anchor, a run of this many of the shape's bytes is a secret, whatever it looks like: it is too
+/// long to wait for its end, and no stand-in is that long.
+const OVERLONG_BYTES: usize = 400;
+
 pub(super) fn heads(token: &TokenRule, rule: usize) -> Vec<Head> {
     let heads = token.anchors.iter().map(|anchor| Head {
         literal: anchor.as_bytes().to_vec(),
@@ -44,19 +51,14 @@ pub(super) fn heads_without_anchor(token: &TokenRule, rule: usize) -> Vec<Head> 
 
 /// A token is seen by its long word when one must start near enough behind the anchor.
 fn visibility(token: &TokenRule, anchor: &str) -> Visibility {
-    let in_word = WORD.with(b'-');
-    let tail = anchor
-        .bytes()
-        .rev()
-        .take_while(|byte| in_word.has(*byte))
-        .count();
-    let word_starts_at = anchor.len() - tail;
+    let word_starts_at = last_word(anchor.as_bytes());
     let before = word_starts_at
         .checked_sub(1)
         .map(|index| anchor.as_bytes()[index]);
     let is_near = word_starts_at <= super::BEFORE_LONG_WORD_BYTES
         && before.is_none_or(|byte| super::BEFORE_LONG_WORD.has(byte));
-    let is_long = tail + token.shape.least_run_of(in_word) >= LONG_WORD_BYTES;
+    let least_bytes = anchor.len() - word_starts_at + token.shape.least_run_of(IN_WORD);
+    let is_long = least_bytes >= LONG_WORD_BYTES;
     if is_near && is_long && !token.starts_anywhere {
         Visibility::LongWord
     } else {
@@ -64,8 +66,44 @@ fn visibility(token: &TokenRule, anchor: &str) -> Visibility {
     }
 }
 
+/// Where the word that ends the anchor starts in it.
+fn last_word(anchor: &[u8]) -> usize {
+    let before = anchor.iter().rposition(|byte| !IN_WORD.has(*byte));
+    before.map_or(0, |index| index + 1)
+}
+
 /// Judges a token whose anchor ends at `body`.
 pub(super) fn judge(
+    token: &TokenRule,
+    window: Window<'_>,
+    start: usize,
+    body: usize,
+) -> Result<Option<Span>, NeedMore> {
+    match judge_shape(token, window, start, body)? {
+        None if !token.anchors.is_empty() => overlong(token, window, start, body),
+        judged => Ok(judged),
+    }
+}
+
+fn overlong(
+    token: &TokenRule,
+    window: Window<'_>,
+    start: usize,
+    body: usize,
+) -> Result<Option<Span>, NeedMore> {
+    let bytes = token.shape.all_sets();
+    let end = window.run_end(body, bytes, OVERLONG_BYTES)?;
+    // What the block passes look for; without it a token would be found in short pieces only.
+    let word = start + last_word(window.slice(start, body));
+    let is_seen = window.run_end(word, IN_WORD, LONG_WORD_BYTES)? - word == LONG_WORD_BYTES;
+    Ok((is_seen && end - body == OVERLONG_BYTES).then_some(Span {
+        start,
+        end,
+        tail: Some(Tail::Bytes(bytes)),
+    }))
+}
+
+fn judge_shape(
     token: &TokenRule,
     window: Window<'_>,
     start: usize,
@@ -84,10 +122,12 @@ pub(super) fn judge(
         return Ok(None);
     };
     let secret = window.slice(body, found.end);
+    // What is enough for a token decides: one may be followed by filler, and no stand-in starts as a token.
+    let enough = &secret[..secret.len().min(token.shape.least_bytes())];
     let is_valid = match token.validator {
-        Validator::NotPlaceholder => !is_placeholder(secret),
-        Validator::Mixed => has_letters_and_digits(secret) && !is_placeholder(secret),
-        Validator::Crc32Base62 => is_valid_github_checksum(secret) || !is_placeholder(secret),
+        Validator::NotPlaceholder => !is_placeholder(enough),
+        Validator::Mixed => has_letters_and_digits(secret) && !is_placeholder(enough),
+        Validator::Crc32Base62 => is_valid_github_checksum(secret) || !is_placeholder(enough),
     };
     if !is_valid {
         return Ok(None);

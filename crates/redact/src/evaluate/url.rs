@@ -1,11 +1,11 @@
 //! `scheme://user:password@host`
 
 use super::placeholder::is_placeholder;
-use super::{NeedMore, Span, Verdict, Window};
+use super::{NeedMore, Span, Tail, Verdict, Window};
 use crate::bytes::{ALPHANUMERIC, ByteSet};
 
-/// RFC 3986 gives the user information no limit; real ones are far below these.
-const USER_LIMIT_BYTES: usize = 128;
+/// RFC 3986 gives the user information no limit; nearly all are far below these.
+const USER_LIMIT_BYTES: usize = 256;
 const PASSWORD_LIMIT_BYTES: usize = 256;
 
 const SCHEME: ByteSet = ALPHANUMERIC.with(b'+').with(b'-').with(b'.');
@@ -48,10 +48,18 @@ fn password_start(window: Window<'_>, after: usize) -> Result<Option<usize>, Nee
     Ok((window.at(end)? == Some(b':')).then_some(end + 1))
 }
 
-/// The password ends at the last `@` of the authority.
+/// The password ends at the last `@` of the authority. Where none is in reach, it ends at the first.
 fn password(window: Window<'_>, start: usize) -> Result<Option<Span>, NeedMore> {
     let limit = window.run_end(start, OUTSIDE.inverted(), PASSWORD_LIMIT_BYTES)?;
     let authority = window.slice(start, limit);
+    let is_cut = limit - start == PASSWORD_LIMIT_BYTES;
+    if is_cut && !matches!(authority, [b'$' | b'{', ..]) {
+        return Ok(Some(Span {
+            start,
+            end: limit,
+            tail: Some(Tail::Bytes(OUTSIDE.with(b'@').inverted())),
+        }));
+    }
     let Some(end) = authority
         .iter()
         .rposition(|byte| *byte == b'@')

@@ -111,8 +111,14 @@ static NOT_VALUES: WordList = WordList::new(&[
     "argon2",
 ]);
 
+/// From this length on, a value is no word, and no stand-in for one. No value is looked at further.
+pub(super) const LONG_VALUE_BYTES: usize = 200;
+
 /// Whether a value is a secret, by what the name in front of it promises.
 pub(crate) fn is_secret(policy: ValuePolicy, value: &[u8], writing: Writing) -> bool {
+    if value.len() >= LONG_VALUE_BYTES && policy != ValuePolicy::Random {
+        return !is_text_or_code(value) && !is_long_path_or_url(value);
+    }
     if value.len() < 3 || is_stop_word(value) || is_placeholder(value) || is_option(value) {
         return false;
     }
@@ -129,6 +135,20 @@ pub(crate) fn is_surely_random(value: &[u8]) -> bool {
         && value.iter().any(u8::is_ascii_uppercase)
         && value.iter().any(u8::is_ascii_lowercase)
         && looks_random(value)
+}
+
+/// A sentence, a template, an element.
+fn is_text_or_code(value: &[u8]) -> bool {
+    matches!(value, [b'<', ..] | [b'$' | b'{', b'{' | b'(', ..]) || value.contains(&b' ')
+}
+
+/// Unlike a short one, a long path has a name between any two of its slashes: base64 may start with one.
+fn is_long_path_or_url(value: &[u8]) -> bool {
+    let is_path = value.contains(&b'/')
+        && value
+            .split(|byte| *byte == b'/')
+            .all(|part| part.len() < 40 && is_name(part));
+    is_path || contains(value, b"://")
 }
 
 fn is_stop_word(value: &[u8]) -> bool {

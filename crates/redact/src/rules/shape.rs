@@ -82,6 +82,17 @@ impl Shape {
             .sum()
     }
 
+    /// The fewest bytes that a token has.
+    pub(crate) fn least_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.least).sum()
+    }
+
+    /// The bytes that may stand anywhere in a token.
+    pub(crate) fn all_sets(&self) -> ByteSet {
+        let sets = self.pieces.iter().map(|piece| piece.set);
+        sets.fold(ByteSet::default(), ByteSet::union)
+    }
+
     /// The bytes that the shape may start with.
     pub(crate) fn first_set(&self) -> ByteSet {
         self.pieces
@@ -96,7 +107,7 @@ impl Shape {
         if let Some((first, rest)) = self.pieces.split_first() {
             (least, most) = (first.least, first.most.unwrap_or(usize::MAX));
             for piece in rest {
-                then = union(then, piece.set);
+                then = then.union(piece.set);
                 if piece.least > 0 {
                     break;
                 }
@@ -182,7 +193,7 @@ fn parse_class(source: &[u8]) -> Result<(ByteSet, &[u8]), String> {
                 after
             }
             [b'\\', byte, after @ ..] => {
-                set = union(set, escaped(*byte));
+                set = set.union(escaped(*byte));
                 after
             }
             [byte, after @ ..] => {
@@ -200,12 +211,6 @@ fn escaped(byte: u8) -> ByteSet {
         b'w' => WORD,
         other => ByteSet::default().with(other),
     }
-}
-
-fn union(left: ByteSet, right: ByteSet) -> ByteSet {
-    (0..=u8::MAX)
-        .filter(|byte| right.has(*byte))
-        .fold(left, ByteSet::with)
 }
 
 type Count = (usize, Option<usize>);
