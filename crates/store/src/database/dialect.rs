@@ -24,6 +24,7 @@ impl Statement {
 /// |---|---|
 /// | `now` | the database's clock, in microseconds since 1970 |
 /// | `for_update` | locks the rows that were read; SQLite's writer is alone anyway |
+/// | `first`, `then` | two writes in one round trip: with the same parameters, neither reading what the other writes |
 /// | `texts_1` | a table of the texts, column `value`, in parameter 1, a JSON array |
 macro_rules! statement {
     ($($part:tt),+ $(,)?) => {
@@ -41,6 +42,12 @@ macro_rules! sqlite_part {
     (for_update) => {
         ""
     };
+    (first) => {
+        ""
+    };
+    (then) => {
+        "; "
+    };
     (texts_1) => {
         "json_each($1)"
     };
@@ -55,6 +62,12 @@ macro_rules! postgres_part {
     };
     (for_update) => {
         " FOR UPDATE"
+    };
+    (first) => {
+        "WITH first AS ("
+    };
+    (then) => {
+        ") "
     };
     (texts_1) => {
         "jsonb_array_elements_text(CAST($1 AS JSONB))"

@@ -14,17 +14,17 @@ use crate::StoreError;
 use crate::database::dialect::{Statement, statement};
 use crate::database::{Database, Durability};
 
-const ADVANCE: Statement = statement!(
+const BEGIN_TURN: Statement = statement!(
+    first,
     "UPDATE accounts SET arrival_at = \
      CASE kind WHEN 'key' THEN $5 WHEN 'team' THEN $6 ELSE $7 END \
      WHERE tenant = $1 AND ((kind = 'key' AND name = $2) OR (kind = 'team' AND name = $3) \
-     OR (kind = 'tenant' AND name = $4))"
-);
-const BEGIN_LEASE: Statement = statement!(
+     OR (kind = 'tenant' AND name = $4))",
+    then,
     "INSERT INTO leases (lease_id, gateway, tenant, team, key_id, tokens, cost_micros, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, ",
+     VALUES ($8, $9, $1, $10, $11, $12, $13, ",
     now,
-    " + $8)"
+    " + $14)"
 );
 const EXTEND_LEASE: Statement = statement!(
     "UPDATE leases SET tokens = tokens + $2, cost_micros = cost_micros + $3 WHERE lease_id = $1"
@@ -77,37 +77,31 @@ pub(super) async fn admit(
     let arrivals = verdicts
         .each_ref()
         .map(|verdict| verdict.as_ref().and_then(|verdict| verdict.arrival_at));
-    let outcome = weigh(verdicts, limits);
-    let admitted = match outcome {
+    let admitted = match weigh(verdicts, limits) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             session.rollback().await?;
             return Ok(Decision::Refused(refusal));
         }
     };
-    if arrivals.iter().any(Option::is_some) {
-        let counted = names.only(arrivals.map(|arrival| arrival.is_some()));
-        let [key, team, tenant] = counted.names;
-        let query = session
-            .query(&ADVANCE)
-            .bind(counted.tenant)
-            .bind(key)
-            .bind(team)
-            .bind(tenant);
-        let [key, team, tenant] = arrivals;
-        query
-            .bind(key)
-            .bind(team)
-            .bind(tenant)
-            .execute(session.connection())
-            .await?;
-    }
+    // Of the names, those whose requests are counted.
+    let Names {
+        tenant,
+        names: [key, team, itself],
+    } = names.only(arrivals.map(|arrival| arrival.is_some()));
+    let [key_arrival, team_arrival, tenant_arrival] = arrivals;
     let account = &admission.account;
     let query = session
-        .query(&BEGIN_LEASE)
+        .query(&BEGIN_TURN)
+        .bind(tenant)
+        .bind(key)
+        .bind(team)
+        .bind(itself)
+        .bind(key_arrival)
+        .bind(team_arrival)
+        .bind(tenant_arrival)
         .bind(admission.lease_id.clone())
         .bind(admission.gateway.clone())
-        .bind(account.tenant.clone())
         .bind(account.team.clone())
         .bind(account.key.clone())
         .bind(signed(admission.reserve.tokens))
