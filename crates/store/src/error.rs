@@ -165,8 +165,8 @@ fn classify(error: &dyn DatabaseError) -> Option<StoreError> {
         "53100" => Some(StoreError::DiskFull),
         "53300" => Some(StoreError::TooManyConnections),
         "25006" => Some(StoreError::ReadOnly),
-        // Lock, statement or idle transaction timeouts.
-        "55P03" | "57014" | "25P03" => Some(StoreError::TimedOut),
+        // Lock, statement or idle transaction timeouts; a deadlock ends at once, and a second try gets through.
+        "55P03" | "57014" | "25P03" | "40001" | "40P01" => Some(StoreError::TimedOut),
         _ => None,
     }
 }

@@ -51,8 +51,6 @@ pub(super) async fn settle(
         return Ok(Settled::Before);
     };
     let period = Period::of(timestamp(marked.try_get(0)?)?)?;
-    let query = session.query(&END_LEASE).bind(settlement.lease_id.clone());
-    query.execute(session.connection()).await?;
     let Names {
         tenant,
         names: [key, team, itself],
@@ -69,6 +67,9 @@ pub(super) async fn settle(
             usage.input_tokens.saturating_add(usage.output_tokens),
         ))
         .bind(signed(usage.cost_micros));
+    query.execute(session.connection()).await?;
+    // Accounts are locked before leases, as by a turn that asks for more.
+    let query = session.query(&END_LEASE).bind(settlement.lease_id.clone());
     query.execute(session.connection()).await?;
     usage::add(&mut session, &period.day, &settlement.account, usage).await?;
     session.commit().await?;
