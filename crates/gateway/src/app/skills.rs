@@ -10,7 +10,7 @@ use codex_client::{Driver, Installation};
 
 use super::Shutdown;
 use crate::calls::skills::{SkillSource, Skills};
-use crate::config::{Settings, SkillSettings};
+use crate::config::Settings;
 
 pub(super) fn environment(
     settings: &Settings,
@@ -62,7 +62,7 @@ pub(super) async fn start(
     shutdown: &Shutdown,
 ) -> Result<Skills, WorkspaceError> {
     let hidden = &environment.hidden_paths;
-    let workspaces = open_workspaces(&settings.skills, hidden)?;
+    let workspaces = Workspaces::open(settings.skills.workspaces.iter().cloned(), hidden)?;
     if let Some(sandbox) = &environment.sandbox
         && !workspaces.names().is_empty()
     {
@@ -84,14 +84,6 @@ pub(super) async fn start(
         driver,
     };
     Ok(Skills::new(source, executor, catalogue))
-}
-
-/// The workspaces of the settings. No skill sees the `hidden` directories.
-pub(crate) fn open_workspaces(
-    settings: &SkillSettings,
-    hidden: &[PathBuf],
-) -> Result<Workspaces, WorkspaceError> {
-    Workspaces::open(settings.workspaces.iter().cloned(), hidden)
 }
 
 fn tell(catalogue: &Catalogue, workspaces: &Workspaces, environment: &SandboxEnvironment) {

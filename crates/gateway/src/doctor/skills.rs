@@ -1,8 +1,7 @@
 use std::path::Path;
 
-use ::skills::Catalogue;
+use ::skills::{Catalogue, Workspaces};
 
-use crate::app::skills::open_workspaces;
 use crate::config::SkillSettings;
 
 use super::name::SKILLS;
@@ -18,7 +17,7 @@ pub(super) fn check(settings: &SkillSettings, state_dir: &Path, data_dir: &Path)
     };
     let hidden = [state_dir, data_dir];
     let hidden = hidden.map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
-    if let Err(error) = open_workspaces(settings, &hidden) {
+    if let Err(error) = Workspaces::open(settings.workspaces.iter().cloned(), &hidden) {
         let remedy = "Name directories that exist, and that are not the gateway's own.";
         return Check::failed(SKILLS, error.to_string(), remedy);
     }
