@@ -63,7 +63,7 @@ soak: codex ## Run SOAK_TURNS turns through the gateway while callers leave, dea
 	$(CARGO) run --locked --release -p soak -- --turns $(SOAK_TURNS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 chaos: postgres ## Kill PostgreSQL at random moments of 2,000 turns, and count what was settled
-	$(CARGO) test --locked -p store --test it -- --ignored chaos::
+	CHAOS_TURNS=2000 $(CARGO) test --locked -p store --test it -- --nocapture chaos::
 
 # libFuzzer on the stable toolchain: the same flags that cargo-fuzz passes to a nightly one.
 FUZZ_SECONDS ?= 300
