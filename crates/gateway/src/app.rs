@@ -1,7 +1,10 @@
 //! The gateway as a whole: settings → parts → serving → drain.
 
+mod access;
 pub(crate) mod skills;
 pub(crate) mod state_dir;
+
+pub(crate) use access::open_store;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +18,7 @@ use codex_client::{
     BrokerBridge, ClientSettings, CodexClient, Confinement, Installation, NotFound, PINNED_VERSION,
     PoolLimits, SandboxSettings,
 };
+use store::StoreError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -22,7 +26,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::authentication::Authenticator;
+use crate::access::limits::CallLimits;
 use crate::admission::Admission;
 use crate::calls::chat::Chat;
 use crate::calls::lifecycle::{CallParts, Calls};
@@ -95,6 +99,8 @@ pub enum StartError {
     )]
     Version { found: String },
     #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
     Skills(#[from] CatalogueError),
@@ -131,6 +137,10 @@ impl App {
         let roots = install_roots();
         let program = codex_client::locate(settings.codex.bin.as_deref(), &roots, search_path)?;
         let catalogue = Catalogue::read(&settings.skills.dir)?;
+        let store = access::open_store(&settings).await?;
+        let authenticator = access::authenticator(&settings, &store, &shutdown).await?;
+        let authenticator = Arc::new(authenticator);
+        let limits = access::limits(&settings, &store, &shutdown);
         let Established {
             installation,
             status,
@@ -173,16 +183,19 @@ impl App {
             turns,
             skills.clone(),
             admission.clone(),
+            limits.clone(),
             &shutdown,
         );
         let health = Health {
             installation,
             client: client.clone(),
             admission,
+            authenticator: Arc::clone(&authenticator),
             sandbox: status,
         };
         let state = Arc::new(AppState {
-            authenticator: Authenticator::None,
+            authenticator,
+            limits,
             calls,
             skills,
             health,
@@ -328,6 +341,7 @@ fn start_calls(
     turns: Turns,
     skills: Skills,
     admission: Admission,
+    limits: CallLimits,
     shutdown: &Shutdown,
 ) -> Calls {
     let model = settings.provider.model().to_owned();
@@ -353,6 +367,7 @@ fn start_calls(
         chat,
         tool,
         admission,
+        limits,
         timeout: settings.chat.timeout,
         tasks: shutdown.calls.clone(),
         stopping: shutdown.stopping.clone(),

@@ -2,7 +2,10 @@
 
 mod doctor;
 mod filter;
+mod keys;
 mod skills;
+mod store;
+mod usage;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -60,6 +63,11 @@ enum Command {
     /// memory, skills, whether the provider is reached and takes the key, and the port. What it starts
     /// has ended when it reports. No key is ever printed. Exit status 1 if a check failed.
     Doctor(doctor::Arguments),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show what was used: calls, tokens and money.
+    Usage(usage::Arguments),
     /// Look at the skills without starting anything.
     #[command(subcommand)]
     Skills(skills::Command),
@@ -105,6 +113,8 @@ pub fn main() -> ExitCode {
             runner::hold_user_namespace().map_err(|error| format!("no user namespace: {error}"))
         }
         Command::Config(command) => show_config(command),
+        Command::Keys(command) => keys::run(command),
+        Command::Usage(arguments) => usage::run(arguments),
         Command::Skills(command) => skills::run(&command),
     };
     match outcome {

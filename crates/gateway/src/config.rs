@@ -31,12 +31,13 @@ use serde_json::Value;
 pub use diagnostics::{ConfigError, Mistake, Warning};
 pub use documents::{render_defaults, render_settings_markdown};
 pub use environment::Environment;
+pub use format::money::micros as money_micros;
 pub use origin::Origin;
 pub use origins::Origins;
 pub use sections::{
-    ChatSettings, CodexSettings, LimitSettings, LogFormat, LogSettings, PoolSettings,
-    REDACT_RULES_VARIABLE, SandboxMode, SandboxSection, ServerSettings, Settings, SkillSettings,
-    redactor,
+    AccessSettings, AuthenticationMode, ChatSettings, CodexSettings, LimitSettings, LogFormat,
+    LogSettings, PoolSettings, Price, REDACT_RULES_VARIABLE, SandboxMode, SandboxSection,
+    ServerSettings, Settings, SharedLimits, SkillSettings, redactor,
 };
 
 use declaration::SETTINGS;

@@ -7,6 +7,7 @@
 
 mod address;
 mod codex;
+mod database;
 mod directories;
 mod footprint;
 mod issuer;
@@ -38,6 +39,7 @@ mod name {
     pub(super) const SETTINGS: &str = "settings";
     pub(super) const STATE_DIR: &str = "state_dir";
     pub(super) const DATA_DIR: &str = "data_dir";
+    pub(super) const DATABASE: &str = "database";
     pub(super) const CODEX_PROGRAM: &str = "codex_program";
     pub(super) const CODEX_VERSION: &str = "codex_version";
     pub(super) const DRIVER: &str = "driver";
@@ -79,7 +81,8 @@ pub async fn examine(
         Err(error) => {
             report.add(settings::refused(&error));
             let why = "the settings cannot be used";
-            report.skip(&[name::STATE_DIR, name::DATA_DIR, name::CODEX_PROGRAM], why);
+            report.skip(&[name::STATE_DIR, name::DATA_DIR, name::DATABASE], why);
+            report.skip(&[name::CODEX_PROGRAM], why);
             report.skip(&name::OF_CODEX, why);
             report.skip(&[name::OPEN_FILES, name::MEMORY, name::SKILLS], why);
             report.skip(&[name::PROVIDER, name::ADDRESS], why);
@@ -100,6 +103,7 @@ pub async fn examine(
     let state_dir = state_dir::choose(settings.codex.state_dir.as_deref(), &data_dir);
     report.add(directories::state(&state_dir, &settings.codex));
     report.add(directories::data(&data_dir));
+    report.add(database::check(&settings).await);
     let roots = app::install_roots();
     let (check, program) = codex::program(&settings.codex, &origins, &roots, search_path);
     report.add(check);

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use store::LimitState;
 
 use crate::calls::result::finish_reason::FinishReason;
 
@@ -21,6 +22,8 @@ pub struct Problem {
     pub timeout: Option<Duration>,
     /// How the answer ended that was none, where a turn came to its end.
     pub finish_reason: Option<FinishReason>,
+    /// The limit that refused the call.
+    pub exceeded: Option<Box<LimitState>>,
     /// Codex had started, so repeating the request may run the work twice.
     pub codex_started: bool,
 }
@@ -64,6 +67,7 @@ pub enum ErrorCode {
     Overloaded,
     Draining,
     DatabaseUnavailable,
+    IssuerUnavailable,
     WorkspaceChanging,
     CodexUnavailable,
     DeadlineExceeded,
@@ -113,6 +117,11 @@ impl ErrorCode {
             Self::DatabaseUnavailable => {
                 ("database_unavailable", 503, "The database does not answer")
             }
+            Self::IssuerUnavailable => (
+                "issuer_unavailable",
+                503,
+                "The identity provider does not answer",
+            ),
             Self::WorkspaceChanging => (
                 "workspace_changing",
                 503,
@@ -160,6 +169,7 @@ impl Problem {
             retry_after: code.retry_after(),
             timeout: None,
             finish_reason: None,
+            exceeded: None,
             codex_started: false,
         }
     }

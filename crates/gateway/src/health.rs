@@ -1,9 +1,11 @@
 //! What the gateway needs to be of use, check by check.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_client::{ClientStatus, CodexClient, Driver, Installation, PINNED_VERSION};
 
+use crate::access::authentication::Authenticator;
 use crate::admission::Admission;
 use crate::logging::{self, Flow};
 use crate::sandbox::SandboxStatus;
@@ -13,6 +15,7 @@ pub struct Health {
     pub installation: Installation,
     pub client: CodexClient,
     pub admission: Admission,
+    pub authenticator: Arc<Authenticator>,
     pub sandbox: SandboxStatus,
 }
 
@@ -62,6 +65,15 @@ impl Health {
                 name: "codex_processes",
                 outcome: Outcome::of(status.is_ready()),
                 detail: describe(&status),
+            },
+            Check {
+                name: "authentication",
+                outcome: Outcome::of(self.authenticator.hindrance().is_none()),
+                detail: self
+                    .authenticator
+                    .hindrance()
+                    .unwrap_or("callers can be known")
+                    .to_owned(),
             },
             Check {
                 name: "not_draining",

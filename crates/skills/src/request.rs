@@ -47,6 +47,12 @@ pub struct ValidatedCall {
 }
 
 impl ValidatedCall {
+    /// Of the texts that a prompt is made from.
+    pub fn text_bytes(&self) -> usize {
+        let texts = [&self.message, &self.context].into_iter().flatten();
+        texts.map(String::len).sum()
+    }
+
     /// Which tests are to be run, if not all.
     pub(super) fn test_filter(&self) -> Option<&str> {
         self.arguments.get(tests_report::FILTER)?.as_str()

@@ -1,3 +1,5 @@
+use store::Limits;
+
 use super::scopes::Scopes;
 
 /// On whose behalf a call is made.
@@ -10,6 +12,8 @@ pub struct Caller {
     /// The public part of the API key that the caller has shown, or the subject of its token.
     pub key_id: Option<String>,
     pub scopes: Scopes,
+    /// Of its key alone; its team and its tenant may have others.
+    pub limits: Limits,
 }
 
 /// The tenant of whoever calls a gateway without access control.
@@ -23,6 +27,7 @@ impl Caller {
             team: None,
             key_id: None,
             scopes: Scopes::everything(),
+            limits: Limits::default(),
         }
     }
 }

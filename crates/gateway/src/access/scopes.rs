@@ -44,7 +44,19 @@ impl Scopes {
         Self(Granted::Everything)
     }
 
-    /// Reads scopes as an operator or an identity provider writes them.
+    pub fn nothing() -> Self {
+        Self(Granted::Words(Arc::default()))
+    }
+
+    /// The scopes of a token. What is none of ours was meant for other services.
+    pub fn of_token(words: &[String]) -> Self {
+        let ours = words.iter().filter(|word| check(word).is_ok());
+        Self(Granted::Words(Arc::new(
+            ours.take(MAX_SCOPES).cloned().collect(),
+        )))
+    }
+
+    /// Reads scopes as an operator writes them.
     pub fn parse<'word>(words: impl IntoIterator<Item = &'word str>) -> Result<Self, ScopeError> {
         let mut granted = BTreeSet::new();
         for word in words {

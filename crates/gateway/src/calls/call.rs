@@ -1,11 +1,13 @@
 //! What belongs to a call whatever it asks for.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use runner::Deadline;
 
 use super::record::Record;
 use crate::access::caller::Caller;
+use crate::access::limits::Lease;
 
 /// One call of the model or of a skill. It is made when the head of its request has arrived.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub struct Call {
     pub deadline: Deadline,
     pub caller: Caller,
     pub record: Record,
+    /// What it may use, once that is decided.
+    pub lease: OnceLock<Lease>,
 }
 
 impl Call {
@@ -25,6 +29,7 @@ impl Call {
             deadline: Deadline::after(timeout.saturating_sub(record.accepted().elapsed())),
             caller,
             record,
+            lease: OnceLock::new(),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::run::RunWriter;
 use super::skills::Skills;
 use super::tool_grants::{ToolContext, ToolGrants};
 use super::turn::{self, StartedTurn, TurnOrder, TurnOutput, Turns};
+use crate::access::limits::Need;
 use crate::config::ChatSettings;
 use crate::error::{ErrorCode, FieldError, Problem};
 
@@ -68,6 +69,20 @@ impl Chat {
             most,
         )?;
         Ok(PreparedChat { request, grants })
+    }
+
+    /// What the turn will need of its caller's limits.
+    pub fn need(&self, prepared: &PreparedChat) -> Need {
+        let PreparedChat { request, grants } = prepared;
+        let context = request.context.as_ref().map_or(0, String::len);
+        let model = request.model.as_ref().unwrap_or(&self.model);
+        Need {
+            model: Some(model.clone()),
+            // Of characters, a cap may leave more bytes than it has; no estimate needs to know.
+            text_bytes: request.message.len().min(self.settings.max_input_chars)
+                + context.min(self.settings.max_context_chars),
+            has_tools: !grants.is_empty(),
+        }
     }
 
     /// Dropping this future at any point interrupts the turn and revokes its token.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::Usage;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,6 +15,7 @@ use super::request::Request;
 use super::result::CallResult;
 use super::run::{RunEvent, RunFollower, RunWriter, new_run};
 use super::tool::{PreparedTool, Tool};
+use crate::access::limits::CallLimits;
 use crate::admission::{self, Admission};
 use crate::error::{ErrorCode, Problem};
 
@@ -28,6 +30,7 @@ pub struct CallParts {
     pub chat: Chat,
     pub tool: Tool,
     pub admission: Admission,
+    pub limits: CallLimits,
     /// The longest call.
     pub timeout: Duration,
     /// Where the tasks of calls run.
@@ -80,9 +83,15 @@ fn begin_record(request: &Request, call: &Call) {
     }
 }
 
+/// What the call's turn has cost, whatever has become of it.
+fn used(call: &Call) -> Option<(String, Usage)> {
+    let facts = call.record.facts();
+    facts.model.clone().zip(facts.usage)
+}
+
 impl CallParts {
     /// One call, and its one terminal event on every path.
-    async fn run(&self, request: Request, call: Call, writer: RunWriter) {
+    async fn run(&self, request: Request, mut call: Call, writer: RunWriter) {
         let outcome = tokio::select! {
             // What ends a call from outside goes before what it still has to say.
             biased;
@@ -93,6 +102,9 @@ impl CallParts {
             }
             outcome = self.work(request, &call, &writer) => outcome,
         };
+        if let Some(lease) = call.lease.take() {
+            self.limits.settle(lease, used(&call)).await;
+        }
         let (event, outcome) = match outcome {
             Ok(result) => (RunEvent::Done(result), Outcome::Answered { status: 200 }),
             Err(mut problem) => {
@@ -118,6 +130,14 @@ impl CallParts {
             Request::Chat(request) => PreparedCall::Chat(self.chat.prepare(request, call)?),
             Request::Tool(request) => PreparedCall::Tool(self.tool.prepare(request, call).await?),
         };
+        let need = match &prepared {
+            PreparedCall::Chat(prepared) => self.chat.need(prepared),
+            PreparedCall::Tool(prepared) => self.tool.need(prepared),
+        };
+        let lease = self.limits.admit(&call.caller, &need).await?;
+        call.record.facts().limits = lease.states().to_vec();
+        // It is set here alone.
+        let _ = call.lease.set(lease);
         let admitting = self.admission.admit(&call.caller.tenant, call.deadline);
         let _permit = admitting.await?;
         call.record.admitted();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use broker::Usage;
 use parking_lot::{Mutex, MutexGuard};
+use store::LimitState;
 
 use crate::access::caller::Caller;
 use crate::client_address::ClientAddress;
@@ -52,6 +53,8 @@ pub struct Facts {
     pub may_have_started: bool,
     pub first_token: Option<Duration>,
     pub usage: Option<Usage>,
+    /// Where the caller stands against its limits, this call included.
+    pub limits: Vec<LimitState>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
     pub result_bytes: Option<usize>,

@@ -13,6 +13,7 @@ use super::result::{CallResult, Redactions, ToolCallResult, ToolMeta, Truncation
 use super::run::{RunEvent, RunWriter};
 use super::skills::Skills;
 use super::turn::Turns;
+use crate::access::limits::Need;
 use crate::error::Problem;
 
 /// Runs skills for callers. It knows nothing of HTTP.
@@ -71,6 +72,20 @@ impl Tool {
             ignored_extra: ignored_extra.collect(),
             validated,
         })
+    }
+
+    /// What the call will need of its caller's limits.
+    pub fn need(&self, prepared: &PreparedTool) -> Need {
+        let call = &prepared.validated;
+        let Run::Codex(run) = &call.skill.run else {
+            return Need::default();
+        };
+        let most = self.caps.max_message_chars + self.caps.max_context_chars;
+        Need {
+            model: Some(run.model.clone().unwrap_or_else(|| self.model.clone())),
+            text_bytes: call.text_bytes().min(most),
+            has_tools: !run.skills.is_empty(),
+        }
     }
 
     /// Dropping this future at any point kills what runs.

@@ -116,6 +116,10 @@ impl ToolGrants {
         })
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.granted.is_empty()
+    }
+
     /// The granted skills as tools of the model.
     pub fn tools(&self) -> Vec<ToolDefinition> {
         let tools = self.granted.iter().map(|skill| ToolDefinition {

@@ -1,6 +1,7 @@
 //! Turns of Codex, as chats and skills have them done: a place on a process, the credential made valid,
 //! the turn started, and started once more where the process turns out to be dead.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use broker::{Broker, Finish, Grant, GrantedTool, TurnToken};
@@ -11,6 +12,7 @@ use codex_client::{
 use runner::Deadline;
 
 use super::call::Call;
+use super::record::Record;
 use super::result::finish_reason::FinishReason;
 use crate::admission;
 use crate::error::{ErrorCode, Problem};
@@ -36,8 +38,30 @@ pub struct TurnOrder {
 /// A turn that was tried to be started. Dropping it ends it.
 pub struct StartedTurn {
     /// Knows what the turn's model calls cost, and how they failed.
-    pub token: TurnToken,
+    pub token: MeteredToken,
     pub stream: Result<TurnStream, TurnFailure>,
+}
+
+/// A turn's token. Whatever ends the turn, its record has what the turn has cost.
+pub struct MeteredToken {
+    token: TurnToken,
+    record: Record,
+}
+
+impl Deref for MeteredToken {
+    type Target = TurnToken;
+
+    fn deref(&self) -> &TurnToken {
+        &self.token
+    }
+}
+
+impl Drop for MeteredToken {
+    fn drop(&mut self) {
+        if self.token.model_calls() > 0 {
+            self.record.facts().usage = Some(self.token.usage());
+        }
+    }
 }
 
 impl Turns {
@@ -46,6 +70,7 @@ impl Turns {
     /// turn may have started.
     pub async fn start(&self, order: TurnOrder, call: &Call) -> Result<StartedTurn, Problem> {
         let tenant = &call.caller.tenant;
+        call.record.facts().model = Some(order.turn.model.clone());
         let grant = Grant {
             turn_id: call.request_id.clone(),
             tenant: tenant.clone(),
@@ -58,7 +83,10 @@ impl Turns {
         let mut is_first = true;
         loop {
             let lease = self.lease(tenant, &order).await?;
-            let token = self.broker.issue(lease.credential(), grant.clone());
+            let token = MeteredToken {
+                token: self.broker.issue(lease.credential(), grant.clone()),
+                record: call.record.clone(),
+            };
             // From here on it may have started, until it says that it has not.
             call.record.may_have_started(true);
             let stream = lease.start_turn(&order.turn).await;

@@ -10,7 +10,7 @@ use crate::tls::{TlsError, TlsFile};
 use super::format::{host_over_http, is_host_alone, misspelt_level, workspace};
 use super::layers::Layers;
 use super::origin::Origin;
-use super::sections::{ProviderKind, Sections, redactor};
+use super::sections::{ProviderKind, Sections, TeamTable, TenantTable, redactor};
 
 /// Reports what does not agree. Gives the redactor of the file of rules, if one is named and good.
 pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor> {
@@ -22,7 +22,10 @@ pub(super) fn check(sections: &Sections, layers: &mut Layers) -> Option<Redactor
     check_limits(sections, layers);
     check_tls(sections, layers);
     check_jwt(sections, layers);
-    check_public_address(sections, false, layers);
+    check_access(sections, layers);
+    let is_public = sections.server.is_public();
+    let callers_are_known = sections.access.takes_keys(is_public) || sections.access.takes_tokens();
+    check_public_address(sections, callers_are_known, layers);
     if let Some(level) = misspelt_level(&sections.log.filter) {
         let detail =
             format!("a word of it is taken for the name of a module; did you mean {level}?");
@@ -224,9 +227,8 @@ pub(super) fn check_public_address(
     }
     if !callers_are_known {
         let detail = "is not a loopback address, and callers are not asked who they are, so anyone who \
-                      reaches it could use it: bind 127.0.0.1, and put the gateway behind a proxy on \
-                      this machine that authenticates its callers";
-        layers.refuse_for(&[BIND], vec![detail.to_owned()]);
+                      reaches it could use it: set PORTCULLIS_AUTH to keys or jwt, or bind 127.0.0.1";
+        layers.refuse_for(&[BIND, "access.auth"], vec![detail.to_owned()]);
     } else if sections.tls.files().is_none() && server.trusted_proxies.is_empty() {
         let detail = "is not a loopback address, so what callers send and get could be read on the way: \
                       set PORTCULLIS_TLS_CERT_FILE and PORTCULLIS_TLS_KEY_FILE, or name the networks of \
@@ -243,6 +245,44 @@ pub(super) fn check_public_address(
         let detail = "is empty, so only requests for localhost are answered: name the hosts that callers \
                       ask for";
         layers.warn_of(&["server.allowed_hosts", BIND], detail);
+    }
+}
+
+/// Whoever is to be asked for a token needs an issuer; limits and prices stand once, and fit together.
+fn check_access(sections: &Sections, layers: &mut Layers) {
+    if sections.access.takes_tokens() && sections.jwt.issuer.is_none() {
+        let detail = "needs the issuer of the tokens: set PORTCULLIS_JWT_ISSUER";
+        layers.refuse_for(&["access.auth", "jwt.issuer"], vec![detail.to_owned()]);
+    }
+    if let Err(error) = sections.database.location(&sections.server.data_dir) {
+        layers.refuse_for(&["database.url"], vec![error.to_string()]);
+    }
+    let tenants = sections.tenants.iter().map(|table| table.name.clone());
+    let teams = sections.teams.iter();
+    let teams = teams.map(|table| format!("{}/{}", table.tenant, table.name));
+    let models = sections.prices.iter().map(|table| table.model.clone());
+    check_once("tenants", tenants, layers);
+    check_once("teams", teams, layers);
+    check_once("prices", models, layers);
+    let limits_cost = sections.tenants.iter().any(TenantTable::limits_cost)
+        || sections.teams.iter().any(TeamTable::limits_cost);
+    if limits_cost && sections.prices.is_empty() {
+        let detail =
+            "cost_per_month is limited, and there are no prices: every call would be refused";
+        layers
+            .diagnostics
+            .refuse_unknown(Origin::NotSet, format!("prices: {detail}"));
+    }
+}
+
+fn check_once(path: &str, names: impl Iterator<Item = String>, layers: &mut Layers) {
+    let mut seen = BTreeSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name.clone()) {
+            let origin = layers.origin(&format!("{path}.{index}"));
+            let detail = format!("{name} stands twice in [[{path}]]");
+            layers.diagnostics.refuse_unknown(origin, detail);
+        }
     }
 }
 

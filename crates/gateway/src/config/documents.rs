@@ -43,10 +43,7 @@ pub fn render_defaults() -> String {
 
 /// The reference of every setting, a table a section.
 pub fn render_settings_markdown() -> String {
-    let later = LATER_VARIABLES.map(|(name, harmless)| match harmless {
-        [] => format!("`{name}`"),
-        values => format!("`{name}` (but for {})", values.join(", ")),
-    });
+    let later = LATER_VARIABLES.map(|name| format!("`{name}`"));
     format!(
         "{REFERENCE_INTRODUCTION}{}\n## Not in this version\n\n\
          {} belong to later versions. They are refused rather than ignored: what they would \

@@ -2,6 +2,7 @@
 
 mod address;
 mod jwt;
+pub(super) mod money;
 mod path;
 pub(super) mod secret;
 mod text;
@@ -40,6 +41,8 @@ const FORMATS: &[Format] = &[
     plain("claim", "the name of a claim", jwt::claim),
     plain("claim-values", "values of a claim", jwt::claim),
     plain("scope-map", "value=scope", jwt::scope_mapping),
+    plain("money", "an amount such as \"0.15\"", money::amount),
+    plain("name", "a name of 1 to 64 letters, digits, dots, dashes and underlines", text::name),
     plain("file", "the path of a file", path::absolute),
     plain("pem-file", "the path of a PEM file", path::absolute),
     plain("redaction-rules", "the path of a file of redaction rules", path::absolute),

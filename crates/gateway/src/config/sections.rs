@@ -5,8 +5,10 @@
 //! schema that `schemars` makes of these structs. A field that is an `Option` may be left out. A field
 //! that is a `Vec` of such a struct is a table of tables (`[[…]]`).
 
+mod access;
 mod chat;
 mod codex;
+mod database;
 mod jwt;
 mod limits;
 mod log;
@@ -14,6 +16,7 @@ mod provider;
 mod redaction;
 mod server;
 mod skills;
+mod tenants;
 mod tls;
 
 use broker::ProviderSettings;
@@ -21,9 +24,12 @@ use redact::Redactor;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use store::Location;
+
 use crate::access::jwt::JwtSettings;
 use crate::tls::TlsFiles;
 
+pub use access::{AccessSettings, AuthenticationMode};
 pub use chat::ChatSettings;
 pub use codex::{CodexSettings, PoolSettings, SandboxMode, SandboxSection};
 pub use limits::LimitSettings;
@@ -32,6 +38,8 @@ pub(super) use provider::ProviderKind;
 pub use redaction::{REDACT_RULES_VARIABLE, redactor};
 pub use server::ServerSettings;
 pub use skills::SkillSettings;
+pub use tenants::{Price, SharedLimits};
+pub(super) use tenants::{TeamTable, TenantTable};
 
 /// The settings as they are written: every value is valid, but not yet held against the others.
 #[derive(Deserialize, JsonSchema)]
@@ -46,6 +54,17 @@ pub(super) struct Sections {
     pub(super) log: LogSettings,
     pub(super) tls: tls::TlsSection,
     pub(super) jwt: jwt::JwtSection,
+    pub(super) access: AccessSettings,
+    pub(super) database: database::DatabaseSection,
+    /// Limits of tenants.
+    #[serde(default)]
+    pub(super) tenants: Vec<tenants::TenantTable>,
+    /// Limits of teams.
+    #[serde(default)]
+    pub(super) teams: Vec<tenants::TeamTable>,
+    /// What tokens cost.
+    #[serde(default)]
+    pub(super) prices: Vec<tenants::PriceTable>,
 }
 
 /// Everything an operator can set, after every check has passed.
@@ -64,6 +83,9 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Where no tokens of an identity provider are taken, there are none.
     pub jwt: Option<JwtSettings>,
+    pub access: AccessSettings,
+    pub database: Location,
+    pub shared_limits: SharedLimits,
 }
 
 impl Sections {
@@ -78,6 +100,9 @@ impl Sections {
         Some(Settings {
             tls: self.tls.files(),
             jwt,
+            access: self.access,
+            database: self.database.location(&self.server.data_dir).ok()?,
+            shared_limits: tenants::resolve(self.tenants, self.teams, self.prices),
             server: self.server,
             limits: self.limits,
             chat,

@@ -11,14 +11,9 @@ use super::origin::Origin;
 /// Names the file of settings; not a setting itself.
 pub(super) const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
-/// Variables of the design that later versions read, each with the values that say what this version
-/// does anyway. Those are taken with a warning; any other would give false safety if it were ignored.
-pub(super) const LATER_VARIABLES: [(&str, &[&str]); 4] = [
-    ("PORTCULLIS_ADMIN_BIND", &[]),
-    ("PORTCULLIS_AUTH", &["none"]),
-    ("PORTCULLIS_DATABASE_URL", &[]),
-    ("PORTCULLIS_JOB_TTL_SEC", &[]),
-];
+/// Variables of the design that later versions read. They are refused: to ignore them would give false
+/// safety.
+pub(super) const LATER_VARIABLES: [&str; 2] = ["PORTCULLIS_ADMIN_BIND", "PORTCULLIS_JOB_TTL_SEC"];
 
 /// A variable that begins like this is meant for the gateway, or a slip. All others (`CODEX_HOME`,
 /// `OPENAI_ORG_ID`, …) may belong to other programs.
@@ -91,20 +86,13 @@ fn check_unknown(name: &str, value: &OsStr, known: &[String], layers: &mut Layer
     if is_service_link(name, value.as_encoded_bytes()) {
         return;
     }
-    let later = LATER_VARIABLES.iter().find(|(later, _)| *later == name);
-    let detail = match later {
-        Some((_, harmless)) if harmless.iter().any(|harmless| value == *harmless) => {
-            let detail = "this version does not have this setting yet; the value is what it does";
-            layers.diagnostics.warn(name, detail);
-            return;
-        }
-        Some(_) => {
+    let is_later = LATER_VARIABLES.contains(&name);
+    let detail = match nearest(name, known.iter().map(String::as_str)) {
+        _ if is_later => {
             "this version does not have this setting yet, and would ignore it: unset it".to_owned()
         }
-        None => match nearest(name, known.iter().map(String::as_str)) {
-            Some(meant) => format!("unknown variable; did you mean {meant}?"),
-            None => "unknown variable: unset it, or see docs/settings.md".to_owned(),
-        },
+        Some(meant) => format!("unknown variable; did you mean {meant}?"),
+        None => "unknown variable: unset it, or see docs/settings.md".to_owned(),
     };
     let origin = Origin::Variable(name.to_owned());
     layers.diagnostics.refuse_unknown(origin, detail);

@@ -6,6 +6,7 @@ mod finalize_response;
 mod framing;
 mod host_and_origin;
 mod load_shedding;
+mod rate_limit_headers;
 
 use std::sync::Arc;
 

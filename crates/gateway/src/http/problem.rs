@@ -2,7 +2,7 @@
 //! says passes the redactor: a pointer holds the caller's own keys, and a detail may hold a value.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use redact::Redactor;
 use serde_json::{Value, json};
@@ -30,6 +30,14 @@ pub(super) fn document(problem: &Problem, request_id: &str, redactor: &Redactor)
         });
         document["errors"] = json!(errors.collect::<Vec<_>>());
     }
+    if let Some(state) = &problem.exceeded {
+        document["limit"] = json!({
+            "subject": state.subject,
+            "name": state.limit,
+            "quota": state.quota,
+            "remaining": state.remaining,
+        });
+    }
     if let Some(timeout) = problem.timeout {
         document["meta"] = json!({ "timeout_sec": timeout.as_secs() });
     }
@@ -52,7 +60,16 @@ pub(super) fn response(problem: Problem) -> Response {
     if let Some(wait) = problem.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
-    if problem.codex_started {
+    let challenge = match problem.code {
+        ErrorCode::Unauthenticated => Some("Bearer realm=\"portcullis\""),
+        ErrorCode::Forbidden => Some("Bearer realm=\"portcullis\", error=\"insufficient_scope\""),
+        _ => None,
+    };
+    if let Some(challenge) = challenge {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    // A budget is used up for longer than any client would wait.
+    if problem.codex_started || problem.code == ErrorCode::BudgetExhausted {
         headers.insert(X_SHOULD_RETRY.clone(), HeaderValue::from_static("false"));
     }
     response.extensions_mut().insert(problem);

@@ -4,6 +4,7 @@ mod chat;
 mod health;
 mod index;
 mod skills;
+mod usage;
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use super::state::AppState;
 pub fn router(state: Arc<AppState>) -> Router {
     let for_callers = Router::new()
         .route(CHAT, post(chat::answer))
-        .route("/skills", get(skills::list));
+        .route("/skills", get(skills::list))
+        .route("/usage", get(usage::show));
     let routes = middleware::authenticated(for_callers, &state)
         .route("/", get(index::show))
         .route("/livez", get(health::live))

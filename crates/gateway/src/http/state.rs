@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use redact::Redactor;
 
 use crate::access::authentication::Authenticator;
+use crate::access::limits::CallLimits;
 use crate::calls::lifecycle::Calls;
 use crate::calls::skills::Skills;
 use crate::config::{ChatSettings, ServerSettings};
@@ -11,7 +14,8 @@ use super::body::parsing::Parsing;
 
 /// What the handlers and the middleware share.
 pub struct AppState {
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
+    pub limits: CallLimits,
     pub calls: Calls,
     pub skills: Skills,
     pub health: Health,

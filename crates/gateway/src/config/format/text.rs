@@ -73,3 +73,14 @@ pub(in crate::config) fn misspelt_level(filter: &str) -> Option<&'static str> {
         .filter(|word| !word.contains(['=', '[', ':']) && !LOG_LEVELS.contains(&word.as_str()))
         .find_map(|word| nearest(&word, LOG_LEVELS))
 }
+
+/// Of a tenant or a team.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    const MAX_CHARS: usize = 64;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=MAX_CHARS).contains(&text.len()) && text.bytes().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("must have 1 to 64 letters, digits, dots, dashes and underlines".to_owned())
+    }
+}

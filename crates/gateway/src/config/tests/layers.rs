@@ -8,7 +8,7 @@ use redact::Redactor;
 use super::*;
 use codex_client::DriverChoice;
 
-use crate::config::{LogFormat, Origin};
+use crate::config::{AuthenticationMode, LogFormat, Origin};
 
 #[test]
 fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
@@ -23,7 +23,14 @@ fn a_key_alone_is_enough_and_the_rest_has_the_defaults_of_the_design() {
         log,
         tls,
         jwt,
+        access,
+        database,
+        shared_limits,
     } = good(&[]);
+    assert_eq!(access.auth, AuthenticationMode::Auto);
+    assert_eq!(access.key_cache, Duration::from_secs(30));
+    assert!(database.describe().ends_with("data/portcullis.db"));
+    assert!(shared_limits.tenants.is_empty() && shared_limits.teams.is_empty());
     assert_eq!(server.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(server.max_body_bytes, 4_194_304);
     assert_eq!(server.header_timeout, Duration::from_secs(10));

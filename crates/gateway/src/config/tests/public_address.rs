@@ -40,7 +40,8 @@ fn callers_are_known_and_nobody_can_listen() {
         "10.0.0.1:80",
         "[2001:db8::1]:80",
     ] {
-        let said = problem(keyed(&[("PORTCULLIS_BIND", address)]));
+        let anyone = ("PORTCULLIS_AUTH", "none");
+        let said = problem(keyed(&[("PORTCULLIS_BIND", address), anyone]));
         assert!(said.contains("not asked who they are"), "{said}");
 
         let bind = ("PORTCULLIS_BIND", address);

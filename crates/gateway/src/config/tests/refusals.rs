@@ -4,14 +4,21 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
-use crate::config::declaration::SETTINGS;
+use crate::config::declaration::{SETTINGS, Setting};
 
 /// Wrong for every kind of setting, and to be repeated by no message.
 const BAD: &str = "hunter2 canary=\u{1}[";
 
+/// Tables stand in files alone.
+fn with_variables() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS
+        .iter()
+        .filter(|setting| !setting.variable.is_empty())
+}
+
 #[test]
 fn one_bad_value_is_exactly_one_problem_and_hides_no_other() {
-    for setting in SETTINGS.iter() {
+    for setting in with_variables() {
         let variable = setting.variable.as_str();
         let mut variables = vec![("PORTCULLIS_NO_SUCH_THING", "1"), (variable, BAD)];
         if variable != "OPENAI_API_KEY" {
@@ -31,8 +38,7 @@ fn one_bad_value_is_exactly_one_problem_and_hides_no_other() {
 
 #[test]
 fn all_bad_values_are_reported_at_once_and_in_order() {
-    let variables: Vec<_> = SETTINGS
-        .iter()
+    let variables: Vec<_> = with_variables()
         .map(|setting| (setting.variable.as_str(), BAD))
         .collect();
     let error = with(&variables).expect_err("refused");
@@ -41,8 +47,7 @@ fn all_bad_values_are_reported_at_once_and_in_order() {
         .iter()
         .map(|one| one.key.as_deref())
         .collect();
-    let expected: Vec<_> = SETTINGS
-        .iter()
+    let expected: Vec<_> = with_variables()
         .map(|setting| Some(setting.path.as_str()))
         .collect();
     assert_eq!(keys, expected);
@@ -222,21 +227,26 @@ fn skills_that_are_named_and_not_there_are_a_warning() {
 
 #[test]
 fn a_variable_of_a_later_version_is_refused_by_that_name() {
-    for name in [
-        "PORTCULLIS_DATABASE_URL",
-        "PORTCULLIS_AUTH",
-        "PORTCULLIS_ADMIN_BIND",
-        "PORTCULLIS_JOB_TTL_SEC",
-    ] {
+    for name in ["PORTCULLIS_ADMIN_BIND", "PORTCULLIS_JOB_TTL_SEC"] {
         let problem = problem(keyed(&[(name, "x")]));
         assert!(
             problem.contains("this version does not have this setting"),
             "{problem}"
         );
     }
-    let (name, harmless) = ("PORTCULLIS_AUTH", "none");
-    let loaded = keyed(&[(name, harmless)]).expect("it says what is so anyway");
-    assert!(loaded.warnings.iter().any(|warning| warning.key == name));
+}
+
+#[test]
+fn access_needs_what_it_rests_on() {
+    let said = problem(keyed(&[("PORTCULLIS_AUTH", "jwt")]));
+    assert!(said.contains("PORTCULLIS_JWT_ISSUER"), "{said}");
+    for url in ["mysql://host/db", "sqlite:", "postgres://user:hunter2@host"] {
+        let said = problem(keyed(&[("PORTCULLIS_DATABASE_URL", url)]));
+        assert!(
+            said.contains("cannot be used") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

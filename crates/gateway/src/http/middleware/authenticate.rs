@@ -25,9 +25,10 @@ pub(in crate::http) async fn authenticate(
     next: Next,
 ) -> Response {
     let caller = match credential(request.headers()) {
-        Ok(credential) => state
-            .authenticator
-            .authenticate(credential, info.client.ip()),
+        Ok(credential) => {
+            let authenticating = state.authenticator.authenticate(credential, info.client);
+            authenticating.await
+        }
         Err(refusal) => Err(refusal),
     };
     match caller {

@@ -5,6 +5,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 
+use super::rate_limit_headers;
 use crate::error::Problem;
 use crate::http::problem;
 use crate::http::request_info::{RequestInfo, X_REQUEST_ID};
@@ -33,6 +34,14 @@ pub(in crate::http) async fn finalize_response(
             .to_string()
             .into();
     }
+    let exceeded = problem
+        .as_ref()
+        .and_then(|problem| problem.exceeded.as_deref().copied());
+    rate_limit_headers::add(
+        response.headers_mut(),
+        &info.record.facts().limits,
+        exceeded,
+    );
     info.record.answered(response.status().as_u16(), problem);
     response
 }

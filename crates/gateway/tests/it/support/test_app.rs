@@ -92,7 +92,7 @@ impl TestApp {
         let environment: Environment = base.iter().chain(settings).copied().collect();
         let loaded = config::load(&environment, &Overrides::default()).unwrap();
         let launcher = Path::new(env!("CARGO_BIN_EXE_portcullis"));
-        let starting = App::start(loaded.settings, OsStr::new(""), launcher);
+        let starting = Box::pin(App::start(loaded.settings, OsStr::new(""), launcher));
         let app = in_time("the start", starting).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let address = app.address();
