@@ -96,6 +96,12 @@ impl Reading {
         self.written_to = start;
     }
 
+    /// Reads on where no escape begins.
+    fn extend_plain(&mut self, written: &[u8]) {
+        self.plain.extend_from_slice(written);
+        self.written_to += written.len() as u64;
+    }
+
     /// Reads on.
     pub(crate) fn extend(&mut self, written: &[u8]) {
         let mut position = 0;
@@ -107,8 +113,7 @@ impl Reading {
                     continue;
                 }
                 let plain = plain_run(rest);
-                self.plain.extend_from_slice(&rest[..plain]);
-                self.written_to += plain as u64;
+                self.extend_plain(&rest[..plain]);
                 position += plain;
                 if plain > 0 {
                     continue;

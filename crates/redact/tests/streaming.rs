@@ -359,3 +359,13 @@ proptest! {
         prop_assert!(markers(&twice) >= markers(&once));
     }
 }
+
+#[test]
+fn a_string_for_the_terminal_without_an_end_leaves_no_secret_in_a_stream() {
+    let filler = format!("{}\u{1b}]8;", "a".repeat(40));
+    let text = format!(
+        "password{}0aAAaAapostgres://u:Authorization: \\u0041aa0000a",
+        filler.repeat(272)
+    );
+    check_all_sizes(&REDACTOR, text.as_bytes());
+}

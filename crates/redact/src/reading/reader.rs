@@ -14,6 +14,8 @@ pub(crate) struct Reader {
     is_reading: bool,
     /// Up to where in the text no escape begins, while there is no reading.
     sought: usize,
+    /// Up to where the text had been read when it was its own reading again.
+    read_to: usize,
     /// Where one may begin, at the end of the text.
     open: Option<usize>,
 }
@@ -46,6 +48,9 @@ impl Reader {
             };
             let start = scanned.min(first).saturating_sub(LOOK_BACK_BYTES * 2);
             self.reading.restart(offset + start as u64);
+            // To read again from the middle could open an escape within another one that was given up.
+            self.reading
+                .extend_plain(&text[start..self.read_to.max(start)]);
             self.is_reading = true;
         }
         let from = self.reading.written_so_far().saturating_sub(offset);
@@ -92,6 +97,7 @@ impl Reader {
             if self.reading.is_plain_at(written) {
                 self.is_reading = false;
                 self.sought = length;
+                self.read_to = length;
             } else {
                 self.reading.forget_before(written);
             }
@@ -101,12 +107,14 @@ impl Reader {
     /// The first bytes of the text are gone.
     pub(crate) fn forget_before(&mut self, position: usize) {
         self.sought = self.sought.saturating_sub(position);
+        self.read_to = self.read_to.saturating_sub(position);
         self.open = self.open.map(|open| open.saturating_sub(position));
     }
 
     pub(crate) fn end_text(&mut self) {
         self.is_reading = false;
         self.sought = 0;
+        self.read_to = 0;
         self.open = None;
     }
 }
