@@ -18,6 +18,7 @@ use crate::providers::{Provider, TurnState};
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::request::LeanRequest;
+use crate::usage::Usage;
 
 /// A larger body is taken apart in a thread of its own; up to here that takes less than a millisecond.
 const MAX_LIGHT_BYTES: usize = 256 * 1024;
@@ -97,26 +98,37 @@ async fn model_call(
     }
     let mut reservation = child.reserve();
     let body = body::read(request, &mut reservation).await?;
-    let (lean, redactions) = rebuild(state, turn, body).await?;
+    let (mut lean, redactions) = rebuild(state, turn, body).await?;
     turn.add_redactions(&redactions);
-    let call = turn.begin_call().ok_or(Refusal::TooManyCalls)?;
+    let call = turn.begin_call(lean.input_tokens())?;
+    lean.limit_output(call.max_output_tokens());
 
     let turn_state = TurnState {
         deadline: turn.grant.deadline,
-        is_first_call: call == 1,
+        is_first_call: call.number == 1,
     };
     let stream = tokio::select! {
         biased;
         () = turn.ended() => return Err(Refusal::TurnEnded),
-        answer = state.provider.respond(&lean, &turn_state) => answer.map_err(Refusal::Provider)?,
+        answer = state.provider.respond(&lean, &turn_state) => answer.map_err(|failure| {
+            turn.end_call(&call, Usage::default());
+            Refusal::Provider(failure)
+        })?,
     };
     tracing::debug!(
         turn_id = turn.grant.turn_id,
-        call,
+        call = call.number,
         head_ms = started.elapsed().as_millis(),
         "model call is answered"
     );
-    Ok(Relay::new(stream, Arc::clone(turn), state.tracker.clone(), started).into_response())
+    let relay = Relay::new(
+        stream,
+        Arc::clone(turn),
+        call,
+        state.tracker.clone(),
+        started,
+    );
+    Ok(relay.into_response())
 }
 
 async fn rebuild(

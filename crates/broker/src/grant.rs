@@ -15,6 +15,10 @@ pub struct Grant {
     pub reasoning_effort: Option<String>,
     /// The JSON Schema that the answer is to follow.
     pub output_schema: Option<Value>,
+    /// What all model calls of the turn may use together, in and out. `None` without a limit.
+    pub max_tokens: Option<u64>,
+    /// Stands for the end user at the provider, if it is to know one from another.
+    pub safety_identifier: Option<String>,
     /// What the model may be offered to call. Nothing that the CLI itself would offer passes.
     pub tools: Vec<GrantedTool>,
 }

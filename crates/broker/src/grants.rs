@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::failure::ProviderFailure;
 use super::finish::Finish;
 use super::grant::Grant;
+use super::open_call::OpenCall;
+use super::refusal::Refusal;
 use super::usage::Usage;
 
 /// Model calls that one turn may make. A chat makes one, a turn with tools one for each round; this
@@ -85,17 +87,77 @@ struct Ledger {
     finish: Option<Finish>,
     redactions: Counts,
     model_calls: u32,
+    /// Calls whose end has not come. Those that never end stay here.
+    open: Vec<Arc<OpenCall>>,
+    is_out_of_budget: bool,
+}
+
+/// The least that the Responses API takes for `max_output_tokens`.
+const MIN_OUTPUT_TOKENS: u64 = 16;
+
+impl Ledger {
+    fn used(&self) -> Usage {
+        let mut used = self.usage;
+        for call in &self.open {
+            used.add(call.estimate());
+        }
+        used
+    }
 }
 
 impl LiveTurn {
-    /// Counts a call and gives its number, from 1; `None` when the turn has had its share.
-    pub(super) fn begin_call(&self) -> Option<u32> {
+    /// Counts a call whose request has about `input_tokens`.
+    pub(super) fn begin_call(&self, input_tokens: u64) -> Result<Arc<OpenCall>, Refusal> {
         let mut ledger = lock(&self.ledger);
         if ledger.model_calls >= MAX_MODEL_CALLS {
-            return None;
+            return Err(Refusal::TooManyCalls);
+        }
+        let Usage {
+            input_tokens: used_in,
+            output_tokens: used_out,
+            ..
+        } = ledger.usage;
+        // Calls at the same time share what is left.
+        let open = ledger.open.iter().map(|call| call.reserved());
+        let needed = open.fold(
+            used_in
+                .saturating_add(used_out)
+                .saturating_add(input_tokens),
+            u64::saturating_add,
+        );
+        let left = self
+            .grant
+            .max_tokens
+            .map(|most| most.saturating_sub(needed));
+        if left.is_some_and(|left| left < MIN_OUTPUT_TOKENS) {
+            ledger.is_out_of_budget = true;
+            return Err(Refusal::OutOfBudget);
         }
         ledger.model_calls += 1;
-        Some(ledger.model_calls)
+        let call = Arc::new(OpenCall::new(ledger.model_calls, input_tokens, left));
+        ledger.open.push(Arc::clone(&call));
+        Ok(call)
+    }
+
+    /// The call has ended as calls do, or has cost nothing.
+    pub(super) fn end_call(&self, call: &Arc<OpenCall>, usage: Usage) {
+        let mut ledger = lock(&self.ledger);
+        ledger.open.retain(|open| !Arc::ptr_eq(open, call));
+        ledger.usage.add(usage);
+    }
+
+    /// The turn has used what it may.
+    pub(super) fn run_out_of_budget(&self) {
+        lock(&self.ledger).is_out_of_budget = true;
+    }
+
+    pub(super) fn is_out_of_budget(&self) -> bool {
+        lock(&self.ledger).is_out_of_budget
+    }
+
+    /// Whether calls were broken off, whose usage nobody has reported.
+    pub(super) fn usage_is_estimated(&self) -> bool {
+        !lock(&self.ledger).open.is_empty()
     }
 
     /// Resolves when the turn is over: revoked, shut down, or past its deadline.
@@ -128,10 +190,6 @@ impl LiveTurn {
         lock(&self.ledger).finish
     }
 
-    pub(super) fn add_usage(&self, usage: Usage) {
-        lock(&self.ledger).usage.add(usage);
-    }
-
     pub(super) fn add_redactions(&self, counts: &Counts) {
         lock(&self.ledger).redactions.add(counts);
     }
@@ -141,7 +199,7 @@ impl LiveTurn {
     }
 
     pub(super) fn usage(&self) -> Usage {
-        lock(&self.ledger).usage
+        lock(&self.ledger).used()
     }
 
     pub(super) fn failure(&self) -> Option<ProviderFailure> {

@@ -26,6 +26,7 @@ mod grants;
 mod listener;
 mod memory_budget;
 mod meter;
+mod open_call;
 mod providers;
 mod proxies;
 mod question;

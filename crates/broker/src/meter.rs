@@ -43,6 +43,7 @@ pub(super) struct Meter {
     /// From an `error` event. The CLI waits for what follows it, so that it ends nothing by itself.
     error: Option<ProviderFailure>,
     delivered: Delivered,
+    events_read: usize,
 }
 
 /// What a piece of the stream has come to.
@@ -56,14 +57,15 @@ pub(super) struct Metered {
 /// How a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
-    pub(super) usage: Usage,
+    /// `None` if the provider has not said.
+    pub(super) usage: Option<Usage>,
     pub(super) outcome: Result<Finish, ProviderFailure>,
 }
 
 impl Terminal {
     fn failed(failure: ProviderFailure) -> Self {
         Self {
-            usage: Usage::default(),
+            usage: None,
             outcome: Err(failure),
         }
     }
@@ -144,11 +146,17 @@ impl Meter {
         self.error.as_ref()
     }
 
+    /// How many events have come.
+    pub(super) fn events_read(&self) -> usize {
+        self.events_read
+    }
+
     fn is_too_noisy(&self) -> bool {
         self.noise_bytes + self.events.blank_bytes() > MAX_NOISE_BYTES
     }
 
     fn take(&mut self, event: Event, passed: &mut Passed) -> Option<Terminal> {
+        self.events_read += 1;
         match self.inspect(&event) {
             Verdict::Pass => passed.push(event.bytes),
             Verdict::Drop => self.noise_bytes += event.bytes.len(),
@@ -230,7 +238,7 @@ impl Meter {
         };
         terminal::write_completed(&mut bytes, &response, usage);
         let terminal = Terminal {
-            usage: usage.unwrap_or_default(),
+            usage,
             outcome: Ok(finish),
         };
         Verdict::End(bytes, terminal)

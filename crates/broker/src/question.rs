@@ -79,7 +79,11 @@ async fn read(mut stream: EventStream) -> Result<Usage, ProviderFailure> {
         if let Some(Terminal { usage, outcome }) = terminal {
             outcome?;
             let empty = ProviderFailure::own(Cause::BadAnswer, "empty_answer");
-            return if seen.has_text { Ok(usage) } else { Err(empty) };
+            return if seen.has_text {
+                Ok(usage.unwrap_or_default())
+            } else {
+                Err(empty)
+            };
         }
         if piece.is_none() {
             let (cause, code) = if meter.saw_event() {

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     /// An input item that is not text of the conversation.
     InputNotGranted,
     TooManyCalls,
+    /// The turn has used the tokens that it may.
+    OutOfBudget,
     /// The turn ended while its call was on the way.
     TurnEnded,
     Provider(ProviderFailure),
@@ -99,6 +101,11 @@ impl Refusal {
                 "too_many_model_calls",
                 "The turn has used up its model calls.",
             ),
+            Self::OutOfBudget => (
+                StatusCode::BAD_REQUEST,
+                "out_of_budget",
+                "The turn has used the tokens that it may.",
+            ),
             Self::TurnEnded => (StatusCode::BAD_REQUEST, "turn_ended", "The turn has ended."),
             Self::Provider(_) => (
                 StatusCode::BAD_REQUEST,
@@ -123,7 +130,7 @@ impl Refusal {
             Self::TooLarge => Some(Cause::TooLong),
             Self::MemoryBudgetExhausted => Some(Cause::MemoryBudgetExhausted),
             Self::ModelNotGranted => Some(Cause::ModelNotGranted),
-            Self::TooManyCalls => Some(Cause::TooManyCalls),
+            Self::TooManyCalls | Self::OutOfBudget => Some(Cause::TooManyCalls),
             Self::Compressed
             | Self::SlowBody
             | Self::Malformed

@@ -19,6 +19,7 @@ use super::event_stream::EventStream;
 use super::failure::{Cause, ProviderFailure, code};
 use super::grants::LiveTurn;
 use super::meter::{Meter, Metered, Terminal};
+use super::open_call::OpenCall;
 use super::record::Record;
 
 /// For what a provider sends after the terminal event: the end of its chunked encoding. Reading it gives
@@ -41,6 +42,7 @@ pub(super) struct Relay {
     upstream: Option<EventStream>,
     meter: Meter,
     turn: Arc<LiveTurn>,
+    call: Arc<OpenCall>,
     turn_ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Since an `error` event.
     giving_up: Option<Pin<Box<Sleep>>>,
@@ -52,6 +54,7 @@ impl Relay {
     pub(super) fn new(
         upstream: EventStream,
         turn: Arc<LiveTurn>,
+        call: Arc<OpenCall>,
         tracker: TaskTracker,
         started: Instant,
     ) -> Self {
@@ -62,6 +65,7 @@ impl Relay {
             giving_up: None,
             record: Record::new(started, turn.grant.turn_id.clone()),
             turn,
+            call,
             tracker,
         }
     }
@@ -78,6 +82,13 @@ impl Relay {
     fn pass(&mut self, piece: &Bytes) -> Bytes {
         self.record.count(piece);
         let Metered { bytes, terminal } = self.meter.feed(piece);
+        if !self.call.count(piece.len(), self.meter.events_read()) {
+            self.turn.run_out_of_budget();
+            return self.end(Some(ProviderFailure::own(
+                Cause::BadAnswer,
+                code::ANSWER_TOO_LARGE,
+            )));
+        }
         if let Some(terminal) = terminal {
             self.settle(terminal);
             self.drain_tail();
@@ -107,8 +118,11 @@ impl Relay {
     }
 
     fn settle(&mut self, terminal: Terminal) {
-        self.record.usage = terminal.usage;
-        self.turn.add_usage(terminal.usage);
+        // A call whose usage nobody has said stays open, and counts by its size.
+        if let Some(usage) = terminal.usage {
+            self.record.usage = usage;
+            self.turn.end_call(&self.call, usage);
+        }
         match terminal.outcome {
             Err(failure) => self.fail(failure),
             Ok(finish) => {

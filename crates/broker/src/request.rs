@@ -102,7 +102,15 @@ pub(super) struct LeanRequest {
     /// Each is answered before the next is asked for, so that their number can be bounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    safety_identifier: Option<String>,
 }
+
+/// More than some models can give, such as `gpt-4o-mini`; they refuse to be asked for it.
+const MAX_OUTPUT_TOKENS: u32 = 16_384;
+
+/// Fewer bytes than a token has on average, so that an estimate is rather too high.
+const BYTES_PER_TOKEN: usize = 3;
 
 impl LeanRequest {
     /// Checks while it reads, so that a refused body costs no more than what was read of it. Every string is
@@ -144,6 +152,7 @@ impl LeanRequest {
             tools: grant.tools.iter().map(offered).collect(),
             tool_choice: has_tools.then_some("auto"),
             parallel_tool_calls: has_tools.then_some(false),
+            safety_identifier: grant.safety_identifier.clone(),
         };
         Ok((request, cleaner.counts))
     }
@@ -151,6 +160,28 @@ impl LeanRequest {
     pub(super) fn to_bytes(&self) -> Bytes {
         // A struct with string keys serialises; an empty body would be refused by the provider.
         serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// What the provider will about count of it.
+    pub(super) fn input_tokens(&self) -> u64 {
+        let bytes = self.to_bytes().len();
+        u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
+    }
+
+    /// Has the provider end the answer there, if the child has not asked for less.
+    pub(super) fn limit_output(&mut self, tokens: Option<u64>) {
+        let Some(tokens) = tokens else {
+            return;
+        };
+        let most = u32::try_from(tokens)
+            .unwrap_or(u32::MAX)
+            .min(MAX_OUTPUT_TOKENS);
+        let asked = self.max_output_tokens.unwrap_or(u32::MAX);
+        self.max_output_tokens = Some(asked.min(most));
+    }
+
+    pub(super) fn max_output_tokens(&self) -> Option<u32> {
+        self.max_output_tokens
     }
 
     pub(super) fn model(&self) -> &str {

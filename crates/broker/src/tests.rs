@@ -1,6 +1,7 @@
 //! The broker over real sockets: a child on one side, a scripted provider on the other.
 
 mod beginnings;
+mod budget;
 mod children;
 mod connections;
 mod demo;
@@ -84,15 +85,7 @@ impl Bench {
     }
 
     fn issue_until(&self, deadline: Deadline) -> TurnToken {
-        let grant = Grant {
-            turn_id: "turn-1".into(),
-            tenant: "acme".into(),
-            models: vec!["gpt-4o-mini".into()],
-            deadline,
-            reasoning_effort: None,
-            output_schema: None,
-            tools: Vec::new(),
-        };
+        let grant = grant(deadline);
         self.broker.issue(&SecretString::from(CREDENTIAL), grant)
     }
 
@@ -109,6 +102,20 @@ impl Bench {
             .await
             .expect("in time")
             .expect("an answer")
+    }
+}
+
+fn grant(deadline: Deadline) -> Grant {
+    Grant {
+        turn_id: "turn-1".into(),
+        tenant: "acme".into(),
+        models: vec!["gpt-4o-mini".into()],
+        deadline,
+        reasoning_effort: None,
+        output_schema: None,
+        max_tokens: None,
+        safety_identifier: None,
+        tools: Vec::new(),
     }
 }
 

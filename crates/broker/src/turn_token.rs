@@ -30,6 +30,16 @@ impl TurnToken {
         self.turn.usage()
     }
 
+    /// Whether some of that is an estimate: of calls that were broken off, and billed all the same.
+    pub fn usage_is_estimated(&self) -> bool {
+        self.turn.usage_is_estimated()
+    }
+
+    /// Whether a call was refused or cut because the turn has used what it may.
+    pub fn is_out_of_budget(&self) -> bool {
+        self.turn.is_out_of_budget()
+    }
+
     /// Secrets that were replaced in the turn's requests to the model, by rule.
     pub fn redactions(&self) -> Counts {
         self.turn.redactions()

@@ -175,6 +175,7 @@ impl App {
             client: client.clone(),
             driver: installation.driver.clone(),
             timeout: settings.chat.timeout,
+            names_callers: settings.access.safety_identifier,
         };
         let driver = installation.driver.clone();
         let skills = skills::start(&settings, catalogue, skills, driver, &shutdown).await?;

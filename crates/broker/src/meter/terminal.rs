@@ -145,7 +145,7 @@ pub(super) fn failed(failure: ProviderFailure, usage: Option<Usage>) -> Verdict 
     let data = json!({ "type": "response.failed", "response": response });
     write_event(&mut bytes, "response.failed", &data);
     let terminal = Terminal {
-        usage: usage.unwrap_or_default(),
+        usage,
         outcome: Err(failure),
     };
     Verdict::End(bytes, terminal)

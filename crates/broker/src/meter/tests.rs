@@ -83,7 +83,7 @@ fn data_of(text: &str) -> Vec<Value> {
 )]
 fn ended(finish: Finish) -> Option<Terminal> {
     Some(Terminal {
-        usage: USAGE,
+        usage: Some(USAGE),
         outcome: Ok(finish),
     })
 }
@@ -173,7 +173,7 @@ fn members_may_stand_in_any_order_and_data_on_several_lines() {
         "data: {\"\\u0074ype\":\"response.completed\",\"usage\":{\"input_tokens\":7}}\n\n",
     ] {
         let terminal = read(&[text.as_bytes()]).1.expect(text);
-        assert_eq!(terminal.usage.input_tokens, 7, "{text}");
+        assert_eq!(terminal.usage.unwrap().input_tokens, 7, "{text}");
     }
     let text = "event: response.completed\ndata: {\"type\":\"response.output_text.delta\"}\n\n";
     assert_eq!(read(&[text.as_bytes()]).1, None);

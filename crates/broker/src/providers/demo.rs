@@ -26,7 +26,7 @@ pub(super) fn respond(request: &LeanRequest) -> EventStream {
     let chunks = match (request.tool_without_questions(), request.schema()) {
         (Some(tool), _) => vec![Bytes::from(call(request, tool))],
         (None, Some(schema)) => chunks(request, &by_schema::instance(schema, &said).to_string()),
-        (None, None) => chunks(request, &said),
+        (None, None) => chunks(request, within(&said, request)),
     };
     let first = tokio::time::Instant::now();
     Box::pin(stream::unfold(
@@ -37,6 +37,15 @@ pub(super) fn respond(request: &LeanRequest) -> EventStream {
             Some((Ok(chunk), (chunks, due + WORD_PAUSE)))
         },
     ))
+}
+
+/// As many words as the answer may have tokens.
+fn within<'answer>(answer: &'answer str, request: &LeanRequest) -> &'answer str {
+    let most = request.max_output_tokens().map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    });
+    let words = answer.split_inclusive(char::is_whitespace).take(most);
+    &answer[..words.map(str::len).sum()]
 }
 
 /// One chunk a word; what frames the answer goes with the first and the last.
@@ -98,12 +107,20 @@ fn completed(request: &LeanRequest, item: &Value, done: Value, words: usize) -> 
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": input_tokens + words,
     });
+    let is_cut = request
+        .max_output_tokens()
+        .is_some_and(|most| usize::try_from(most).is_ok_and(|most| most <= words));
+    let (name, status, details) = if is_cut {
+        let details = json!({"reason": "max_output_tokens"});
+        ("response.incomplete", "incomplete", details)
+    } else {
+        ("response.completed", "completed", Value::Null)
+    };
     let response = json!({
-        "id": "resp_demo", "object": "response", "status": "completed",
+        "id": "resp_demo", "object": "response", "status": status, "incomplete_details": details,
         "model": request.model(), "output": [item], "usage": usage,
     });
-    event("response.output_item.done", done)
-        + &event("response.completed", json!({ "response": response }))
+    event("response.output_item.done", done) + &event(name, json!({ "response": response }))
 }
 
 fn item(status: &str, text: Option<&str>) -> Value {

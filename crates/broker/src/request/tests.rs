@@ -10,6 +10,8 @@ use crate::Grant;
 
 fn grant(effort: Option<&str>) -> Grant {
     Grant {
+        max_tokens: None,
+        safety_identifier: None,
         turn_id: "turn-1".into(),
         tenant: "acme".into(),
         models: vec!["gpt-4o-mini".into(), "gpt-5.4-mini".into()],
@@ -190,6 +192,8 @@ fn with_search() -> Grant {
         parameters: json!({ "type": "object" }),
     };
     Grant {
+        max_tokens: None,
+        safety_identifier: None,
         tools: vec![tool],
         ..grant(None)
     }

@@ -38,6 +38,8 @@ fn question(texts: &[&str]) -> Value {
 
 fn issue(bench: &Bench) -> crate::TurnToken {
     let grant = Grant {
+        max_tokens: None,
+        safety_identifier: None,
         turn_id: "turn-1".into(),
         tenant: "acme".into(),
         models: vec!["demo".into()],

@@ -1,6 +1,7 @@
 //! Turns of Codex, as chats and skills have them done: a place on a process, the credential made valid,
 //! the turn started, and started once more where the process turns out to be dead.
 
+use std::fmt::Write as _;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use codex_client::{
     TurnStream,
 };
 use runner::Deadline;
+use sha2::{Digest, Sha256};
 
 use super::call::Call;
 use super::record::Record;
 use super::result::finish_reason::FinishReason;
+use crate::access::limits::Lease;
 use crate::admission;
 use crate::error::{ErrorCode, Problem};
 
@@ -25,6 +28,8 @@ pub struct Turns {
     pub driver: Driver,
     /// The longest call, named in the error when a call is over it.
     pub timeout: Duration,
+    /// Tell the provider one caller from another.
+    pub names_callers: bool,
 }
 
 /// A turn to be done.
@@ -78,6 +83,8 @@ impl Turns {
             deadline: order.deadline,
             reasoning_effort: order.turn.reasoning_effort.clone(),
             output_schema: order.turn.output_schema.clone(),
+            max_tokens: call.lease.get().and_then(Lease::max_tokens),
+            safety_identifier: self.safety_identifier(call),
             tools: order.profile.tools.iter().map(granted).collect(),
         };
         let mut is_first = true;
@@ -100,6 +107,22 @@ impl Turns {
             // Nothing has run: if no other process can be had, the same call may be made again.
             call.record.may_have_started(false);
         }
+    }
+
+    /// A hash, so that the provider learns who is one caller, and not which.
+    fn safety_identifier(&self, call: &Call) -> Option<String> {
+        let key_id = call.caller.key_id.as_ref().filter(|_| self.names_callers)?;
+        let mut hash = Sha256::new();
+        for part in [&call.caller.tenant, key_id] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        Some(digest.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
     }
 
     async fn lease(&self, tenant: &str, order: &TurnOrder) -> Result<TurnLease, Problem> {
@@ -168,6 +191,9 @@ fn finished(token: &TurnToken) -> FinishReason {
 
 /// Whether the provider has not finished the answer.
 fn broken_off(token: &TurnToken) -> Option<FinishReason> {
+    if token.is_out_of_budget() {
+        return Some(FinishReason::Length);
+    }
     match token.finish() {
         Some(Finish::Length) => return Some(FinishReason::Length),
         Some(Finish::ContentFilter) => return Some(FinishReason::ContentFilter),
@@ -207,6 +233,12 @@ fn nothing(output: TurnOutput, broken_off: Option<FinishReason>) -> Problem {
 /// Whose fault it was that a turn failed, in words that hold no content. The broker saw what the provider
 /// answered; Codex only knows that it got no answer.
 pub fn failed(failure: &TurnFailure, token: &TurnToken) -> Problem {
+    if token.is_out_of_budget() {
+        return Problem::new(
+            ErrorCode::BudgetExhausted,
+            "The turn has used the tokens that were reserved for it, which was all that is left of a budget, or PORTCULLIS_RESERVED_TOKENS.",
+        );
+    }
     if let Some(failure) = token.failure() {
         return Problem {
             // Whole seconds, and not one too early.

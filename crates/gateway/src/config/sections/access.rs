@@ -23,7 +23,7 @@ pub struct AccessSettings {
     /// Tokens of an answer that are reserved before a turn whose caller has a limit of tokens or money; a
     /// turn that needs more ends there. What was not used is given back at its end.
     #[schemars(range(min = 16, max = 1_000_000), extend("unit" = "tokens"))]
-    #[schemars(extend("env" = "PORTCULLIS_RESERVED_TOKENS", "default" = 16_384))]
+    #[schemars(extend("env" = "PORTCULLIS_RESERVED_TOKENS", "default" = 8_192))]
     pub reserved_tokens: u64,
 
     /// Send the provider a hash that stands for the caller, as `safety_identifier`, so that it can tell one

@@ -1,13 +1,17 @@
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use test_postgres::{Durability, Server};
 
+use crate::support::caller::{Exchange, head};
+use crate::support::provider::MockProvider;
 use crate::support::running::portcullis;
+use crate::support::test_app::TestApp;
 
-use super::keys::{Keyed, sqlite};
+use super::keys::{Keyed, keys, sqlite};
 
 const LIMITED: [&str; 7] = [
     "create",
@@ -182,5 +186,98 @@ async fn limits_in_shadow_only_record() {
             .text()
             .contains("over a limit that is in shadow")
     );
+    gateway.app.stop().await;
+}
+
+/// A key with a budget, on the real CLI, and a question with it.
+struct Budgeted {
+    provider: MockProvider,
+    app: TestApp,
+    key: String,
+}
+
+impl Budgeted {
+    async fn start(directory: &Path, limits: &[&str], settings: &[(&str, &str)]) -> Self {
+        let provider = MockProvider::start().await;
+        let database = sqlite(directory);
+        let base = [
+            ("PORTCULLIS_AUTH", "keys"),
+            ("PORTCULLIS_DATABASE_URL", database.as_str()),
+        ];
+        let app = TestApp::with_real_codex(&provider, &[&base, settings].concat()).await;
+        let create = ["create", "--label", "b", "--scope", "chat"];
+        let key = keys(&database, &[&create, limits].concat());
+        Self { provider, app, key }
+    }
+
+    async fn send(&self, body: &Value) -> Exchange {
+        let headers = [("x-api-key", self.key.as_str())];
+        self.app.send_with(&headers, body.to_string()).await
+    }
+
+    async fn used(&self) -> Value {
+        let mut exchange = Exchange::open(self.app.address).await;
+        let headers = [("x-api-key", self.key.as_str())];
+        exchange
+            .send(head("GET /usage", self.app.address, &headers))
+            .await;
+        exchange.answer().await.json()["usage"][0]["tokens_today"].clone()
+    }
+}
+
+#[tokio::test]
+async fn the_provider_is_told_what_an_answer_may_have_and_for_whom_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [
+        ("PORTCULLIS_RESERVED_TOKENS", "1000"),
+        ("PORTCULLIS_SAFETY_IDENTIFIER", "true"),
+    ];
+    let mut gateway =
+        Budgeted::start(directory.path(), &["--tokens-per-day", "5000"], &settings).await;
+    let exchange = gateway
+        .send(&json!({ "message": "hello", "stream": false }))
+        .await;
+    let call = gateway.provider.call().await;
+    let most = call.body["max_output_tokens"].as_u64().unwrap();
+    assert!((1_000..2_100).contains(&most), "{most}");
+    let identifier = call.body["safety_identifier"].as_str().unwrap();
+    assert_eq!(identifier.len(), 64);
+    assert!(!identifier.contains(&gateway.key[3..15]));
+    call.answer("Hi.").await;
+    assert_eq!(exchange.answer().await.status, 200);
+    let used = gateway.used().await;
+    assert!(
+        used["used"].as_u64().unwrap() > 0 && used["reserved"] == 0,
+        "{used}"
+    );
+    gateway.app.stop().await;
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_end_is_charged_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = ["--tokens-per-day", "100000"];
+    let mut gateway = Budgeted::start(directory.path(), &limits, &[]).await;
+    let question = "Why? ".repeat(600);
+    let mut exchange = gateway.send(&json!({ "message": question })).await;
+    let mut call = gateway.provider.call().await;
+    call.begin().await;
+    call.message_begins().await;
+    call.delta("Because. ").await;
+    exchange.expect_frame("start").await;
+    exchange.expect_frame("delta").await;
+    drop(exchange);
+    call.closed().await;
+    gateway.app.is_idle().await;
+    let mut used = gateway.used().await;
+    for _ in 0..100 {
+        if used["reserved"] == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        used = gateway.used().await;
+    }
+    // 3,000 characters of a question have about a thousand tokens.
+    assert!(used["used"].as_u64().unwrap() >= 700, "{used}");
     gateway.app.stop().await;
 }

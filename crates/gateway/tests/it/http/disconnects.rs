@@ -53,6 +53,7 @@ async fn a_caller_that_leaves_ends_its_turn() {
         drop(caller);
         call.closed().await;
         app.is_idle().await;
+        until("the record", || app.log.has_call(&id)).await;
         let record = app.log.call(&id);
         assert_eq!(
             (&record["status"], &record["code"]),
@@ -89,6 +90,7 @@ async fn a_caller_that_leaves_the_queue_makes_room_there() {
     let body = json!({ "message": "waits" }).to_string();
     drop(app.send_with(&[ID], &body).await);
     until("the record", || app.log.text().contains("client_gone")).await;
+    until("the record", || app.log.has_call("leaver")).await;
     assert_eq!(app.log.call("leaver")["queued_ms"], json!(null));
     let next = app
         .send(&json!({ "message": "next", "stream": false }))
@@ -113,6 +115,7 @@ async fn callers_that_leave_at_once_leave_a_record_each() {
         for id in &ids {
             let name = format!("\"{id}\"");
             until("the record", || app.log.text().contains(&name)).await;
+            until("the record", || app.log.has_call(id)).await;
             assert_eq!(app.log.call(id)["status"], 499, "{id}");
         }
     }

@@ -217,7 +217,7 @@ fn the_demo_needs_no_provider() {
         "3 wrong",
     ];
     report.says("settings", "failed", &words);
-    assert_eq!(report.statuses("skipped").len(), 13);
+    assert_eq!(report.statuses("skipped").len(), 14);
     scene.is_untouched();
 }
 

@@ -40,6 +40,12 @@ impl CapturedLog {
             .collect()
     }
 
+    /// Whether a call has its record, which comes after the usage is written.
+    pub(crate) fn has_call(&self, request_id: &str) -> bool {
+        let lines = self.lines("call ended");
+        lines.iter().any(|line| line["request_id"] == request_id)
+    }
+
     /// The one record of a call.
     pub(crate) fn call(&self, request_id: &str) -> Value {
         let mut lines = self.lines("call ended");
