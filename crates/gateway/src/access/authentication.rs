@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{Keys, Limits, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,7 +29,7 @@ pub struct Credentials {
     keys: Option<Arc<KnownKeys>>,
     tokens: Option<JwtVerifier>,
     failures: FailedAttempts,
-    /// Addresses with too many failures look up unknown keys one after the other.
+    /// What comes from addresses with too many failures is looked at one after the other.
     slow_lane: Semaphore,
 }
 
@@ -61,10 +61,15 @@ impl Credentials {
     async fn check(&self, credential: &str, client: ClientAddress) -> Result<Caller, Problem> {
         let wait = self.failures.wait(client);
         let result = match (ApiKey::parse(credential), &self.keys, &self.tokens) {
-            (Some(key), Some(keys), _) => self.check_key(keys, &key, wait).await,
-            // A signature costs more than a look into memory.
-            (None, _, Some(_)) if wait.is_some() => Err(refused("")),
-            (None, _, Some(tokens)) => check_token(tokens, credential).await,
+            (Some(key), Some(keys), _) => {
+                let is_free = wait.is_none() || keys.is_known(key.public_id());
+                let _turn = self.slow_lane(is_free).await;
+                self.check_key(keys, &key, wait.is_none()).await
+            }
+            (None, _, Some(tokens)) => {
+                let _turn = self.slow_lane(wait.is_none()).await;
+                check_token(tokens, credential).await
+            }
             _ => Err(refused(self.wanted())),
         };
         match (result, wait) {
@@ -76,24 +81,27 @@ impl Credentials {
         }
     }
 
+    /// A place in the lane, unless the way is free. Whoever has a right credential waits, and is let in.
+    async fn slow_lane(&self, is_free: bool) -> Option<SemaphorePermit<'_>> {
+        if is_free {
+            return None;
+        }
+        // It is never closed.
+        self.slow_lane.acquire().await.ok()
+    }
+
     async fn check_key(
         &self,
         keys: &KnownKeys,
         key: &ApiKey,
-        wait: Option<Duration>,
+        may_look_twice: bool,
     ) -> Result<Caller, Problem> {
-        let _permit = match wait {
-            Some(wait) if !keys.is_known(key.public_id()) => {
-                Some(self.slow_lane.try_acquire().map_err(|_| too_many(wait))?)
-            }
-            _ => None,
-        };
         match keys.find(key.public_id()).await {
             Lookup::Found(known) => {
                 let mut caller = known.check(key).cloned();
                 // The key may have got a new secret a moment ago.
                 if caller.is_none()
-                    && wait.is_none()
+                    && may_look_twice
                     && let Lookup::Found(known) = keys.find_anew(key.public_id()).await
                 {
                     caller = known.check(key).cloned();
