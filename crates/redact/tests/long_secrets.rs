@@ -155,3 +155,21 @@ proptest! {
         prop_assert_eq!(in_pieces(&text, size), REDACTOR.redact(&text).text);
     }
 }
+
+/// Nothing of it is long enough for a token, wherever a piece ends.
+#[test]
+fn a_prefix_that_repeats_is_the_same_in_pieces() {
+    let redactor = redact::Redactor::with_default_rules();
+    let text = format!("A{}\\\\\\", "%sk-xoxb-".repeat(2_000));
+    let whole = redactor.redact(&text).text;
+    assert_eq!(whole, text);
+    for size in [1, 7, 22, 64] {
+        let mut stream = redactor.stream();
+        let mut output = Vec::new();
+        for piece in text.as_bytes().chunks(size) {
+            stream.feed_bytes(piece, &mut output);
+        }
+        stream.finish_bytes(&mut output);
+        assert!(output == whole.as_bytes(), "in pieces of {size}");
+    }
+}

@@ -91,12 +91,15 @@ fn overlong(
     start: usize,
     body: usize,
 ) -> Result<Option<Span>, NeedMore> {
+    // What the block passes look for; without it a token would be found in short pieces only. It is asked
+    // first: what waits for more is a token so far.
+    let word = start + last_word(window.slice(start, body));
+    if window.run_end(word, IN_WORD, LONG_WORD_BYTES)? - word < LONG_WORD_BYTES {
+        return Ok(None);
+    }
     let bytes = token.shape.all_sets();
     let end = window.run_end(body, bytes, OVERLONG_BYTES)?;
-    // What the block passes look for; without it a token would be found in short pieces only.
-    let word = start + last_word(window.slice(start, body));
-    let is_seen = window.run_end(word, IN_WORD, LONG_WORD_BYTES)? - word == LONG_WORD_BYTES;
-    Ok((is_seen && end - body == OVERLONG_BYTES).then_some(Span {
+    Ok((end - body == OVERLONG_BYTES).then_some(Span {
         start,
         end,
         tail: Some(Tail::Bytes(bytes)),
