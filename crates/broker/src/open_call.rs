@@ -24,7 +24,6 @@ pub(super) struct OpenCall {
     /// What the answer may have.
     max_output_tokens: Option<u64>,
     output_tokens: AtomicU64,
-    answer_bytes: AtomicU64,
 }
 
 impl OpenCall {
@@ -34,7 +33,6 @@ impl OpenCall {
             input_tokens,
             max_output_tokens,
             output_tokens: AtomicU64::new(0),
-            answer_bytes: AtomicU64::new(0),
         }
     }
 
@@ -42,13 +40,11 @@ impl OpenCall {
         self.max_output_tokens
     }
 
-    /// Counts a piece of an answer that has `events` by now. False if it is far more than was asked for.
+    /// Counts an answer that has so many bytes and events by now. False if it is far more than was asked for.
     pub(super) fn count(&self, bytes: usize, events: usize) -> bool {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let bytes = number(bytes);
-        let so_far = self.answer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let events = number(events);
-        let text = so_far.saturating_sub(events.saturating_mul(EVENT_BYTES));
+        let text = number(bytes).saturating_sub(events.saturating_mul(EVENT_BYTES));
         let tokens = events.max(text / BYTES_PER_TOKEN);
         self.output_tokens.store(tokens, Ordering::Relaxed);
         self.max_output_tokens.is_none_or(|asked| {

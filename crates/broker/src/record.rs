@@ -10,7 +10,7 @@ pub(crate) struct Record {
     started: Instant,
     turn_id: String,
     first_byte: Option<Duration>,
-    response_bytes: usize,
+    pub(crate) response_bytes: usize,
     pub(crate) usage: Usage,
     pub(crate) outcome: &'static str,
     pub(crate) code: Option<&'static str>,

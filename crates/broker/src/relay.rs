@@ -82,7 +82,8 @@ impl Relay {
     fn pass(&mut self, piece: &Bytes) -> Bytes {
         self.record.count(piece);
         let Metered { bytes, terminal } = self.meter.feed(piece);
-        if !self.call.count(piece.len(), self.meter.events_read()) {
+        let so_far = self.record.response_bytes;
+        if !self.call.count(so_far, self.meter.events_read()) {
             self.turn.run_out_of_budget();
             return self.end(Some(ProviderFailure::own(
                 Cause::BadAnswer,
