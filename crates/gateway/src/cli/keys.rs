@@ -173,17 +173,11 @@ async fn create(keys: &Keys, arguments: Create) -> Result<(), String> {
 
 async fn rotate(keys: &Keys, name: &str, overlap: &str) -> Result<(), String> {
     let overlap = duration(overlap).ok_or("--overlap must be a time such as 24h or 7d")?;
-    let filter = KeyFilter::default();
-    let known = keys.list(&filter).await.map_err(failed)?;
-    let known = known
-        .iter()
-        .find(|key| key.public_id == name)
-        .or_else(|| known.iter().find(|key| key.label == name));
-    let public_id = known.ok_or_else(no_such_key)?.public_id.clone();
-    let key = ApiKey::generate_for(&public_id).map_err(no_random_numbers)?;
+    let key = ApiKey::generate().map_err(no_random_numbers)?;
     let secret = key.sha256();
-    let rotating = keys.rotate(&public_id, &secret, overlap);
-    rotating.await.map_err(failed)?.ok_or_else(no_such_key)?;
+    let rotating = keys.rotate(name, &secret, overlap);
+    let rotated = rotating.await.map_err(failed)?.ok_or_else(no_such_key)?;
+    let key = key.named(rotated.public_id);
     print(&format!("{}\n", key.reveal().expose_secret()))
 }
 
