@@ -32,6 +32,7 @@ pub use diagnostics::{ConfigError, Mistake, Warning};
 pub use documents::{render_defaults, render_settings_markdown};
 pub use environment::Environment;
 pub use format::money::micros as money_micros;
+pub use format::name as check_name;
 pub use origin::Origin;
 pub use origins::Origins;
 pub use sections::{

@@ -14,7 +14,7 @@ use super::store::{self as opened, failed};
 use crate::access::api_key::ApiKey;
 use crate::access::caller::DEFAULT_TENANT;
 use crate::access::scopes::Scopes;
-use crate::config::money_micros;
+use crate::config::{check_name, money_micros};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -121,12 +121,14 @@ async fn create(keys: &Keys, arguments: Create) -> Result<(), String> {
     let now = Timestamp::now();
     Scopes::parse(arguments.scopes.iter().map(String::as_str))
         .map_err(|error| error.to_string())?;
-    for (name, value) in [
-        ("--label", Some(&arguments.label)),
-        ("--tenant", Some(&arguments.tenant)),
-        ("--team", arguments.team.as_ref()),
+    for (option, value) in [
+        // The one name that may have blanks.
+        ("--label", Some(arguments.label.replace(' ', "-"))),
+        ("--tenant", Some(arguments.tenant.clone())),
+        ("--team", arguments.team.clone()),
     ] {
-        check_name(name, value.map(String::as_str))?;
+        let checked = value.map(|name| check_name(&name)).transpose();
+        checked.map_err(|detail| format!("{option} {detail}"))?;
     }
     let expires_at = arguments.expires.as_deref().map(|text| expiry(text, now));
     let cost = arguments.cost_per_month.as_deref().map(money_micros);
@@ -261,23 +263,6 @@ fn duration(text: &str) -> Option<Duration> {
         .total(SpanTotal::from(Unit::Second).days_are_24_hours())
         .ok()?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-fn check_name(option: &str, name: Option<&str>) -> Result<(), String> {
-    const MAX_CHARS: usize = 64;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._- ".contains(&byte);
-    match name {
-        Some(name)
-            if !(1..=MAX_CHARS).contains(&name.len())
-                || !name.bytes().all(is_plain)
-                || (option != "--label" && name.contains(' ')) =>
-        {
-            Err(format!(
-                "{option} must have 1 to {MAX_CHARS} letters, digits, dots, dashes and underlines"
-            ))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn no_such_key() -> String {

@@ -10,6 +10,7 @@ pub(super) mod workspace;
 
 pub(super) use address::{host_over_http, is_host_alone};
 pub(super) use path::absolute;
+pub use text::name;
 pub(super) use text::{misspelt_level, refuse_quotes};
 
 use codex_client::ArgumentTemplate;

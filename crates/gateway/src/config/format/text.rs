@@ -75,7 +75,7 @@ pub(in crate::config) fn misspelt_level(filter: &str) -> Option<&'static str> {
 }
 
 /// Of a tenant or a team.
-pub(super) fn name(text: &str) -> Result<String, String> {
+pub fn name(text: &str) -> Result<String, String> {
     const MAX_CHARS: usize = 64;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if (1..=MAX_CHARS).contains(&text.len()) && text.bytes().all(is_plain) {
